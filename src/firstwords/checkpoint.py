@@ -1,0 +1,166 @@
+"""Checkpoints: directories in the Hugging Face layout, whole or absent, verified before use.
+
+Every checkpoint opens with `transformers.AutoModelForCausalLM.from_pretrained`. Beside the weights
+stand the optimizer's state and the position in training, and a checksum of every file; a damaged
+checkpoint is passed over for the one before it. Weights and state are safetensors, the rest JSON.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from firstwords import files
+from firstwords.conversation import CHAT_TEMPLATE
+from firstwords.errors import DamagedFile
+from firstwords.model import Transformer
+from firstwords.optimizer import Optimizer
+from firstwords.recipe import ModelConfig
+from firstwords.tokenizer import END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer
+
+KEEP = 2
+PREFIX = "model."  # Qwen3ForCausalLM keeps its transformer in an attribute of that name
+
+
+class Checkpoint(NamedTuple):
+    directory: Path
+    step: int
+
+
+def save(directory: Path, model: Transformer, tokenizer: Tokenizer, optimizer: Optimizer) -> None:
+    """Write the checkpoint after `optimizer.steps` steps below `directory`; drop old ones."""
+    with files.replacing_directory(directory / f"{optimizer.steps:07d}") as new:
+        write_model(new, model, tokenizer)
+        _save_tensors(new / "optimizer.safetensors", optimizer.state())
+        files.write_json(new / "training.json", {"step": optimizer.steps})
+        sums = {file.name: files.sha256_of(file) for file in sorted(new.iterdir())}
+        files.write_json(new / "checksums.json", sums)
+    for old in _newest_first(directory)[KEEP:]:
+        files.remove_directory(old.directory)
+
+
+def write_model(directory: Path, model: Transformer, tokenizer: Tokenizer) -> None:
+    """The files that other tools read."""
+    weights = {PREFIX + name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    _save_tensors(directory / "model.safetensors", weights)
+    tokenizer.save(directory / "tokenizer.json")
+    end = [tokenizer.special(IM_END), tokenizer.special(END_OF_TEXT)]
+    files.write_json(directory / "config.json", hf_config(model.config, end))
+    files.write_json(
+        directory / "generation_config.json", {"eos_token_id": end, "pad_token_id": end[1]}
+    )
+    files.write_json(
+        directory / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": model.config.max_seq_len,
+            "clean_up_tokenization_spaces": False,
+            "eos_token": IM_END,
+            "pad_token": END_OF_TEXT,
+            "additional_special_tokens": [
+                t for t in SPECIAL_TOKENS if t not in (IM_END, END_OF_TEXT)
+            ],
+        },
+    )
+    files.write_text(directory / "chat_template.jinja", CHAT_TEMPLATE)
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors makes it private to its owner
+
+
+def hf_config(config: ModelConfig, eos: list[int]) -> dict[str, Any]:
+    return {
+        "architectures": ["Qwen3ForCausalLM"],
+        "model_type": "qwen3",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.n_embd,
+        "intermediate_size": config.n_hidden,
+        "num_hidden_layers": config.n_layer,
+        "num_attention_heads": config.n_head,
+        "num_key_value_heads": config.n_kv_head,
+        "head_dim": config.head_dim,
+        "max_position_embeddings": config.max_seq_len,
+        "rope_theta": config.rope_theta,
+        "rms_norm_eps": config.norm_eps,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "tie_word_embeddings": True,
+        "use_cache": True,
+        "eos_token_id": eos,
+        "torch_dtype": "float32",
+    }
+
+
+def read_config(directory: Path) -> ModelConfig:
+    config = files.read_json(directory / "config.json")
+    return ModelConfig(
+        vocab_size=config["vocab_size"],
+        n_layer=config["num_hidden_layers"],
+        n_embd=config["hidden_size"],
+        n_head=config["num_attention_heads"],
+        n_kv_head=config["num_key_value_heads"],
+        head_dim=config["head_dim"],
+        n_hidden=config["intermediate_size"],
+        max_seq_len=config["max_position_embeddings"],
+        rope_theta=config["rope_theta"],
+        norm_eps=config["rms_norm_eps"],
+    )
+
+
+def load_model(directory: Path) -> Transformer:
+    model = Transformer(read_config(directory))
+    load_weights(model, directory)
+    return model.eval()
+
+
+def load_weights(model: Transformer, directory: Path) -> None:
+    weights = load_file(directory / "model.safetensors")
+    model.load_state_dict({name.removeprefix(PREFIX): tensor for name, tensor in weights.items()})
+
+
+def load_optimizer(optimizer: Optimizer, directory: Path) -> None:
+    state: dict[str, Tensor] = load_file(directory / "optimizer.safetensors")
+    optimizer.load_state(state)
+
+
+def newest(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The newest undamaged checkpoint below `directory`; `warn` hears of damaged ones."""
+    for checkpoint in _newest_first(directory):
+        try:
+            verify(checkpoint.directory)
+        except DamagedFile as damage:
+            warn(f"{checkpoint.directory} is damaged ({damage}); using the one before it")
+            continue
+        return checkpoint
+    return None
+
+
+def remove_after(directory: Path, step: int) -> None:
+    """Remove what is newer than `step`: damaged, and about to be made again."""
+    for checkpoint in _newest_first(directory):
+        if checkpoint.step > step:
+            files.remove_directory(checkpoint.directory)
+
+
+def verify(directory: Path) -> None:
+    """Raises DamagedFile for a file that is missing or differs from its checksum."""
+    try:
+        sums: dict[str, str] = files.read_json(directory / "checksums.json")
+    except (OSError, ValueError):
+        raise DamagedFile("checksums.json is unreadable") from None
+    for name, expected in sums.items():
+        path = directory / name
+        if not path.is_file():
+            raise DamagedFile(f"{name} is missing")
+        if files.sha256_of(path) != expected:
+            raise DamagedFile(f"{name} does not match its checksum")
+
+
+def _newest_first(directory: Path) -> list[Checkpoint]:
+    found = [Checkpoint(path, int(path.name)) for path in directory.glob("[0-9]*") if path.is_dir()]
+    return sorted(found, key=lambda checkpoint: -checkpoint.step)

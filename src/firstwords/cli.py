@@ -1,0 +1,293 @@
+"""The `firstwords` command: one thin subcommand per job."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstwords import __version__
+from firstwords.errors import Interrupted, UserError
+
+
+def main() -> None:
+    """Run the command and turn what went wrong into one line and an exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    try:
+        cli.main(args=arguments, prog_name="firstwords", standalone_mode=False)
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} (see firstwords --help)", 2)
+    except UserError as error:
+        return _fail(str(error), error.exit_code)
+    except (Interrupted, click.Abort, KeyboardInterrupt) as error:
+        where = f" ({error})" if str(error) else ""
+        return _fail(f"interrupted{where}; the same command continues", Interrupted.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _fail(
+            f"the disk is full ({error.filename or 'while writing'}): free some space, then the "
+            "same command continues; nothing already made is lost",
+            1,
+        )
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"firstwords: {' '.join(message.split())}", err=True)
+    return code
+
+
+class Duration(click.ParamType):
+    name = "TIME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", str(value).strip())
+        if not value or not parts or not any(parts.groups()):
+            self.fail(f"{value!r} is not a time; write it like 90s, 10m, 1h or 1h30m", param, ctx)
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        return float(hours * 3600 + minutes * 60 + seconds)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="firstwords")
+def cli() -> None:
+    """Raise a small chat model on the CPU of an ordinary laptop, and see every step.
+
+    Start with `firstwords train`, then `firstwords chat`.
+    """
+
+
+RUN_OPTION = click.option("--run", "name", metavar="NAME", help="Which run. Default: the last one.")
+DEFAULT_RUN = "default"
+
+
+def train_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What a new run is made from; an existing run already knows all of it."""
+    options = [
+        click.option(
+            "--time",
+            "seconds",
+            type=Duration(),
+            help="The budget for everything, like 90s, 10m or 1h.  [default: 30m]",
+        ),
+        click.option(
+            "--data",
+            metavar="SRC",
+            help="Text to learn from: starter (made by firstwords itself), a .parquet, "
+            ".jsonl, .jsonl.gz or .txt file, or a directory of them.  [default: starter]",
+        ),
+        click.option(
+            "--chat-data",
+            metavar="SRC",
+            help="Conversations: starter, a .jsonl, .jsonl.gz or .parquet file with "
+            '"messages", or a directory of them.  [default: starter]',
+        ),
+        click.option(
+            "--run",
+            "name",
+            metavar="NAME",
+            default=DEFAULT_RUN,
+            show_default=True,
+            help="The run's name. A run of that name that is not finished goes on.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), help="Another seed, another model.  [default: 0]"
+        ),
+        click.option(
+            "--recipe",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Take every hyper-parameter from a run.json or recipe file instead of planning.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@train_options
+def train(**request: Any) -> None:
+    """Train a model from text to chat: tokenizer, pretraining, midtraining, finetuning, report.
+
+    Stop it at any time; the same command continues. The report is written to the run's directory
+    and copied here as report.md.
+    """
+    from firstwords import console, pipeline, start
+
+    with start.started(start.Request(**request)) as (run, stop):
+        pipeline.run_all(run, stop)
+        source, copy = run.directory / "report.md", Path("report.md")
+        try:
+            shutil.copyfile(source, copy)
+        except OSError as error:
+            console.warn(f"the report could not be copied here ({error}); it is {source}")
+        total = sum(t["seconds"] for t in run.timings().values())
+        console.header(f"Done in {console.duration(total)}")
+        console.say(f"report: {copy} (and {source})\ntalk to it: firstwords chat --run {run.name}")
+
+
+@cli.command()
+@train_options
+def tokenizer(**request: Any) -> None:
+    """Phase 1: plan a new run and train its tokenizer."""
+    from firstwords import pipeline, start
+
+    with start.started(start.Request(**request)) as (run, stop):
+        pipeline.run_phase(run, pipeline.PHASES[0], stop)
+
+
+def _stage_command(name: str, phase: str, text: str) -> None:
+    @cli.command(name, help=text)
+    @RUN_OPTION
+    def command(name: str | None) -> None:
+        from firstwords import pipeline, start
+
+        with start.continued(name) as (run, stop):
+            chosen = next(p for p in pipeline.PHASES if p.name == phase)
+            pipeline.run_phase(run, chosen, stop)
+
+
+_stage_command("pretrain", "base", "Phase 2: base pretraining of a run that has a tokenizer.")
+_stage_command("midtrain", "mid", "Phase 3: midtraining of a run that is pretrained.")
+_stage_command("sft", "sft", "Phase 4: supervised finetuning of a run that is midtrained.")
+
+
+@cli.command()
+@train_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def plan(as_json: bool, **request: Any) -> None:
+    """What train would do here, without doing it: model, steps, minutes."""
+    from firstwords import start
+
+    _, sources, made = start.resolve(start.Request(**request))
+    document = {
+        "sources": sources.model_dump(),
+        "recipe": made.recipe.model_dump(),
+        "predicted": made.predicted,
+    }
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    from firstwords.plan import describe
+
+    click.echo(describe(made))
+
+
+@cli.command("eval")
+@RUN_OPTION
+@click.option(
+    "--stage",
+    type=click.Choice(["base", "mid", "sft"]),
+    help="Default: the furthest one that is finished.",
+)
+@click.option(
+    "--max-items",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="At most this many held-out documents; 0 for all.  [default: those of train]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def evaluate(name: str | None, stage: Any, max_items: int | None, as_json: bool) -> None:
+    """Bits per byte of held-out text, with a 95 % interval."""
+    from firstwords import run as runs
+    from firstwords.evaluation.stage import evaluate_text
+
+    run = runs.open_run(name)
+    result = evaluate_text(run, stage, max_items)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    bits = result["tasks"]["bits_per_byte"]
+    low, high = bits["ci95"]
+    click.echo(
+        f"{run.name}, {result['stage']}: {bits['score']:.4f} bits per byte "
+        f"(95 % interval {low:.4f} to {high:.4f}; chance {bits['chance']:g}) "
+        f"on {bits['n']:,} documents"
+    )
+
+
+@cli.command()
+@RUN_OPTION
+def report(name: str | None) -> None:
+    """Write report.md of a run that has been through all phases, and copy it here."""
+    from firstwords import pipeline, start
+    from firstwords import report as reports
+
+    with start.continued(name) as (run, stop):
+        pipeline.run_phase(run, pipeline.PHASES[-1], stop)
+        reports.write(run)
+        shutil.copyfile(run.directory / "report.md", "report.md")
+    click.echo("report.md", err=True)
+
+
+@cli.command()
+@RUN_OPTION
+@click.option("-p", "--prompt", help="Answer this one message on stdout and leave.")
+@click.option(
+    "--stage",
+    type=click.Choice(["base", "mid", "sft"]),
+    help="Which stage's model.  [default: the furthest]",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=0.7,
+    show_default=True,
+    help="0 always takes the likeliest token.",
+)
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Choose among the k likeliest tokens; 0: among all.",
+)
+@click.option(
+    "--top-p",
+    type=click.FloatRange(min=0, min_open=True, max=1),
+    default=0.95,
+    show_default=True,
+    help="Choose among the likeliest tokens that make up this share.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="The longest answer.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="The same answer each time.  [default: 0 with -p, otherwise different each time]",
+)
+def chat(
+    name: str | None, prompt: str | None, stage: Any, seed: int | None, **sampling: Any
+) -> None:
+    """Talk to a model. Ctrl-C stops an answer, Ctrl-D leaves."""
+    from firstwords import terminal_chat
+
+    if prompt is not None and not prompt.strip():
+        raise UserError("-p", "the prompt is empty; write something")
+    opened = terminal_chat.open_chat(name, stage, seed, sampling)
+    if prompt is None:
+        terminal_chat.converse(opened)
+    else:
+        terminal_chat.answer_once(opened, prompt)

@@ -1,0 +1,354 @@
+"""Where text and conversations come from: `starter`, a file, or a directory of files.
+
+Records are streamed: memory does not grow with the corpus. Files are read side by side, each in a
+shuffled order of blocks of about a megabyte, in proportion to their sizes; so any prefix of the
+stream is a fair sample of the whole, and a run that needs a hundredth of a corpus reads about a
+hundredth of it. The order is a pure function of the files and the seed.
+"""
+
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from firstwords.conversation import InvalidConversation, Messages, validate
+from firstwords.errors import UserError
+
+STARTER = "starter"
+SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".txt.gz")
+BLOCK = 1 << 20
+DOCUMENT_CHARS = 6_000  # plain text has no document marks: it is cut at about this length
+LONGEST_LINE = 1 << 16  # a .txt line may be cut after this many bytes
+MEND = "mend or remove this conversation"
+VALIDATION_NAME = re.compile(r"(^|[_\-.])(val|valid|validation)([_\-.]|$)", re.IGNORECASE)
+
+Split = Literal["train", "val"]
+T = TypeVar("T")
+
+
+class Part(NamedTuple):
+    """A record, and the share of its file that had been read when it came."""
+
+    progress: float
+    record: Any
+
+
+class Corpus(NamedTuple):
+    """A source by name. `files` is empty for the starter curriculum, which is generated."""
+
+    name: str
+    files: tuple[Path, ...]
+    validation_files: tuple[Path, ...]
+
+    @property
+    def is_starter(self) -> bool:
+        return self.name == STARTER
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.files)
+
+
+def open_corpus(source: str, option: str) -> Corpus:
+    """Find the files of `source`, as given to `option`. Raises UserError."""
+    if source == STARTER:
+        return Corpus(STARTER, (), ())
+    if source.startswith("hub:"):
+        raise UserError(
+            f"{option} {source}", "no corpus of that name; use starter, a file or a directory"
+        )
+    path = Path(source).expanduser().absolute()
+    if not path.exists():
+        raise UserError(f"{option} {source}", "no such file or directory")
+    if path.is_file():
+        if not path.name.endswith(SUFFIXES):
+            raise UserError(f"{option} {source}", f"use a file that ends in {', '.join(SUFFIXES)}")
+        return Corpus(str(path), (path,), ())
+    found = sorted(p for p in path.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
+    if not found:
+        raise UserError(
+            f"{option} {source}", f"the directory has no file that ends in {', '.join(SUFFIXES)}"
+        )
+    validation = tuple(p for p in found if VALIDATION_NAME.search(p.name.split(".")[0]))
+    training = tuple(p for p in found if p not in validation)
+    if not training:
+        raise UserError(
+            f"{option} {source}",
+            "every file in it is named as validation data; add a training file",
+        )
+    return Corpus(str(path), training, validation)
+
+
+def texts(corpus: Corpus, split: Split, seed: int) -> Iterator[str]:
+    """The documents of one split. A corpus with validation files keeps them apart; any other
+    holds out every 50th document."""
+    if corpus.is_starter:
+        from firstwords.data.starter import document
+
+        return _generated(lambda index: document(seed, index).text, split)
+    return _split(corpus, split, lambda files: _interleave(files, seed, _read_text))
+
+
+def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]:
+    """The conversations of one split, checked."""
+    if corpus.is_starter:
+        from firstwords.data.starter import conversation
+
+        return _generated(
+            lambda index: [dict(m) for m in conversation(seed, index).messages], split
+        )
+    return _split(corpus, split, lambda files: _interleave(files, seed, _read_conversations))
+
+
+def _held_out(index: int) -> bool:
+    """Every 50th record, starting with the second: a corpus of two has one of each split."""
+    return index % 50 == 1
+
+
+def _generated(make: Callable[[int], T], split: Split) -> Iterator[T]:
+    index = 0
+    while True:
+        if _held_out(index) == (split == "val"):
+            yield make(index)
+        index += 1
+
+
+def _split(
+    corpus: Corpus, split: Split, read: Callable[[tuple[Path, ...]], Iterator[T]]
+) -> Iterator[T]:
+    if corpus.validation_files:
+        yield from read(corpus.validation_files if split == "val" else corpus.files)
+        return
+    for index, record in enumerate(read(corpus.files)):
+        if _held_out(index) == (split == "val"):
+            yield record
+
+
+def _interleave(
+    files: tuple[Path, ...], seed: int, read: Callable[[Path, np.random.Generator], Iterator[Part]]
+) -> Iterator[Any]:
+    """Always take the next record from the file of which the smallest share has been read."""
+    streams = [read(path, np.random.default_rng([seed, i])) for i, path in enumerate(files)]
+    waiting = [(0.0, i) for i in range(len(streams))]
+    while waiting:
+        waiting.sort()
+        _, i = waiting.pop(0)
+        part = next(streams[i], None)
+        if part is not None:
+            yield part.record
+            waiting.append((part.progress, i))
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def _read_text(path: Path, rng: np.random.Generator) -> Iterator[Part]:
+    if path.suffix == ".parquet":
+        for progress, row in _parquet_rows(path, "text", rng):
+            if not isinstance(row, str):
+                raise UserError(f'{path}, column "text"', "it must hold strings")
+            yield Part(progress, row)
+    elif ".jsonl" in path.name:
+        for line in _json_lines(path, rng):
+            if not isinstance(line.value, dict) or not isinstance(line.value.get("text"), str):
+                keys = ", ".join(line.value) if isinstance(line.value, dict) else "no object"
+                raise UserError(line.place, f'no "text" string (found: {keys}); add the field')
+            yield Part(line.block.progress, line.value["text"])
+    else:
+        for block in _blocks(path, rng, LONGEST_LINE):
+            for document in _documents(_decode(block.raw, block, 0)):
+                yield Part(block.progress, document)
+
+
+def _documents(text: str) -> Iterator[str]:
+    """Cut plain text at `<|endoftext|>` lines, then at paragraph ends into stretches."""
+    for marked in text.split("<|endoftext|>"):
+        stretch: list[str] = []
+        length = 0
+        for paragraph in re.split(r"\n\s*\n", marked):
+            stretch.append(paragraph)
+            length += len(paragraph)
+            if length >= DOCUMENT_CHARS:
+                yield "\n\n".join(stretch).strip("\n")
+                stretch, length = [], 0
+        if any(paragraph.strip() for paragraph in stretch):
+            yield "\n\n".join(stretch).strip("\n")
+
+
+# --- conversations --------------------------------------------------------------------------------
+
+
+def _read_conversations(path: Path, rng: np.random.Generator) -> Iterator[Part]:
+    if path.suffix == ".parquet":
+        for progress, messages in _parquet_rows(path, "messages", rng):
+            try:
+                yield Part(progress, validate(messages))
+            except InvalidConversation as error:
+                raise UserError(f"{path}, {str(messages)[:60]}", f"{error}; {MEND}") from None
+    elif ".jsonl" in path.name:
+        for line in _json_lines(path, rng):
+            messages = line.value.get("messages") if isinstance(line.value, dict) else None
+            try:
+                yield Part(line.block.progress, validate(messages))
+            except InvalidConversation as error:
+                raise UserError(line.place, f"{error}; {MEND}") from None
+    else:
+        raise UserError(str(path), "conversations come as .jsonl, .jsonl.gz or .parquet files")
+
+
+# --- formats --------------------------------------------------------------------------------------
+
+
+def _parquet_rows(path: Path, column: str, rng: np.random.Generator) -> Iterator[tuple[float, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(str(path), f"not a readable parquet file ({error})") from None
+    with file:
+        names = file.schema_arrow.names
+        if column not in names:
+            raise UserError(
+                f'{path} has no "{column}" column (found: {", ".join(names)})',
+                f'rename the column that holds the data to "{column}"',
+            )
+        groups = file.metadata.num_row_groups
+        for done, group in enumerate(rng.permutation(groups)):
+            try:
+                for batch in file.iter_batches(256, row_groups=[int(group)], columns=[column]):
+                    for value in batch.column(0):
+                        yield (done + 1) / groups, value.as_py()
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise UserError(str(path), f"row group {group} is damaged ({error})") from None
+
+
+class Block(NamedTuple):
+    """Whole lines of a file, and where they stand in it."""
+
+    path: Path
+    raw: bytes
+    progress: float
+    start: int
+    first_line: int | None  # unknown where the file was entered in the middle
+
+    def line(self, newlines: int) -> int:
+        """The number of the line after so many line breaks of this block."""
+        first = self.first_line or _lines_before(self.path, self.start) + 1
+        return first + newlines
+
+
+class JsonLine(NamedTuple):
+    block: Block
+    newlines: int
+    value: Any
+
+    @property
+    def place(self) -> str:
+        return f"{self.block.path}, line {self.block.line(self.newlines)}"
+
+
+def _json_lines(path: Path, rng: np.random.Generator) -> Iterator[JsonLine]:
+    """Every line that is not blank."""
+    for block in _blocks(path, rng, None):
+        for newlines, raw in enumerate(block.raw.split(b"\n")):
+            if not raw.strip():
+                continue
+            text = _decode(raw, block, newlines)
+            try:
+                yield JsonLine(block, newlines, json.loads(text))
+            except ValueError as error:
+                raise UserError(
+                    f"{path}, line {block.line(newlines)}",
+                    f"not valid JSON ({error}); mend or remove the line",
+                ) from None
+
+
+def _decode(raw: bytes, block: Block, newlines: int) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = block.line(newlines + raw.count(b"\n", 0, error.start))
+        raise UserError(
+            f"{block.path}, line {line}",
+            f"not UTF-8 (byte 0x{raw[error.start]:02x}); convert the file, for instance with iconv",
+        ) from None
+
+
+def _blocks(path: Path, rng: np.random.Generator, longest_line: int | None) -> Iterator[Block]:
+    """All blocks of a file in shuffled order.
+
+    Compressed files cannot be entered in the middle: they come in their own order.
+    """
+    if path.suffix == ".gz":
+        yield from _compressed_blocks(path, longest_line)
+        return
+    size = path.stat().st_size
+    n_blocks = max(1, -(-size // BLOCK))
+    with path.open("rb") as file:
+        for done, number in enumerate(rng.permutation(n_blocks).tolist(), 1):
+            start = _line_start(file, number * BLOCK, size, longest_line)
+            end = _line_start(file, (number + 1) * BLOCK, size, longest_line)
+            file.seek(start)
+            yield Block(path, file.read(end - start), done / n_blocks, start, None)
+
+
+def _line_start(file: io.BufferedReader, offset: int, size: int, longest_line: int | None) -> int:
+    """The first place at or after `offset` where a line starts.
+
+    With `longest_line`, a line that goes on for longer is cut after a space or, failing that,
+    between two characters.
+    """
+    if offset == 0 or offset >= size:
+        return min(offset, size)
+    file.seek(offset - 1)
+    if longest_line is None:
+        file.readline()
+        return file.tell()
+    ahead = file.read(longest_line)
+    for mark in (b"\n", b" "):
+        found = ahead.find(mark)
+        if found >= 0:
+            return offset + found
+    place = 1
+    while place < len(ahead) and ahead[place] & 0xC0 == 0x80:  # inside a UTF-8 character
+        place += 1
+    return offset - 1 + place
+
+
+def _lines_before(path: Path, offset: int) -> int:
+    with path.open("rb") as file:
+        lines = 0
+        while offset > 0 and (chunk := file.read(min(BLOCK, offset))):
+            lines += chunk.count(b"\n")
+            offset -= len(chunk)
+        return lines
+
+
+def _compressed_blocks(path: Path, longest_line: int | None) -> Iterator[Block]:
+    size = max(1, path.stat().st_size)
+    line = 1
+    rest = b""
+    with path.open("rb") as raw, gzip.open(raw) as file:
+        while True:
+            try:
+                chunk = file.read(BLOCK)
+            except (OSError, EOFError, zlib.error) as error:
+                raise UserError(str(path), f"not a whole gzip file ({error})") from None
+            rest += chunk
+            end = rest.rfind(b"\n") + 1 if chunk else len(rest)
+            if chunk and not end and longest_line and len(rest) > longest_line:
+                end = rest.rfind(b" ") + 1
+            if end:
+                yield Block(path, rest[:end], min(1.0, raw.tell() / size), 0, line)
+                line += rest.count(b"\n", 0, end)
+                rest = rest[end:]
+            if not chunk:
+                return

@@ -1,0 +1,174 @@
+"""Encoded corpora on disk: shards of token ids that are memory-mapped for training.
+
+A shard is a directory of NumPy files: `ids` (uint16, all documents end to end), `mask` (bool, the
+tokens that finetuning learns to write), `lengths` (uint32, tokens of each document) and
+`text_bytes` (uint32, its UTF-8 bytes without special tokens), with its counts in `shard.json`.
+Shards appear whole, one after the other, so an interrupted encoding goes on after the last one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from firstwords import files
+from firstwords.conversation import Encoded, Messages, encode_conversations
+from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+
+SHARD_TOKENS = 2_000_000
+BATCH_DOCUMENTS = 512
+BATCH_CHARS = 2_000_000
+T = TypeVar("T", str, Messages)
+
+
+class Counts(NamedTuple):
+    documents: int
+    tokens: int
+    text_bytes: int  # UTF-8 bytes of the documents, without special tokens
+
+    def plus(self, other: "Counts") -> "Counts":
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class TokenStore:
+    """All shards of a directory as one stream of tokens."""
+
+    def __init__(self, directory: Path) -> None:
+        shards = _shards(directory)
+        self.counts = _total(shards)
+        self._ids = [np.load(shard / "ids.npy", mmap_mode="r") for shard in shards]
+        self._mask = [np.load(shard / "mask.npy", mmap_mode="r") for shard in shards]
+        self._starts = np.cumsum([0] + [len(ids) for ids in self._ids])
+        self.lengths = _joined(shards, "lengths.npy")
+        self.text_bytes = _joined(shards, "text_bytes.npy")
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def ids(self, start: int, stop: int) -> np.ndarray:
+        return self._slice(self._ids, start, stop)
+
+    def mask(self, start: int, stop: int) -> np.ndarray:
+        return self._slice(self._mask, start, stop)
+
+    def _slice(self, arrays: list[np.ndarray], start: int, stop: int) -> np.ndarray:
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        parts = []
+        while start < stop:
+            base = int(self._starts[first])
+            end = min(stop, int(self._starts[first + 1]))
+            parts.append(arrays[first][start - base : end - base])
+            start, first = end, first + 1
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> Iterator[Encoded]:
+    """Each document starts with the end-of-text token: "something new begins"."""
+    start = tokenizer.special(END_OF_TEXT)
+    for ids in tokenizer.encode_batch(texts):
+        array = np.array([start, *ids], dtype=np.uint16)
+        yield Encoded(array, np.ones(len(array), dtype=bool))
+
+
+def store_texts(
+    directory: Path,
+    documents: Iterable[str],
+    tokenizer: Tokenizer,
+    wanted: int,
+    on_progress: Callable[[Counts], None],
+) -> TokenStore:
+    """Encode documents until `wanted` tokens are stored or none is left."""
+
+    def encode(batch: list[str]) -> Iterator[tuple[Encoded, int]]:
+        return zip(encode_texts(tokenizer, batch), (len(t.encode()) for t in batch), strict=True)
+
+    return _store(directory, documents, encode, wanted, on_progress)
+
+
+def store_conversations(
+    directory: Path,
+    conversations: Iterable[Messages],
+    tokenizer: Tokenizer,
+    wanted: int,
+    on_progress: Callable[[Counts], None],
+) -> TokenStore:
+    """Encode conversations until `wanted` tokens are stored or none is left."""
+
+    def encode(batch: list[Messages]) -> Iterator[tuple[Encoded, int]]:
+        sizes = (sum(len(m["content"].encode()) for m in messages) for messages in batch)
+        return zip(encode_conversations(tokenizer, batch), sizes, strict=True)
+
+    return _store(directory, conversations, encode, wanted, on_progress)
+
+
+def _store(
+    directory: Path,
+    records: Iterable[T],
+    encode: Callable[[list[T]], Iterator[tuple[Encoded, int]]],
+    wanted: int,
+    on_progress: Callable[[Counts], None],
+) -> TokenStore:
+    complete = directory / "complete.json"
+    if complete.exists():
+        return TokenStore(directory)
+    counts = _total(_shards(directory))
+    on_progress(counts)
+    batches = _batches(islice(iter(records), counts.documents, None))
+    open_shard: list[tuple[Encoded, int]] = []
+    in_shard = Counts(0, 0, 0)
+    while counts.tokens + in_shard.tokens < wanted and (batch := next(batches, None)):
+        for encoded, text_bytes in encode(batch):
+            open_shard.append((encoded, text_bytes))
+            in_shard = in_shard.plus(Counts(1, len(encoded.ids), text_bytes))
+        on_progress(counts.plus(in_shard))
+        if in_shard.tokens >= SHARD_TOKENS:
+            _write_shard(directory, open_shard, in_shard)
+            counts, open_shard, in_shard = counts.plus(in_shard), [], Counts(0, 0, 0)
+    if open_shard:
+        _write_shard(directory, open_shard, in_shard)
+        counts = counts.plus(in_shard)
+    files.write_json(complete, counts._asdict())
+    return TokenStore(directory)
+
+
+def _batches(records: Iterable[T]) -> Iterator[list[T]]:
+    """Lists of records, bounded in number and in text: a document may be a whole book."""
+    batch: list[T] = []
+    chars = 0
+    for record in records:
+        batch.append(record)
+        chars += len(record) if isinstance(record, str) else sum(len(m["content"]) for m in record)
+        if len(batch) == BATCH_DOCUMENTS or chars >= BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
+
+
+def _write_shard(directory: Path, documents: list[tuple[Encoded, int]], counts: Counts) -> None:
+    encoded = [document for document, _ in documents]
+    lengths = np.array([len(document.ids) for document in encoded], dtype=np.uint32)
+    with files.replacing_directory(directory / f"{len(_shards(directory)):05d}") as shard:
+        np.save(shard / "ids.npy", np.concatenate([document.ids for document in encoded]))
+        np.save(shard / "mask.npy", np.concatenate([document.mask for document in encoded]))
+        np.save(shard / "lengths.npy", lengths)
+        np.save(shard / "text_bytes.npy", np.array([n for _, n in documents], dtype=np.uint32))
+        files.write_json(shard / "shard.json", counts._asdict())
+
+
+def _joined(shards: list[Path], name: str) -> np.ndarray:
+    parts = [np.load(shard / name) for shard in shards]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint32)
+
+
+def _shards(directory: Path) -> list[Path]:
+    return sorted(path.parent for path in directory.glob("[0-9]*/shard.json"))
+
+
+def _total(shards: list[Path]) -> Counts:
+    total = Counts(0, 0, 0)
+    for shard in shards:
+        total = total.plus(Counts(**files.read_json(shard / "shard.json")))
+    return total

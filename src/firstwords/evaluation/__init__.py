@@ -1,0 +1,1 @@
+"""How good is it? Each protocol in a file of its own."""

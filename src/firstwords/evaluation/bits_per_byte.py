@@ -1,0 +1,63 @@
+"""Bits per byte: how many bits the model needs for a byte of text it has not seen.
+
+The loss in nats is summed over the tokens of the text and divided by its UTF-8 bytes times ln 2.
+Unlike the loss per token it does not depend on the tokenizer, so models with different
+vocabularies can be compared. Special tokens are neither predicted nor counted. Chance is 8 bits.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from firstwords.data.rows import TextRows
+from firstwords.data.tokens import TokenStore
+from firstwords.model import IGNORE, Transformer
+
+CHANCE = 8.0
+BATCH_ROWS = 8
+RESAMPLES = 1000
+
+
+class BitsPerByte(NamedTuple):
+    score: float
+    ci95: tuple[float, float]  # bootstrap over documents
+    n: int  # documents
+    text_bytes: int
+
+
+@torch.inference_mode()
+def nats_of_tokens(
+    model: Transformer, store: TokenStore, seq_len: int, special_ids: list[int]
+) -> np.ndarray:
+    """Loss of every token of the store, in order; 0 for special tokens and the very first."""
+    rows = TextRows(store, seq_len, pad=special_ids[0])
+    special = torch.tensor(special_ids)
+    parts = []
+    for first in range(0, len(rows), BATCH_ROWS):
+        filled = [rows.row(i) for i in range(first, min(first + BATCH_ROWS, len(rows)))]
+        x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*filled, strict=True))
+        y_BT[torch.isin(y_BT, special)] = IGNORE
+        parts.append(model.loss(x_BT, y_BT, reduction="none").numpy())
+    return np.concatenate([[0.0], *parts])[: len(store)].astype(np.float64)
+
+
+def bits_per_byte(
+    model: Transformer, store: TokenStore, seq_len: int, special_ids: list[int], seed: int = 0
+) -> BitsPerByte:
+    """Over all of `store`, whose documents follow each other in rows of `seq_len` tokens."""
+    nats = nats_of_tokens(model, store, seq_len, special_ids)
+    starts = np.concatenate([[0], np.cumsum(store.lengths[:-1], dtype=np.int64)])
+    nats_of_document = np.add.reduceat(nats, starts)
+    bytes_of_document = store.text_bytes.astype(np.float64)
+
+    def rate(chosen: np.ndarray) -> float:
+        total = bytes_of_document[chosen].sum() * math.log(2)
+        return float(nats_of_document[chosen].sum() / total)
+
+    n = len(starts)
+    rng = np.random.default_rng(seed)
+    resampled = [rate(rng.integers(0, n, n)) for _ in range(RESAMPLES)]
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return BitsPerByte(rate(np.arange(n)), (float(low), float(high)), n, store.counts.text_bytes)

@@ -1,0 +1,143 @@
+"""What is measured of every stage: bits per byte, the loss on held-out conversations, and what it
+writes when asked. The same text, conversations and prompts for each, so that they can be compared.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from firstwords import checkpoint, console, files, machine
+from firstwords.conversation import encode_prompt
+from firstwords.data import corpora
+from firstwords.data.rows import PackedRows
+from firstwords.data.tokens import TokenStore, store_texts
+from firstwords.errors import UserError
+from firstwords.evaluation import bits_per_byte as bpb
+from firstwords.inference.chat import answer
+from firstwords.inference.engine import Engine
+from firstwords.inference.sampling import Sampling
+from firstwords.model import IGNORE, Transformer
+from firstwords.recipe import Stage
+from firstwords.run import Run
+from firstwords.stages.common import chat_store, load_tokenizer, padding, text_store
+from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+
+BEGINNINGS = ("Once upon a time", "The sun is", "Water is")
+QUESTIONS = (
+    "Hello! Who are you?",
+    "What is the capital of France?",
+    "What is 12 times 34?",
+    "Why is the sky blue?",
+    "Tell me a short story about a dog.",
+)
+SAMPLING = Sampling(temperature=0.5, top_k=40, max_tokens=80, seed=0)
+
+
+def evaluate_stage(run: Run, stage: Stage) -> None:
+    """Write evaluation/STAGE.json, unless it is there for this very checkpoint."""
+    found = run.finished(stage)
+    assert found is not None, f"{stage} is not finished"
+    path = run.evaluation(stage)
+    if path.exists() and files.read_json(path)["step"] == found.step:
+        return
+    tokenizer = load_tokenizer(run)
+    model = checkpoint.load_model(found.directory)
+    text = text_store(run, tokenizer, "val")
+    chat = chat_store(run, tokenizer, "val")
+    with console.progress(f"evaluating {stage}", 3, "parts") as meter:
+        bits = bpb.bits_per_byte(model, text, model.config.max_seq_len, tokenizer.special_ids)
+        meter.advance(1, "bits per byte")
+        chat_loss = answer_loss(model, chat, padding(tokenizer))
+        meter.advance(1, "answers")
+        samples = write_samples(model, tokenizer)
+        meter.advance(1, "samples")
+    result = {
+        "stage": stage,
+        "step": found.step,
+        "tasks": {"bits_per_byte": task(bits)},
+        "chat_loss": chat_loss,
+        "samples": samples,
+    }
+    files.write_json(path, result)
+
+
+def task(bits: bpb.BitsPerByte) -> dict[str, Any]:
+    return {
+        "score": bits.score,
+        "chance": bpb.CHANCE,
+        "ci95": list(bits.ci95),
+        "n": bits.n,
+        "text_bytes": bits.text_bytes,
+    }
+
+
+@torch.inference_mode()
+def answer_loss(model: Transformer, store: TokenStore, pad: int) -> float:
+    """Nats per token that the assistant wrote in held-out conversations."""
+    rows = PackedRows(store, model.config.max_seq_len, pad, masked=True)
+    total, targets = 0.0, 0
+    for first in range(0, len(rows), bpb.BATCH_ROWS):
+        filled = [rows.row(i) for i in range(first, min(first + bpb.BATCH_ROWS, len(rows)))]
+        x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*filled, strict=True))
+        total += float(model.loss(x_BT, y_BT, reduction="sum"))
+        targets += int((y_BT != IGNORE).sum())
+    return total / max(1, targets)
+
+
+def write_samples(model: Transformer, tokenizer: Tokenizer) -> list[dict[str, str]]:
+    """Continuations of a few beginnings, answers to a few questions."""
+    engine = Engine(model)
+    prompts = [
+        (text, [tokenizer.special(END_OF_TEXT), *tokenizer.encode(text)]) for text in BEGINNINGS
+    ]
+    prompts += [
+        (text, encode_prompt(tokenizer, [{"role": "user", "content": text}])) for text in QUESTIONS
+    ]
+    return [
+        {
+            "prompt": text,
+            "kind": "question" if text in QUESTIONS else "beginning",
+            "answer": "".join(e.content for e in answer(engine, tokenizer, ids, SAMPLING)).strip(),
+        }
+        for text, ids in prompts
+    ]
+
+
+def evaluate_text(run: Run, stage: Stage | None, max_items: int | None) -> dict[str, Any]:
+    """Bits per byte of one stage's newest checkpoint on the first `max_items` held-out documents:
+    None takes those of training, 0 all. Raises UserError."""
+    chosen, found = run.newest_of(stage)
+    machine.setup(run.recipe.n_threads)
+    tokenizer = load_tokenizer(run)
+    model = checkpoint.load_model(found.directory)
+    with held_out(run, tokenizer, max_items) as store:
+        bits = bpb.bits_per_byte(model, store, model.config.max_seq_len, tokenizer.special_ids)
+    return {"run": run.name, "stage": chosen, "tasks": {"bits_per_byte": task(bits)}}
+
+
+@contextmanager
+def held_out(run: Run, tokenizer: Tokenizer, max_items: int | None) -> Iterator[TokenStore]:
+    if max_items is None:
+        yield text_store(run, tokenizer, "val")
+        return
+    corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
+    if corpus.is_starter and not max_items:
+        raise UserError("--max-items 0", "the starter text has no end; give a number")
+    documents = corpora.texts(corpus, "val", run.recipe.seed)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        console.progress("encoding held-out text", 0, "tokens") as meter,
+    ):
+        yield store_texts(
+            Path(directory),
+            islice(documents, max_items or None),
+            tokenizer,
+            1 << 40,
+            lambda counts: meter.advance(counts.tokens - meter.done),
+        )

@@ -1,0 +1,1 @@
+"""One engine behind the terminal chat, the samples and the evaluations."""

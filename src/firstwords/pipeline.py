@@ -1,0 +1,90 @@
+"""The five phases of `firstwords train`, in order. A phase that is done is not done again."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from firstwords import console, files, machine, report
+from firstwords.evaluation.stage import evaluate_stage
+from firstwords.model import matmul_parameters
+from firstwords.recipe import STAGES, Stage
+from firstwords.run import Run, read_metrics
+from firstwords.signals import Stop
+from firstwords.stages import tokenizer
+from firstwords.stages.midtrain import midtrain
+from firstwords.stages.pretrain import pretrain
+from firstwords.stages.sft import finetune
+
+
+class Phase(NamedTuple):
+    name: str
+    title: str
+    work: Callable[[Run, Stop], None]
+    summary: Callable[[Run], str]
+
+
+def evaluate_all(run: Run, stop: Stop) -> None:
+    for stage in STAGES:
+        evaluate_stage(run, stage)
+
+
+def _stage_summary(stage: Stage) -> Callable[[Run], str]:
+    def summary(run: Run) -> str:
+        metrics = read_metrics(run.metrics(stage))
+        last = metrics[-20:]
+        seconds = sum(step["seconds"] for step in metrics)
+        tokens = run.recipe.stage(stage).tokens
+        return (
+            f"{tokens:,} tokens in {len(metrics):,} steps; loss "
+            f"{metrics[0]['loss']:.3f} to {sum(m['loss'] for m in last) / len(last):.3f}; "
+            f"{tokens / seconds:,.0f} tokens/s"
+        )
+
+    return summary
+
+
+def _evaluation_summary(run: Run) -> str:
+    tasks = {stage: files.read_json(run.evaluation(stage))["tasks"] for stage in STAGES}
+    scores = (f"{stage} {task['bits_per_byte']['score']:.3f}" for stage, task in tasks.items())
+    return "bits per byte of held-out text: " + ", ".join(scores)
+
+
+PHASES = (
+    Phase("tokenizer", "Tokenizer", tokenizer.train_tokenizer, tokenizer.describe),
+    Phase("base", "Base pretraining", pretrain, _stage_summary("base")),
+    Phase("mid", "Midtraining", midtrain, _stage_summary("mid")),
+    Phase("sft", "Supervised finetuning", finetune, _stage_summary("sft")),
+    Phase("evaluation", "Evaluation", evaluate_all, _evaluation_summary),
+)
+
+
+def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
+    console.header(f"Phase {PHASES.index(phase) + 1} of {len(PHASES)} · {phase.title}")
+    with run.timed(phase.name):
+        phase.work(run, stop)
+    console.say(f"{phase.summary(run)} ({console.duration(run.timings()[phase.name]['seconds'])})")
+
+
+def run_all(run: Run, stop: Stop) -> None:
+    """Every phase that is left, then the report."""
+    for phase in PHASES:
+        run_phase(run, phase, stop)
+    report.write(run)
+
+
+def prepare(run: Run) -> None:
+    """Set this process up the way the recipe says, and say what is about to be trained."""
+    recipe, predicted = run.recipe, run.manifest.predicted
+    machine.setup(recipe.n_threads)
+    model = recipe.model
+    console.say(
+        f"run {run.name} in {run.directory}\n"
+        f"model: {model.n_layer} layers x {model.n_embd} channels, {model.n_head} heads, "
+        f"vocabulary {model.vocab_size:,}; {matmul_parameters(model) / 1e6:.2f}M in products\n"
+        f"machine: {run.manifest.machine.get('cpu', 'unknown')}, {recipe.n_threads} threads, "
+        f"{recipe.dtype}, {'compiled' if recipe.compile else 'eager'}"
+    )
+    if "stage_seconds" in predicted:
+        times = ", ".join(
+            f"{name} {console.duration(s)}" for name, s in predicted["stage_seconds"].items()
+        )
+        console.say(f"plan: {times}, at {predicted['tokens_per_second']:,.0f} tokens/s")

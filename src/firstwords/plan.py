@@ -1,0 +1,227 @@
+"""From a time budget to a recipe, by measuring this machine.
+
+The order: which dtype multiplies faster here; how fast a whole training step of a small model is;
+from that the largest model whose tokens fit the budget; then the speed of that very model's step,
+compiled where that pays; from that the number of steps. What start-up, tokenizer, evaluation and
+report need is set aside first.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from firstwords import console, machine
+from firstwords.data.corpora import Corpus
+from firstwords.errors import UserError
+from firstwords.model import Transformer, flops_per_token, matmul_parameters
+from firstwords.optimizer import Optimizer
+from firstwords.recipe import ModelConfig, OptimizerConfig, Recipe, StageConfig
+from firstwords.training import accumulate, loss_function, torch_dtype
+
+MIN_SECONDS = 30.0
+COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays for itself
+SEQ_LEN = 256
+TOKENS_PER_PARAMETER = 1.5  # tokens of pretraining per matmul parameter
+SHARES = {"base": 0.70, "mid": 0.16, "sft": 0.14}  # of the time for training
+FASTEST_TOKENIZER = 50_000  # bytes of training text per second of budget
+TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
+
+# (layers, channels, heads): heads are 64 wide, the MLP 8/3 of the channels.
+LADDER = (
+    (2, 128, 2),
+    (3, 128, 2),
+    (4, 192, 3),
+    (5, 256, 4),
+    (6, 256, 4),
+    (6, 320, 5),
+    (8, 384, 6),
+    (10, 448, 7),
+    (12, 512, 8),
+    (12, 640, 10),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    recipe: Recipe
+    predicted: dict[str, Any]
+
+
+def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
+    """Measure and choose. Takes some seconds, with compiling up to a minute, which the budget
+    includes. Raises UserError if the budget is too short."""
+    started = time.monotonic()
+    if seconds < MIN_SECONDS:
+        raise UserError(
+            f"--time {seconds:g}s is too short to learn anything",
+            f"give at least {MIN_SECONDS:g}s; 10m makes a model worth talking to",
+        )
+    n_threads = machine.physical_cores()
+    machine.setup(n_threads)
+    rates = {
+        "float32": machine.matmul_gflops(torch.float32),
+        "bfloat16": machine.matmul_gflops(torch.bfloat16),
+    }
+    dtype: Literal["float32", "bfloat16"]
+    dtype = "bfloat16" if rates["bfloat16"] > 1.2 * rates["float32"] else "float32"
+    vocab_size = 4096 if seconds >= 120 else 2048
+    compiled = seconds >= COMPILE_FROM and machine.can_compile()
+    batch_rows = 16 if seconds >= 120 else 8
+
+    def draft(shape: tuple[int, int, int], compiled: bool) -> Recipe:
+        stage = StageConfig(steps=1, batch_rows=batch_rows, micro_rows=batch_rows, seq_len=SEQ_LEN)
+        return Recipe(
+            seed=seed,
+            n_threads=n_threads,
+            dtype=dtype,
+            compile=compiled,
+            tokenizer_bytes=round(min(100e6, seconds * FASTEST_TOKENIZER)),
+            model=model_config(shape, vocab_size),
+            optimizer=OptimizerConfig(),
+            base=stage,
+            mid=stage,
+            sft=stage,
+            val_bytes=round(min(1e6, max(20_000, seconds * 400))),
+        )
+
+    reference = draft(LADDER[1], compiled=False)
+    flops = measure_tokens_per_second(reference) * flops_per_token(reference.model, SEQ_LEN)
+    shape = choose_shape(vocab_size, flops * SHARES["base"] * training_time(seconds, 0.0))
+    chosen = draft(shape, compiled)
+    if compiled:
+        console.say("compiling the training step to measure it (up to a minute the first time)")
+    tokens_per_second = measure_tokens_per_second(chosen)
+    measuring = time.monotonic() - started
+    training = training_time(seconds, measuring)
+    recipe = with_steps(chosen, training, tokens_per_second)
+    return Plan(recipe, predict(recipe, seconds, tokens_per_second, rates, corpus, measuring))
+
+
+def model_config(shape: tuple[int, int, int], vocab_size: int) -> ModelConfig:
+    n_layer, n_embd, n_head = shape
+    return ModelConfig(
+        vocab_size=vocab_size,
+        n_layer=n_layer,
+        n_embd=n_embd,
+        n_head=n_head,
+        n_kv_head=n_head,
+        head_dim=n_embd // n_head,
+        n_hidden=round(n_embd * 8 / 3 / 64) * 64,
+        max_seq_len=SEQ_LEN,
+    )
+
+
+def choose_shape(vocab_size: int, flops: float) -> tuple[int, int, int]:
+    """The largest model of the ladder that sees TOKENS_PER_PARAMETER with `flops` in all."""
+    chosen = LADDER[0]
+    for shape in LADDER:
+        config = model_config(shape, vocab_size)
+        tokens = flops / flops_per_token(config, SEQ_LEN)
+        if tokens >= TOKENS_PER_PARAMETER * matmul_parameters(config):
+            chosen = shape
+    return chosen
+
+
+def training_time(seconds: float, measuring: float) -> float:
+    """What is left of the budget for training steps: 8 s of start-up, then tokenizer, encoding,
+    evaluation and report at a twelfth, and a little reserve."""
+    return max(10.0, (seconds - measuring - 8.0) * 0.90)
+
+
+def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Recipe:
+    def stage(share: float, lr_scale: float, warmup: float) -> StageConfig:
+        steps = max(20, round(training * share * tokens_per_second / recipe.base.batch_tokens))
+        return recipe.base.model_copy(
+            update={
+                "steps": steps,
+                "lr_scale": lr_scale,
+                "warmup_steps": min(40, max(1, round(steps * warmup))),
+            }
+        )
+
+    return recipe.model_copy(
+        update={
+            "base": stage(SHARES["base"], 1.0, 0.05),
+            "mid": stage(SHARES["mid"], 0.5, 0.02).model_copy(update={"decay_fraction": 0.8}),
+            "sft": stage(SHARES["sft"], 0.25, 0.02).model_copy(update={"decay_fraction": 1.0}),
+        }
+    )
+
+
+def measure_tokens_per_second(recipe: Recipe, seconds: float = 2.0) -> float:
+    """Whole training steps of the recipe's base stage on random tokens."""
+    stage = recipe.base
+    model = Transformer(recipe.model).init_weights(recipe.seed)
+    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
+    loss = loss_function(model, recipe)
+    generator = torch.Generator().manual_seed(0)
+    shape = (stage.batch_rows, stage.seq_len)
+    x_BT = torch.randint(recipe.model.vocab_size, shape, generator=generator)
+
+    def step() -> float:
+        start = time.perf_counter()
+        accumulate(loss, x_BT, x_BT, stage.micro_rows)
+        optimizer.step(0.1)
+        return time.perf_counter() - start
+
+    step(), step()
+    times = [step()]
+    while sum(times) < seconds:
+        times.append(step())
+    return stage.batch_tokens / (sum(times) / len(times))
+
+
+def predict(
+    recipe: Recipe,
+    seconds: float,
+    tokens_per_second: float,
+    rates: dict[str, float],
+    corpus: Corpus,
+    measuring: float,
+) -> dict[str, Any]:
+    """What the plan expects, in numbers that the report can hold against what happened."""
+    model = recipe.model
+    text_tokens = None if corpus.is_starter else corpus.size / TEXT_PER_TOKEN
+    return {
+        "seconds": seconds,
+        "measuring_seconds": measuring,
+        "matmul_gflops": rates,
+        "tokens_per_second": tokens_per_second,
+        "stage_seconds": {
+            name: recipe.stage(name).tokens / tokens_per_second for name in ("base", "mid", "sft")
+        },
+        "parameters": sum(p.numel() for p in Transformer(model).parameters()),
+        "matmul_parameters": matmul_parameters(model),
+        "flops_per_token": flops_per_token(model, recipe.base.seq_len),
+        "text_epochs_at_most": (
+            None if text_tokens is None else max(1.0, recipe.base.tokens / text_tokens)
+        ),
+    }
+
+
+def describe(plan: Plan) -> str:
+    """The plan in words, a fact a line."""
+    recipe, predicted = plan.recipe, plan.predicted
+    model = recipe.model
+    lines = [
+        f"model     {model.n_layer} layers x {model.n_embd} channels, {model.n_head} heads, "
+        f"vocabulary {model.vocab_size:,}; {matmul_parameters(model) / 1e6:.2f}M matmul parameters",
+        f"machine   {recipe.n_threads} threads, {recipe.dtype}, "
+        f"{'compiled' if recipe.compile else 'eager'}",
+    ]
+    for name in ("base", "mid", "sft"):
+        stage = recipe.stage(name)
+        took = predicted.get("stage_seconds", {}).get(name)
+        lines.append(
+            f"{name:<9} {stage.steps:,} steps of {stage.batch_tokens:,} tokens = {stage.tokens:,}"
+            + (f", {console.duration(took)}" if took else "")
+        )
+    if predicted:
+        epochs = predicted["text_epochs_at_most"]
+        data = "generated as needed" if epochs is None else f"read at most {epochs:.1f} times"
+        lines.append(f"text      {data}")
+        lines.append(f"speed     {predicted['tokens_per_second']:,.0f} tokens/s, measured")
+        lines.append(f"total     {console.duration(predicted['seconds'])}")
+    return "\n".join(lines)

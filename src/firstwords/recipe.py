@@ -1,0 +1,124 @@
+"""Every hyper-parameter, in one place.
+
+A recipe says exactly what a run does; with the machine it decides the final weights. It is fixed
+when the run starts, stored in its `run.json`, and read back by `train --recipe`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from firstwords.errors import UserError
+
+Stage = Literal["base", "mid", "sft"]
+STAGES: tuple[Stage, ...] = ("base", "mid", "sft")
+
+
+class Fixed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Fixed):
+    """The transformer's shape. `n_hidden` is the width of the MLP."""
+
+    vocab_size: int = Field(ge=2)
+    n_layer: int = Field(ge=1)
+    n_embd: int = Field(ge=8)
+    n_head: int = Field(ge=1)
+    n_kv_head: int = Field(ge=1)
+    head_dim: int = Field(ge=2, multiple_of=2)
+    n_hidden: int = Field(ge=8)
+    max_seq_len: int = Field(ge=2)
+    rope_theta: float = Field(default=10_000.0, gt=0)
+    norm_eps: float = Field(default=1e-6, gt=0)
+
+
+class OptimizerConfig(Fixed):
+    """Peak learning rates. Muon's is per unit of spectral norm; Adam's of the other parameters."""
+
+    matrix_lr: float = Field(default=0.02, gt=0)
+    embedding_lr: float = Field(default=0.01, gt=0)
+    norm_lr: float = Field(default=0.01, gt=0)
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
+    adam_beta2: float = Field(default=0.95, ge=0, lt=1)
+
+
+class StageConfig(Fixed):
+    """One stage of training. A batch is `batch_rows` rows of `seq_len` tokens, taken through the
+    model `micro_rows` at a time."""
+
+    steps: int = Field(ge=1)
+    batch_rows: int = Field(ge=1)
+    micro_rows: int = Field(ge=1)
+    seq_len: int = Field(ge=2)
+    lr_scale: float = Field(default=1.0, gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    decay_fraction: float = Field(default=0.5, ge=0, le=1)
+    final_lr: float = Field(default=0.05, ge=0, le=1)
+
+    @property
+    def batch_tokens(self) -> int:
+        return self.batch_rows * self.seq_len
+
+    @property
+    def tokens(self) -> int:
+        return self.steps * self.batch_tokens
+
+
+class Recipe(Fixed):
+    seed: int = Field(default=0, ge=0)
+    n_threads: int = Field(ge=1)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    tokenizer_bytes: int = Field(ge=1)
+    model: ModelConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    base: StageConfig
+    mid: StageConfig
+    sft: StageConfig
+    replay: float = Field(default=0.25, ge=0, lt=1)  # plain text among midtraining's rows
+    val_bytes: int = Field(default=200_000, ge=1)  # text for bits per byte after each stage
+
+    def stage(self, name: Stage) -> StageConfig:
+        return {"base": self.base, "mid": self.mid, "sft": self.sft}[name]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a run.json, or in a JSON or TOML file of its own."""
+    document = read_document(path)
+    inner = document.get("recipe", document) if isinstance(document, dict) else document
+    return parse(Recipe, inner, path)
+
+
+def read_document(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read {path} ({error})", "give a run.json or a recipe file"
+        ) from None
+    try:
+        return _parse_toml(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path} is not valid ({error})", "mend the file") from None
+
+
+def _parse_toml(text: str) -> Any:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def parse(kind: type[Any], document: Any, path: Path) -> Any:
+    """Validate `document` as a `kind`; the first mistake becomes one line that names its field."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise UserError(f"{path}, {where}", f"{first['msg']}") from None

@@ -1,0 +1,192 @@
+"""report.md: what was trained, on what, how it went, and what the model says at each stage.
+
+Every number comes from the run's own files.
+"""
+
+from typing import Any
+
+from firstwords import console, files
+from firstwords.model import matmul_parameters
+from firstwords.recipe import STAGES
+from firstwords.run import Run, read_metrics
+
+TITLES = {"base": "Base", "mid": "Mid", "sft": "SFT"}
+
+
+def write(run: Run) -> None:
+    files.write_text(run.directory / "report.md", render(run))
+
+
+def render(run: Run) -> str:
+    """Raises FileNotFoundError where a stage has not been evaluated."""
+    evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in STAGES}
+    sections = [
+        f"# Firstwords report: {run.name}",
+        _summary(run, evaluations),
+        "## Machine",
+        _machine(run),
+        "## Model and recipe",
+        _recipe(run),
+        "## Tokenizer",
+        _tokenizer(run),
+        "## Training",
+        _training(run),
+        "## Evaluation",
+        _evaluation(run, evaluations),
+        "## Samples",
+        _samples(evaluations),
+        "## Time and memory",
+        _timings(run),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _summary(run: Run, evaluations: dict[Any, Any]) -> str:
+    total = sum(t["seconds"] for t in run.timings().values())
+    bits = evaluations["sft"]["tasks"]["bits_per_byte"]
+    sources = run.manifest.sources
+    return (
+        f"A model of {run.manifest.predicted.get('parameters', 0) / 1e6:.2f}M parameters, trained "
+        f"in {console.duration(total)} (budget {console.duration(run.manifest.time)}) on text from "
+        f"`{sources.data}` and conversations from `{sources.chat_data}`. After finetuning it needs "
+        f"{bits['score']:.3f} bits for a byte of text it has not seen; guessing needs 8."
+    )
+
+
+def _machine(run: Run) -> str:
+    m, recipe = run.manifest.machine, run.recipe
+    rates = run.manifest.predicted.get("matmul_gflops", {})
+    measured = ", ".join(f"{dtype} {rate:,.0f} GFLOP/s" for dtype, rate in rates.items())
+    rows = [
+        ["processor", f"{m.get('cpu', '')}, {m.get('cores', '')} cores"],
+        ["memory", console.size(m.get("memory_bytes", 0))],
+        [
+            "system",
+            f"{m.get('system', '')}, Python {m.get('python', '')}, PyTorch {m.get('torch', '')}",
+        ],
+        ["matrix products", measured or "not measured"],
+        [
+            "used",
+            f"{recipe.n_threads} threads, {recipe.dtype}, "
+            f"{'compiled' if recipe.compile else 'eager'}",
+        ],
+    ]
+    return table(["", ""], rows)
+
+
+def _recipe(run: Run) -> str:
+    recipe, model = run.recipe, run.recipe.model
+    rows = [
+        ["layers, channels, heads", f"{model.n_layer}, {model.n_embd}, {model.n_head}"],
+        [
+            "MLP width, vocabulary, context",
+            f"{model.n_hidden}, {model.vocab_size:,}, {model.max_seq_len}",
+        ],
+        ["matmul parameters", f"{matmul_parameters(model):,}"],
+        ["seed", str(recipe.seed)],
+    ]
+    stages = [
+        [
+            TITLES[stage],
+            f"{config.steps:,}",
+            f"{config.batch_tokens:,}",
+            f"{config.tokens:,}",
+            f"{config.lr_scale:g}",
+        ]
+        for stage in STAGES
+        for config in [recipe.stage(stage)]
+    ]
+    return "\n\n".join(
+        [
+            table(["", ""], rows),
+            table(["stage", "steps", "tokens a step", "tokens", "learning rate"], stages),
+            "The whole recipe stands in `run.json`; `firstwords train --recipe run.json "
+            "--run NAME` repeats it.",
+        ]
+    )
+
+
+def _tokenizer(run: Run) -> str:
+    stats = files.read_json(run.tokenizer_stats_path)
+    rows = [[kind, f"{rate:.2f}"] for kind, rate in stats["bytes_per_token"].items()]
+    return (
+        f"{stats['vocab_size']:,} tokens, learned from "
+        f"{console.size(stats['trained_on_bytes'])}.\n\n" + table(["text", "bytes per token"], rows)
+    )
+
+
+def _training(run: Run) -> str:
+    rows = []
+    for stage in STAGES:
+        metrics = read_metrics(run.metrics(stage))
+        seconds = sum(step["seconds"] for step in metrics)
+        last = metrics[-20:]
+        rows.append(
+            [
+                TITLES[stage],
+                f"{metrics[0]['loss']:.3f}",
+                f"{sum(m['loss'] for m in last) / len(last):.3f}",
+                f"{run.recipe.stage(stage).tokens / seconds:,.0f}",
+                console.duration(seconds),
+            ]
+        )
+    return table(["stage", "first loss", "last loss", "tokens/s", "time in steps"], rows) + (
+        "\n\nLosses are in nats per target token; the last is the mean of 20 steps. The stages "
+        "have different targets, so their losses cannot be compared with each other."
+    )
+
+
+def _evaluation(run: Run, evaluations: dict[Any, Any]) -> str:
+    rows = []
+    for stage in STAGES:
+        bits = evaluations[stage]["tasks"]["bits_per_byte"]
+        low, high = bits["ci95"]
+        rows.append(
+            [
+                TITLES[stage],
+                f"{bits['score']:.3f} ({low:.3f} to {high:.3f})",
+                f"{evaluations[stage]['chat_loss']:.3f}",
+            ]
+        )
+    bits = evaluations["base"]["tasks"]["bits_per_byte"]
+    return table(["stage", "bits per byte (95 % interval)", "loss on answers"], rows) + (
+        f"\n\nMeasured on {bits['n']:,} held-out documents ({console.size(bits['text_bytes'])}) "
+        "and on held-out conversations. Chance is 8 bits per byte; the loss on answers is in nats "
+        "per token that the assistant wrote."
+    )
+
+
+def _samples(evaluations: dict[Any, Any]) -> str:
+    parts = []
+    for index, sample in enumerate(evaluations["base"]["samples"]):
+        kind = "continues" if sample["kind"] == "beginning" else "answers"
+        parts.append(f"### {sample['prompt']}")
+        for stage in STAGES:
+            said = evaluations[stage]["samples"][index]["answer"] or "(nothing)"
+            parts.append(f"**{TITLES[stage]}** {kind}:\n\n{quote(said)}")
+    return "\n\n".join(parts)
+
+
+def quote(text: str) -> str:
+    """A fenced block: what a model wrote is never read as Markdown or HTML."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _timings(run: Run) -> str:
+    timings = run.timings()
+    rows = [
+        [phase, console.duration(t["seconds"]), console.size(t["peak_memory"])]
+        for phase, t in timings.items()
+    ]
+    total = sum(t["seconds"] for t in timings.values())
+    peak = max((t["peak_memory"] for t in timings.values()), default=0)
+    rows.append(["**all**", console.duration(total), console.size(peak)])
+    return table(["phase", "wall time", "peak memory so far"], rows)

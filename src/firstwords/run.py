@@ -1,0 +1,191 @@
+"""A run: one directory that holds everything about one model.
+
+    run.json                       what the run is: sources, time, recipe, machine. Written once.
+    tokenizer/                     tokenizer.json and its figures
+    tokens/{text,chat}/            encoded corpora
+    checkpoints/{base,mid,sft}/    the newest checkpoints of each stage, by step
+    metrics/{base,mid,sft}.jsonl   a line for each step
+    evaluation/{base,mid,sft}.json
+    timings.json                   seconds and peak memory of each phase
+    report.md
+
+What is done is read off these files; there is no other state to get out of step with them.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import Field
+
+from firstwords import checkpoint, console, files, machine
+from firstwords.checkpoint import Checkpoint
+from firstwords.errors import UserError
+from firstwords.recipe import STAGES, Fixed, Recipe, Stage, parse, read_document
+
+
+class Sources(Fixed):
+    data: str = "starter"
+    chat_data: str = "starter"
+
+
+class Manifest(Fixed):
+    """run.json."""
+
+    firstwords: str
+    created: str
+    time: float = Field(gt=0)  # the budget in seconds
+    sources: Sources
+    recipe: Recipe
+    machine: dict[str, Any]
+    predicted: dict[str, Any]
+
+
+class Run:
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self.directory, self.manifest = directory, manifest
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.manifest.recipe
+
+    @property
+    def tokenizer_path(self) -> Path:
+        return self.directory / "tokenizer" / "tokenizer.json"
+
+    @property
+    def tokenizer_stats_path(self) -> Path:
+        return self.directory / "tokenizer" / "stats.json"
+
+    def tokens(self, kind: str, split: str) -> Path:
+        return self.directory / "tokens" / kind / split
+
+    def checkpoints(self, stage: Stage) -> Path:
+        return self.directory / "checkpoints" / stage
+
+    def metrics(self, stage: Stage) -> Path:
+        return self.directory / "metrics" / f"{stage}.jsonl"
+
+    def evaluation(self, stage: Stage) -> Path:
+        return self.directory / "evaluation" / f"{stage}.json"
+
+    def newest(self, stage: Stage) -> Checkpoint | None:
+        return checkpoint.newest(self.checkpoints(stage), console.warn)
+
+    def finished(self, stage: Stage) -> Checkpoint | None:
+        """The checkpoint after the stage's last step, if it has come that far."""
+        found = self.newest(stage)
+        return found if found and found.step >= self.recipe.stage(stage).steps else None
+
+    def newest_of(self, stage: Stage | None) -> tuple[Stage, Checkpoint]:
+        """The newest checkpoint of a stage; of the furthest one where none is named.
+
+        Raises UserError.
+        """
+        for candidate in [stage] if stage else reversed(STAGES):
+            if found := self.newest(candidate):
+                return candidate, found
+        raise UserError(
+            f"run {self.name} has no checkpoint" + (f" of {stage}" if stage else ""),
+            f"go on with it: firstwords train --run {self.name}",
+        )
+
+    def timings(self) -> dict[str, dict[str, float]]:
+        path = self.directory / "timings.json"
+        return files.read_json(path) if path.exists() else {}
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add this block's wall time to the phase's, whether it ends well or not."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            timings = self.timings()
+            before = timings.get(phase, {"seconds": 0.0, "peak_memory": 0.0})
+            timings[phase] = {
+                "seconds": before["seconds"] + time.monotonic() - start,
+                "peak_memory": max(before["peak_memory"], machine.peak_memory()),
+            }
+            files.write_json(self.directory / "timings.json", timings)
+
+
+def runs_home() -> Path:
+    return machine.home() / "runs"
+
+
+def check_name(name: str) -> None:
+    if not name or name != Path(name).name or name.startswith("."):
+        raise UserError(f"--run {name}", "use a plain name such as first or real-10m")
+
+
+@contextmanager
+def locked(name: str) -> Iterator[Path]:
+    """The directory of run `name`, held against every other process. Raises UserError."""
+    check_name(name)
+    directory = runs_home() / name
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(directory / "lock", timeout=0):
+            yield directory
+    except Timeout:
+        raise UserError(
+            f"--run {name}",
+            "another process is working on this run; wait for it or use another name",
+        ) from None
+
+
+def create(directory: Path, manifest: Manifest) -> Run:
+    files.write_json(directory / "run.json", manifest.model_dump())
+    return Run(directory, manifest)
+
+
+def exists(directory: Path) -> bool:
+    return (directory / "run.json").exists()
+
+
+def open_directory(directory: Path) -> Run:
+    path = directory / "run.json"
+    return Run(directory, parse(Manifest, read_document(path), path))
+
+
+def open_run(name: str | None) -> Run:
+    """An existing run; without a name the one that was started last. Raises UserError."""
+    home = runs_home()
+    started = sorted(home.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if name is None:
+        if not started:
+            raise UserError(f"there is no run in {home}", "make one with: firstwords train")
+        return open_directory(started[-1].parent)
+    check_name(name)
+    if not exists(home / name):
+        known = ", ".join(path.parent.name for path in reversed(started)) or "none yet"
+        raise UserError(f"--run {name}", f"no such run (there are: {known})")
+    return open_directory(home / name)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Every whole line; a kill may have left half of the last one."""
+    if not path.exists():
+        return []
+    metrics = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            metrics.append(json.loads(line))
+        except ValueError:
+            break
+    return metrics
+
+
+def keep_metrics(path: Path, step: int) -> None:
+    """Forget the steps after `step`: they are about to be taken again."""
+    lines = [json.dumps(m) + "\n" for m in read_metrics(path) if m["step"] <= step]
+    files.write_text(path, "".join(lines))

@@ -1,0 +1,121 @@
+"""Start a run, or go on with one: what was asked, held against what is there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from firstwords import __version__, console, machine, pipeline
+from firstwords import run as runs
+from firstwords.data import corpora
+from firstwords.errors import UserError
+from firstwords.plan import Plan, make_plan
+from firstwords.recipe import parse, read_document, read_recipe
+from firstwords.run import Manifest, Run, Sources
+from firstwords.signals import Stop
+
+DEFAULT_SECONDS = 1800.0
+
+
+class Request(NamedTuple):
+    """The options of `train`; None where the user said nothing."""
+
+    name: str
+    seconds: float | None = None
+    data: str | None = None
+    chat_data: str | None = None
+    seed: int | None = None
+    recipe: Path | None = None
+
+
+@contextmanager
+def started(request: Request) -> Iterator[tuple[Run, Stop]]:
+    """The run of that name, made now if there is none, locked and ready to work on."""
+    with Stop().listening() as stop, runs.locked(request.name) as directory:
+        if runs.exists(directory):
+            run = runs.open_directory(directory)
+            _check_same(run, request)
+        else:
+            run = runs.create(directory, new_manifest(request))
+        pipeline.prepare(run)
+        yield run, stop
+
+
+@contextmanager
+def continued(name: str | None) -> Iterator[tuple[Run, Stop]]:
+    """An existing run, locked and ready to work on."""
+    found = runs.open_run(name)
+    with Stop().listening() as stop, runs.locked(found.name):
+        pipeline.prepare(found)
+        yield found, stop
+
+
+def new_manifest(request: Request) -> Manifest:
+    """Check the data and plan. Raises UserError before anything is written."""
+    seconds, sources, plan = resolve(request)
+    return Manifest(
+        firstwords=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        time=seconds,
+        sources=sources,
+        recipe=plan.recipe,
+        machine=machine.describe(),
+        predicted=plan.predicted,
+    )
+
+
+def resolve(request: Request) -> tuple[float, Sources, Plan]:
+    """The budget, the sources and the plan that a request leads to."""
+    earlier = _manifest_in(request.recipe)
+    seconds = request.seconds or (earlier.time if earlier else DEFAULT_SECONDS)
+    defaults = earlier.sources if earlier else Sources()
+    text = corpora.open_corpus(request.data or defaults.data, "--data")
+    chat = corpora.open_corpus(request.chat_data or defaults.chat_data, "--chat-data")
+    sources = Sources(data=text.name, chat_data=chat.name)
+    if request.recipe:
+        recipe = read_recipe(request.recipe)
+        if request.seed is not None:
+            recipe = recipe.model_copy(update={"seed": request.seed})
+        plan = Plan(recipe, {})
+    else:
+        for check, option in ((corpora.texts, "--data"), (corpora.conversations, "--chat-data")):
+            corpus = text if option == "--data" else chat
+            if next(check(corpus, "train", 0), None) is None:
+                raise UserError(f"{option} {corpus.name}", "it is empty; give files with text")
+        console.say("measuring this machine")
+        plan = make_plan(seconds, request.seed or 0, text)
+    return seconds, sources, plan
+
+
+def _manifest_in(recipe: Path | None) -> Manifest | None:
+    """A recipe given as a run.json also names the sources."""
+    if recipe is None:
+        return None
+    document = read_document(recipe)
+    is_manifest = isinstance(document, dict) and "recipe" in document
+    return parse(Manifest, document, recipe) if is_manifest else None
+
+
+def _check_same(run: Run, request: Request) -> None:
+    """A run goes on as it was started: another wish needs another run."""
+    manifest = run.manifest
+    asked: dict[str, tuple[object, object]] = {
+        "--time": (request.seconds, manifest.time),
+        "--seed": (request.seed, manifest.recipe.seed),
+        "--data": (_name(request.data, "--data"), manifest.sources.data),
+        "--chat-data": (_name(request.chat_data, "--chat-data"), manifest.sources.chat_data),
+    }
+    if request.recipe:
+        asked["--recipe"] = (read_recipe(request.recipe), manifest.recipe)
+    for option, (wanted, there) in asked.items():
+        if wanted is not None and wanted != there:
+            was = f" {there}" if option != "--recipe" else ""
+            raise UserError(
+                f"{option}: run {run.name} was started with another one{was}",
+                f"continue it without {option}, or start a new run with --run NAME",
+            )
+
+
+def _name(source: str | None, option: str) -> str | None:
+    return corpora.open_corpus(source, option).name if source else None

@@ -1,0 +1,87 @@
+"""THE training loop. All stages call it; what differs between them is decided before.
+
+It holds no position of its own: batch `step` is a pure function of (seed, step), and the step is
+the optimizer's count. So a run that continues from a checkpoint ends with the same bytes as one
+that never stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from firstwords.data.rows import Batches
+from firstwords.model import IGNORE, Transformer
+from firstwords.optimizer import Optimizer, learning_rate
+from firstwords.recipe import Recipe, StageConfig
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """What one step did; `step` counts from 1."""
+
+    step: int
+    loss: float  # nats per target
+    lr: float  # share of the peak rates
+    seconds: float
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
+    """The summed loss of a micro-batch, in the recipe's dtype, compiled if the recipe says so."""
+    dtype = torch_dtype(recipe)
+
+    def loss(x_BT: Tensor, y_BT: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            return model.loss(x_BT, y_BT, reduction="sum")
+
+    # Deterministic kernels: the compiled sum of embedding gradients would otherwise be atomic
+    # additions, in an order that changes from run to run.
+    torch.use_deterministic_algorithms(True)
+    return torch.compile(loss, dynamic=False) if recipe.compile else loss
+
+
+def torch_dtype(recipe: Recipe) -> torch.dtype:
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[recipe.dtype]
+
+
+def train(
+    loss: LossFunction,
+    optimizer: Optimizer,
+    batches: Batches,
+    stage: StageConfig,
+    on_step: Callable[[Step], bool],
+) -> None:
+    """Take the remaining steps of `stage`. `on_step` sees each; it ends the loop by returning
+    False. Raises Diverged."""
+    while optimizer.steps < stage.steps:
+        start = time.perf_counter()
+        lr = learning_rate(
+            optimizer.steps, stage.steps, stage.warmup_steps, stage.decay_fraction, stage.final_lr
+        )
+        x_BT, y_BT = batches.batch(optimizer.steps)
+        value = accumulate(loss, x_BT, y_BT, stage.micro_rows)
+        if not math.isfinite(value):
+            raise Diverged(f"the loss at step {optimizer.steps + 1} is {value}")
+        optimizer.step(lr * stage.lr_scale)
+        step = Step(optimizer.steps, value, lr * stage.lr_scale, time.perf_counter() - start)
+        if not on_step(step):
+            return
+
+
+def accumulate(loss: LossFunction, x_BT: Tensor, y_BT: Tensor, micro_rows: int) -> float:
+    """Gradients of the mean loss over all targets of the batch, `micro_rows` rows at a time."""
+    n_targets = int((y_BT != IGNORE).sum())
+    total = 0.0
+    for x_mT, y_mT in zip(x_BT.split(micro_rows), y_BT.split(micro_rows), strict=True):
+        part = loss(x_mT, y_mT) / n_targets
+        part.backward()
+        total += part.item()
+    return total
