@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from firstwords import console, files, machine, report
-from firstwords.evaluation.stage import evaluate_stage
+from firstwords.evaluation.stage import evaluate_stage, is_evaluated
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES, Stage
 from firstwords.run import Run, read_metrics
@@ -19,12 +19,14 @@ class Phase(NamedTuple):
     name: str
     title: str
     work: Callable[[Run, Stop], None]
+    done: Callable[[Run], bool]
     summary: Callable[[Run], str]
 
 
 def evaluate_all(run: Run, stop: Stop) -> None:
     for stage in STAGES:
-        evaluate_stage(run, stage)
+        if not is_evaluated(run, stage):
+            evaluate_stage(run, stage)
 
 
 def _stage_summary(stage: Stage) -> Callable[[Run], str]:
@@ -48,20 +50,39 @@ def _evaluation_summary(run: Run) -> str:
     return "bits per byte of held-out text: " + ", ".join(scores)
 
 
+def _stage(title: str, stage: Stage, work: Callable[[Run, Stop], None]) -> Phase:
+    return Phase(stage, title, work, lambda run: bool(run.finished(stage)), _stage_summary(stage))
+
+
 PHASES = (
-    Phase("tokenizer", "Tokenizer", tokenizer.train_tokenizer, tokenizer.describe),
-    Phase("base", "Base pretraining", pretrain, _stage_summary("base")),
-    Phase("mid", "Midtraining", midtrain, _stage_summary("mid")),
-    Phase("sft", "Supervised finetuning", finetune, _stage_summary("sft")),
-    Phase("evaluation", "Evaluation", evaluate_all, _evaluation_summary),
+    Phase(
+        "tokenizer",
+        "Tokenizer",
+        tokenizer.train_tokenizer,
+        tokenizer.is_trained,
+        tokenizer.describe,
+    ),
+    _stage("Base pretraining", "base", pretrain),
+    _stage("Midtraining", "mid", midtrain),
+    _stage("Supervised finetuning", "sft", finetune),
+    Phase(
+        "evaluation",
+        "Evaluation",
+        evaluate_all,
+        lambda run: all(is_evaluated(run, stage) for stage in STAGES),
+        _evaluation_summary,
+    ),
 )
 
 
 def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
     console.header(f"Phase {PHASES.index(phase) + 1} of {len(PHASES)} · {phase.title}")
-    with run.timed(phase.name):
-        phase.work(run, stop)
-    console.say(f"{phase.summary(run)} ({console.duration(run.timings()[phase.name]['seconds'])})")
+    before = "done before: " if phase.done(run) else ""
+    if not before:
+        with run.timed(phase.name):
+            phase.work(run, stop)
+    took = console.duration(run.timings().get(phase.name, {}).get("seconds", 0.0))
+    console.say(f"{before}{phase.summary(run)} ({took})")
 
 
 def run_all(run: Run, stop: Stop) -> None:

@@ -85,6 +85,17 @@ class Run:
         found = self.newest(stage)
         return found if found and found.step >= self.recipe.stage(stage).steps else None
 
+    def finished_or_fail(self, stage: Stage) -> Checkpoint:
+        """Raises UserError that names the command to run first."""
+        found = self.finished(stage)
+        if found is None:
+            command = {"base": "pretrain", "mid": "midtrain", "sft": "sft"}[stage]
+            raise UserError(
+                f"run {self.name} has not finished the stage {stage}",
+                f"first run: firstwords {command} --run {self.name}",
+            )
+        return found
+
     def newest_of(self, stage: Stage | None) -> tuple[Stage, Checkpoint]:
         """The newest checkpoint of a stage; of the furthest one where none is named.
 

@@ -39,13 +39,13 @@ QUESTIONS = (
 SAMPLING = Sampling(temperature=0.5, top_k=40, max_tokens=80, seed=0)
 
 
+def is_evaluated(run: Run, stage: Stage) -> bool:
+    return run.evaluation(stage).exists()
+
+
 def evaluate_stage(run: Run, stage: Stage) -> None:
-    """Write evaluation/STAGE.json, unless it is there for this very checkpoint."""
-    found = run.finished(stage)
-    assert found is not None, f"{stage} is not finished"
-    path = run.evaluation(stage)
-    if path.exists() and files.read_json(path)["step"] == found.step:
-        return
+    """Write evaluation/STAGE.json. Raises UserError if the stage is not finished."""
+    found = run.finished_or_fail(stage)
     tokenizer = load_tokenizer(run)
     model = checkpoint.load_model(found.directory)
     text = text_store(run, tokenizer, "val")
@@ -64,7 +64,7 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
         "chat_loss": chat_loss,
         "samples": samples,
     }
-    files.write_json(path, result)
+    files.write_json(run.evaluation(stage), result)
 
 
 def task(bits: bpb.BitsPerByte) -> dict[str, Any]:

@@ -71,19 +71,15 @@ def _store(
 def load_tokenizer(run: Run) -> Tokenizer:
     if not run.tokenizer_path.exists():
         raise UserError(
-            f"run {run.name} has no tokenizer yet", f"firstwords tokenizer --run {run.name}"
+            f"run {run.name} has no tokenizer yet",
+            f"first run: firstwords tokenizer --run {run.name}",
         )
     return Tokenizer.load(run.tokenizer_path)
 
 
 def weights_of(run: Run, stage: Stage) -> Callable[[Transformer], None]:
     """Start from the final weights of an earlier stage."""
-    found = run.finished(stage)
-    if found is None:
-        command = {"base": "pretrain", "mid": "midtrain", "sft": "sft"}[stage]
-        raise UserError(
-            f"run {run.name} has not finished {stage}", f"firstwords {command} --run {run.name}"
-        )
+    found = run.finished_or_fail(stage)
     return lambda model: checkpoint.load_weights(model, found.directory)
 
 

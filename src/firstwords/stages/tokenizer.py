@@ -19,9 +19,11 @@ CHAT_SHARE = 0.2  # of the training sample: conversations have words of their ow
 MEASURED_BYTES = 500_000
 
 
+def is_trained(run: Run) -> bool:
+    return run.tokenizer_stats_path.exists()
+
+
 def train_tokenizer(run: Run, stop: Stop) -> None:
-    if run.tokenizer_stats_path.exists():
-        return
     recipe, sources = run.recipe, run.manifest.sources
     text = corpora.open_corpus(sources.data, "--data")
     chat = corpora.open_corpus(sources.chat_data, "--chat-data")

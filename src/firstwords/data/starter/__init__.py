@@ -1,0 +1,87 @@
+"""The starter curriculum: text and conversations made by the package itself, with no network.
+
+Every sample is a pure function of a seed and an index, so any amount can be made, in any order,
+on any number of machines, and made again. The kinds of samples and their shares stand in
+`mixture.py`; facts and wording in `tables/`; how a template is written in `phrase.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from . import encyclopedia, letters, numbers, talk
+from .mixture import CONVERSATIONS, DOCUMENTS
+from .phrase import Rand, source, weighted
+from .stories import story
+
+__all__ = [
+    "CONVERSATION_KINDS",
+    "DOCUMENT_KINDS",
+    "Conversation",
+    "Document",
+    "conversation",
+    "document",
+]
+
+
+class Document(NamedTuple):
+    """A text for pretraining."""
+
+    kind: str
+    text: str
+
+
+class Conversation(NamedTuple):
+    """Messages for midtraining and finetuning: user and assistant in turn, assistant last."""
+
+    kind: str
+    messages: tuple[dict[str, str], ...]
+
+
+DOCUMENT_KINDS = tuple(DOCUMENTS)
+CONVERSATION_KINDS = tuple(CONVERSATIONS)
+
+
+def _story(r: Rand) -> str:
+    told = story(r, questions=0)
+    return f"{told.title}\n\n{told.text}" if r() < 0.35 else told.text
+
+
+_PAGES: dict[str, Callable[[Rand], str]] = {
+    "story": _story,
+    "countries": encyclopedia.countries,
+    "elements": encyclopedia.elements,
+    "animals": encyclopedia.animals,
+    "words": encyclopedia.words,
+    "calendar": encyclopedia.calendar,
+    "planets": encyclopedia.planets,
+    "things": encyclopedia.things,
+    "science": encyclopedia.science,
+    "almanac": encyclopedia.almanac,
+    "numbers": numbers.page,
+    "letters": letters.page,
+}
+
+
+def _chosen(r: Rand, table: Mapping[str, float], kind: str | None) -> str:
+    drawn = weighted(r, table)
+    if kind is None:
+        return drawn
+    if kind not in table:
+        raise ValueError(f"unknown kind {kind!r}; known are: {', '.join(table)}")
+    return kind
+
+
+def document(seed: int, index: int, kind: str | None = None) -> Document:
+    """Document number `index` of the endless text that `seed` stands for."""
+    r = source(seed, "text", index)
+    chosen = _chosen(r, DOCUMENTS, kind)
+    return Document(chosen, _PAGES[chosen](r))
+
+
+def conversation(seed: int, index: int, kind: str | None = None) -> Conversation:
+    """Conversation number `index` of those that `seed` stands for."""
+    r = source(seed, "talk", index)
+    chosen = _chosen(r, CONVERSATIONS, kind)
+    return Conversation(chosen, talk.messages(r, chosen))

@@ -1,0 +1,138 @@
+"""Tool use: sums too large for the head, worked out with the calculator.
+
+The assistant writes the expression between `<tool_call>` marks; what the calculator prints
+follows between `<tool_response>` marks, and then comes the answer in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .numbers import NOUNS
+from .phrase import Rand, pick, say, sections, whole
+from .words import plural
+
+
+def printed(value: float | int) -> str:
+    """What the calculator prints: whole numbers plainly, others with up to ten digits."""
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < 1e15:
+            return str(int(value))
+        return f"{value:.10g}"
+    return str(value)
+
+
+def call(expression: str, value: float | int) -> str:
+    """The marks of a tool call and its response."""
+    result = printed(value)
+    return f"<tool_call>{expression}</tool_call><tool_response>{result}</tool_response>"
+
+
+def _operand(r: Rand, digits: int) -> int:
+    return whole(r, 10 ** (digits - 1), 10**digits - 1)
+
+
+_SPOKEN = {"+": ("plus",), "-": ("minus",), "*": ("times", "multiplied by"), "/": ("divided by",)}
+_ASKS = (
+    "What is {e}?",
+    "How much is {e}?",
+    "[Work out|Calculate|Compute] {e}[.|, please.]",
+    "Can you [calculate|work out] {e}?",
+    "What do you get for {e}?",
+    "Please tell me what {e} is.",
+)
+
+
+def two_numbers(r: Rand) -> tuple[str, str]:
+    """Two larger numbers and one sign."""
+    sign = pick(r, ("+", "-", "*", "*", "/"))
+    a = _operand(r, whole(r, 2, 4))
+    b = _operand(r, whole(r, 2, 3 if sign in "*/" else 4))
+    if sign == "/":
+        if r() < 0.7:
+            a *= b
+        value: float | int = a / b
+    else:
+        value = {"+": a + b, "-": a - b, "*": a * b}[sign]
+    if r() < 0.4:
+        mark = pick(r, ("×", "x", "*")) if sign == "*" else sign
+        spoken = f"{a} {mark} {b}" if r() < 0.6 else f"{a}{mark}{b}"
+    else:
+        spoken = f"{a} {pick(r, _SPOKEN[sign])} {b}"
+    question = say(r, _ASKS, {"e": spoken})
+    words = f"{a} {_SPOKEN[sign][0]} {b}"
+    result = printed(value)
+    answer = pick(r, (f"{words} is {result}.", f"{words} is {result}.", f"The answer is {result}."))
+    return question, call(f"{a}{sign}{b}", value) + answer
+
+
+def longer(r: Rand) -> tuple[str, str]:
+    """Three numbers, with parentheses or a decimal point or a power."""
+    a, b, c = _operand(r, whole(r, 1, 3)), _operand(r, 2), whole(r, 2, 60)
+    value: float | int
+    kind = whole(r, 0, 4)
+    if kind == 0:
+        expression, value = f"({a}+{b})*{c}", (a + b) * c
+    elif kind == 1:
+        expression, value = f"{a}*{b}+{c}", a * b + c
+    elif kind == 2:
+        expression, value = f"({a}-{b})*{c}", (a - b) * c
+    elif kind == 3:
+        tenths = whole(r, 0, 9)
+        expression, value = f"{a}.{tenths}*{c}", float(f"{a}.{tenths}") * c
+    else:
+        power = whole(r, 2, 3)
+        expression, value = f"{b}**{power}", b**power
+        question = f"What is {b} to the power of {power}?"
+        return question, call(expression, value) + f"{b} to the power of {power} is {value}."
+    answer = pick(r, ("The answer is {v}.", "The result is {v}.", "That is {v}."))
+    question = say(r, _ASKS, {"e": expression})
+    return question, call(expression, value) + answer.replace("{v}", printed(value))
+
+
+def large_problem(r: Rand) -> tuple[str, str]:
+    """A word problem with numbers too large for the head."""
+    lists = sections("cast.txt")
+    noun = plural(pick(r, NOUNS))
+    name = pick(r, lists["girls"] + lists["boys"])
+    a, b = _operand(r, whole(r, 2, 3)), _operand(r, 2)
+    kind = pick(r, ("*", "+", "-"))
+    given: tuple[str, ...]
+    if kind == "*":
+        given = (
+            f"A shop has {a} boxes with {b} {noun} in each.",
+            f"{name} packs {b} {noun} into each of {a} bags.",
+            f"There are {a} rows with {b} {noun} in every row.",
+        )
+        value = a * b
+    elif kind == "+":
+        given = (
+            f"{name} has {a} {noun} and gets {b} more.",
+            f"There are {a} {noun} in one box and {b} {noun} in another.",
+        )
+        value = a + b
+    else:
+        a += b
+        given = (
+            f"{name} has {a} {noun} and sells {b} of them.",
+            f"Of {a} {noun}, {b} are broken. {name} keeps the others.",
+        )
+        value = a - b
+    left = kind == "-"
+    ask = f"How many {noun} are left?" if left else f"How many {noun} are there in all?"
+    answer = f"There are {value} {noun} {'left' if left else 'in all'}."
+    return f"{pick(r, given)} {ask}", call(f"{a}{kind}{b}", value) + answer
+
+
+_TASKS: tuple[Callable[[Rand], tuple[str, str]], ...] = (
+    two_numbers,
+    two_numbers,
+    two_numbers,
+    longer,
+    large_problem,
+)
+
+
+def task(r: Rand) -> tuple[str, str]:
+    """A question and the answer with its tool call."""
+    return pick(r, _TASKS)(r)

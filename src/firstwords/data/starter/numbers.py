@@ -1,0 +1,231 @@
+"""Numbers: counting, comparing, small sums and word problems, in words and in digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .phrase import Rand, capital, pick, say, sections, some, whole
+from .words import ORDINALS, count_of, in_words, plural
+
+
+class Problem(NamedTuple):
+    """Something to work out: the statement, the question, the answer, and its number."""
+
+    given: str
+    question: str
+    answer: str
+    value: int
+    context: bool = False
+
+    @property
+    def asked(self) -> str:
+        """The question with all that is needed to answer it."""
+        return f"{self.given} {self.question}" if self.context else self.question
+
+
+_NOUNS = (
+    "apple pear plum nut egg cup book pencil marble button shell stone biscuit flower "
+    "stamp coin candle balloon sticker cherry berry peach carrot pebble feather card "
+    "ribbon ball key acorn mushroom muffin pancake lemon melon crayon bead star sock brick "
+    "bell kite toy spoon plate ticket box brush basket penny puppet"
+)
+NOUNS = tuple(_NOUNS.split())
+
+
+def sum_of(r: Rand, top: int = 100) -> tuple[int, str, int, int]:
+    """Two numbers that a head can handle: first, sign, second, result."""
+    sign = pick(r, ("+", "+", "-", "-", "*", "*", "/"))
+    if sign == "*":
+        a, b = whole(r, 0, 12), whole(r, 0, 12)
+        return a, sign, b, a * b
+    if sign == "/":
+        b, result = whole(r, 1, 12), whole(r, 0, 12)
+        return b * result, sign, b, result
+    high = top if r() < 0.5 else 20
+    a = whole(r, 0, high)
+    b = whole(r, 0, high - a) if sign == "+" else whole(r, 0, a)
+    return a, sign, b, a + b if sign == "+" else a - b
+
+
+_SIGN_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
+
+
+def small_sum(r: Rand) -> Problem:
+    """A sum, difference, product or quotient."""
+    a, sign, b, result = sum_of(r)
+    word = _SIGN_WORDS[sign]
+    if r() < 0.4:
+        left, right, out = in_words(a), in_words(b), in_words(result)
+    else:
+        left, right, out = str(a), str(b), str(result)
+    slots = {"a": left, "w": word, "b": right, "c": out}
+    told = sections("talk.txt")
+    # Written with signs only in digits: "7 - 3 = 4".
+    if left.isdigit() and r() < 0.35:
+        mark = {"*": "×", "/": "÷"}.get(sign, sign) if r() < 0.3 else sign
+        given = f"{a} {mark} {b} = {result}"
+        ask = pick(r, (f"{a} {mark} {b} = ?", f"What is {a} {mark} {b}?", f"{a}{mark}{b}"))
+        return Problem(given + ".", ask, given + ".", result)
+    return Problem(
+        say(r, told["sum say"], slots),
+        say(r, told["sum ask"], slots),
+        say(r, told["sum answer"], slots),
+        result,
+    )
+
+
+def word_problem(r: Rand) -> Problem:
+    """A tiny story with numbers in it."""
+    lists = sections("cast.txt")
+    noun = pick(r, NOUNS)
+    girl = r() < 0.5
+    name = pick(r, lists["girls" if girl else "boys"])
+    other = pick(r, lists["boys" if girl else "girls"])
+    kind = pick(r, ("more", "more", "less", "less", "each", "share", "both"))
+    a, b = whole(r, 1, 20), whole(r, 1, 12)
+    if kind == "less":
+        a += b
+    if kind == "each":
+        a, b = whole(r, 2, 10), whole(r, 2, 10)
+    if kind == "share":
+        b = whole(r, 2, 6)
+        a = b * whole(r, 1, 10)
+    result = {"more": a + b, "both": a + b, "less": a - b, "each": a * b, "share": a // b}[kind]
+    slots = {
+        "n": name,
+        "m": other,
+        "he": "she" if girl else "he",
+        "his": "her" if girl else "his",
+        "him": "her" if girl else "him",
+        "a": str(a),
+        "b": str(b),
+        "ta": count_of(a, noun),
+        "tb": count_of(b, noun),
+        "tc": count_of(result, noun) if result else f"no {plural(noun)}",
+        "mb": f"{b} more {noun if b == 1 else plural(noun)}",
+        "isare": "is" if result == 1 else "are",
+        "isa": f"{'is' if a == 1 else 'are'} {count_of(a, noun)}",
+        "isb": f"{'is' if b == 1 else 'are'} {count_of(b, noun)}",
+        "many": plural(noun),
+        "noun": noun,
+        "sum": {
+            "each": f"{a} times {b} is {result}",
+            "less": f"{a} minus {b} is {result}",
+            "share": f"{a} divided by {b} is {result}",
+        }.get(kind, f"{a} plus {b} is {result}"),
+    }
+    slots["isleft"] = f"{slots['isare']} {slots['tc']}"
+    told = sections("talk.txt")
+    given = say(r, told[f"problem {kind}"], slots)
+    ask = say(r, told[f"problem {kind} ask"], slots)
+    answer = say(r, told[f"problem {kind} answer"], slots)
+    return Problem(given, ask, answer, result, context=True)
+
+
+def comparison(r: Rand) -> Problem:
+    """Which of two numbers is larger, and by how much."""
+    a, b = some(r, range(1, 1000 if r() < 0.4 else 100), 2)
+    low, high = min(a, b), max(a, b)
+    slots = {"a": str(a), "b": str(b), "low": str(low), "high": str(high), "d": str(high - low)}
+    told = sections("talk.txt")
+    large = r() < 0.6
+    name = "larger" if large else "smaller"
+    return Problem(
+        say(r, told["compare say"], slots),
+        say(r, told[f"compare {name} ask"], slots),
+        say(r, told[f"compare {name} answer"], slots),
+        high if large else low,
+    )
+
+
+def neighbour(r: Rand) -> Problem:
+    """The number before or after another one."""
+    a = whole(r, 1, 200)
+    if r() < 0.5:
+        ask = pick(r, (f"Which number comes after {a}?", f"What is the number after {a}?"))
+        return Problem(f"After {a} comes {a + 1}.", ask, f"After {a} comes {a + 1}.", a + 1)
+    ask = pick(r, (f"Which number comes before {a}?", f"What number is just before {a}?"))
+    return Problem(f"Before {a} comes {a - 1}.", ask, f"Before {a} comes {a - 1}.", a - 1)
+
+
+_PROBLEMS: tuple[Callable[[Rand], Problem], ...] = (
+    small_sum,
+    small_sum,
+    word_problem,
+    word_problem,
+    comparison,
+    neighbour,
+)
+
+
+def problem(r: Rand) -> Problem:
+    """Any small problem."""
+    return pick(r, _PROBLEMS)(r)
+
+
+def counting(r: Rand) -> str:
+    """A row of numbers: 'Counting in twos: ...'."""
+    step = pick(r, (1, 1, 1, 2, 2, 3, 4, 5, 10))
+    start, length = whole(r, 0, 60), whole(r, 5, 9)
+    row = [start + step * i for i in range(length)]
+    if r() < 0.2:
+        row.reverse()
+    spoken = r() < 0.5
+    items = ", ".join(in_words(n) if spoken else str(n) for n in row)
+    by = ["ones", "twos", "threes", "fours", "fives", "-", "-", "-", "-", "tens"][step - 1]
+    way = "down" if row[0] > row[-1] else "up"
+    return say(
+        r,
+        (
+            "[let us|we can|now we] count {way} in {by}: {items}.",
+            "counting {way} in {by} from {first}: {items}.",
+            "{items}: that is counting in {by}.",
+            "count with me: {items}.",
+        ),
+        {"way": way, "by": by, "items": items, "first": str(row[0])},
+    )
+
+
+def table(r: Rand) -> str:
+    """A piece of a times table."""
+    n, start = whole(r, 2, 12), whole(r, 1, 8)
+    spoken = r() < 0.4
+    lines = []
+    for i in range(start, start + whole(r, 3, 5)):
+        if spoken:
+            lines.append(f"{capital(in_words(i))} times {in_words(n)} is {in_words(i * n)}.")
+        else:
+            lines.append(f"{i} times {n} is {i * n}.")
+    return f"The table of {in_words(n)}. " + " ".join(lines)
+
+
+def ranking(r: Rand) -> str:
+    """Children in a row: first, second, third."""
+    lists = sections("cast.txt")
+    names = some(r, lists["girls"] + lists["boys"], whole(r, 3, 5))
+    row = [f"{name} was {place}" for name, place in zip(names, ORDINALS, strict=False)]
+    place = pick(r, sections("cast.txt")["places"]).split("|")[0]
+    return f"In the race to {place}, " + ", ".join(row[:-1]) + f", and {row[-1]}."
+
+
+def page(r: Rand) -> str:
+    """A page of sums, stories with numbers, counting and comparing."""
+    told: list[str] = []
+    for _ in range(whole(r, 4, 7)):
+        choice = r()
+        if choice < 0.12:
+            told.append(counting(r))
+        elif choice < 0.2:
+            told.append(table(r))
+        elif choice < 0.26:
+            told.append(ranking(r))
+        else:
+            one = word_problem(r) if choice < 0.6 else problem(r)
+            if not one.context:
+                told.append(one.given)
+            elif r() < 0.4:
+                told.append(f"{one.given} {one.question} {one.answer}")
+            else:
+                told.append(f"{one.given} {one.answer}")
+    return " ".join(told)

@@ -1,0 +1,318 @@
+"""The starter curriculum: pure, well formed, true in its sums, consistent in its stories."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+
+import pytest
+from simpleeval import simple_eval
+
+from firstwords.data.starter import (
+    CONVERSATION_KINDS,
+    DOCUMENT_KINDS,
+    calculator,
+    conversation,
+    document,
+    letters,
+    numbers,
+    tasks,
+)
+from firstwords.data.starter.encyclopedia import science_topics
+from firstwords.data.starter.facts import TOPICS, any_fact, subjects, topic
+from firstwords.data.starter.phrase import article, fill, listing, rows, say, sections, source
+from firstwords.data.starter.stories import plots, story
+from firstwords.data.starter.words import in_words, plural, vocabulary
+
+CALL = re.compile(r"<tool_call>([^<]*)</tool_call><tool_response>([^<]*)</tool_response>")
+
+
+# -- the API ------------------------------------------------------------------------------
+
+
+def test_samples_depend_on_seed_and_index_alone() -> None:
+    for index in range(60):
+        assert document(3, index) == document(3, index)
+        assert conversation(3, index) == conversation(3, index)
+    first = [document(0, index).text for index in range(50)]
+    assert first != [document(1, index).text for index in range(50)]
+    # Order does not matter: there is no hidden state.
+    assert [document(0, index).text for index in reversed(range(50))] == first[::-1]
+
+
+def test_samples_are_the_same_everywhere() -> None:
+    """Chance is the same on every platform and Python version; only new wording may change this."""
+    r = source(1, "text", 2)
+    assert [int(r() * 1000) for _ in range(5)] == [308, 257, 891, 757, 513]
+
+
+@pytest.mark.parametrize("kind", DOCUMENT_KINDS)
+def test_documents_of_every_kind_read_cleanly(kind: str) -> None:
+    for index in range(150):
+        sample = document(5, index, kind)
+        assert sample.kind == kind
+        assert_clean(sample.text)
+        assert sample.text[0].isupper() or sample.text[0] in '"0123456789'
+
+
+@pytest.mark.parametrize("kind", CONVERSATION_KINDS)
+def test_conversations_of_every_kind_are_well_formed(kind: str) -> None:
+    for index in range(150):
+        sample = conversation(5, index, kind)
+        assert sample.kind == kind
+        messages = list(sample.messages)
+        if messages[0]["role"] == "system":
+            assert messages.pop(0)["content"]
+        roles = [message["role"] for message in messages]
+        assert roles == ["user", "assistant"] * (len(roles) // 2)
+        assert 1 <= len(roles) // 2 <= 5
+        for message in messages:
+            assert set(message) == {"role", "content"}
+            assert_clean(message["content"])
+            if message["role"] == "user":
+                assert "<tool" not in message["content"]
+
+
+def test_unknown_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="unknown kind"):
+        document(0, 0, "poem")
+
+
+def assert_clean(text: str) -> None:
+    assert text.strip() == text
+    assert text
+    assert "  " not in text, text
+    assert not re.search(r"[{}\[\]|^]", text), text
+    plain = CALL.sub("", text)
+    assert "<" not in plain, text
+    assert ">" not in plain, text
+    wrong = re.search(r"(?<!letter) a (?!one)[aeio][a-z]{2,}", plain.lower())
+    assert wrong is None, (wrong, text)
+    assert not re.search(r"\b1 [a-z]+s are\b", plain), text
+
+
+# -- tools and sums -----------------------------------------------------------------------
+
+
+def test_tool_responses_are_what_the_calculator_prints() -> None:
+    seen = 0
+    for index in range(600):
+        for message in conversation(9, index, "calculator").messages:
+            for expression, response in CALL.findall(message["content"]):
+                assert re.fullmatch(r"[-+*/().0-9]+", expression)
+                assert response == calculator.printed(simple_eval(expression))
+                assert response in CALL.sub("", message["content"])
+                seen += 1
+    assert seen > 600
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(408, "408"), (50.0, "50"), (0.1 + 0.2, "0.3"), (1 / 3, "0.3333333333"), (-4, "-4")],
+)
+def test_printed(value: float, text: str) -> None:
+    assert calculator.printed(value) == text
+
+
+def test_small_sums_are_right() -> None:
+    signs = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
+    pattern = re.compile(r"(\d+) (plus|minus|times|divided by) (\d+) (?:is|makes|equals) (\d+)")
+    seen = 0
+    for index in range(1500):
+        for a, word, b, c in pattern.findall(document(2, index, "numbers").text):
+            assert simple_eval(f"{a}{signs[word]}{b}") == int(c)
+            seen += 1
+    assert seen > 1500
+
+
+def test_problems_answer_with_their_value() -> None:
+    for index in range(500):
+        one = numbers.problem(source(1, "problem", index))
+        spoken = in_words(one.value)
+        answer = one.answer.lower()
+        assert str(one.value) in answer or spoken in answer or "no " in answer, one
+
+
+# -- letters ------------------------------------------------------------------------------
+
+
+def test_letter_riddles_are_right() -> None:
+    for index in range(500):
+        one = letters.riddle(source(1, "letters", index))
+        assert one.value.lower() in one.answer.lower()
+        if "-" in one.value:
+            assert one.value.replace("-", "") in one.question.lower()
+
+
+# -- facts --------------------------------------------------------------------------------
+
+
+def test_countries() -> None:
+    table = rows("countries.txt")
+    assert len(table) == 193
+    assert len({name for name, _, _ in table}) == 193
+    assert len({city for _, city, _ in table}) == 193
+    count = Counter(continent for _, _, continent in table)
+    assert set(count) == {"Africa", "Asia", "Europe", "North America", "South America", "Oceania"}
+    assert count["Africa"] == 54
+    assert count["South America"] == 12
+    assert count["Oceania"] == 14
+    assert count["North America"] == 23
+
+
+def test_elements() -> None:
+    table = rows("elements.txt")
+    assert len(table) == 118
+    assert len({name for name, *_ in table}) == 118
+    assert len({symbol for _, symbol, *_ in table}) == 118
+    for number, symbol in ((1, "H"), (26, "Fe"), (50, "Sn"), (79, "Au"), (92, "U"), (118, "Og")):
+        assert table[number - 1][1] == symbol
+    assert all(re.fullmatch(r"[A-Z][a-z]?", symbol) for _, symbol, *_ in table)
+    assert {state for _, _, state, _ in table} == {"solid", "liquid", "gas", ""}
+
+
+def test_animals() -> None:
+    table = rows("animals.txt")
+    assert len(table) >= 100
+    assert len({name for name, *_ in table}) == len(table)
+    legs = {"bird": {"2"}, "insect": {"6"}, "arachnid": {"8"}, "fish": {"0"}}
+    for name, many, group, count, food, home, *_ in table:
+        assert many
+        assert food
+        assert home
+        assert count in legs.get(group, {"", "0", "2", "4", "10"}), name
+
+
+def test_word_tables() -> None:
+    for name, width in (("opposites.txt", 2), ("plurals.txt", 2), ("verbs.txt", 3)):
+        table = rows(name)
+        assert all(len(row) == width and all(row) for row in table)
+        assert len({row[0] for row in table}) == len(table)
+    pairs = [word for pair in rows("opposites.txt") for word in pair]
+    assert len(set(pairs)) == len(pairs), "a word with two opposites has no one right answer"
+    assert len(vocabulary()) > 1200
+    assert [int(days) for _, _, days, _ in rows("calendar.txt")] == [
+        31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31,
+    ]  # fmt: skip
+
+
+def test_every_fact_can_be_told_asked_and_answered() -> None:
+    r = source(0, "facts", 0)
+    for name in TOPICS:
+        for subject in subjects(name):
+            for fact in topic(name)[subject]:
+                assert_clean(fact.told(r))
+                assert fact.question(r)[-1] in "?."
+                answer = fact.answer(r)
+                plural_value = fact.slots.get("vp", "\0")
+                assert fact.value.lower() in answer.lower() or plural_value in answer
+    for one in science_topics():
+        assert len(one.questions) >= 2
+        assert len(one.answer(r)) > 80
+
+
+# -- stories ------------------------------------------------------------------------------
+
+
+def test_story_questions_are_answered_by_the_story() -> None:
+    seen: Counter[str] = Counter()
+    for index in range(1200):
+        told = story(source(4, "story", index), brief=index % 2 == 0, questions=20)
+        seen[told.plot] += 1
+        assert len({one.question for one in told.asked}) == len(told.asked)
+        for one in told.asked:
+            if one.key != "No":
+                assert one.key.lower() in told.text.lower(), (told.plot, one, told.text)
+            key = re.sub(r"^(a|an|the) ", "", one.key.lower())
+            assert key in one.answer.lower(), (told.plot, one)
+    assert len(seen) == len(plots()) >= 12
+
+
+def test_hero_and_friend_never_share_a_pronoun() -> None:
+    for index in range(200):
+        slots = story(source(4, "story", index)).slots
+        assert slots["he"] != slots["bhe"]
+        assert slots["A"] != slots["B"]
+
+
+def test_choices_contain_the_right_answer_once() -> None:
+    for index in range(300):
+        ask, answer = tasks.choice(source(4, "choice", index))
+        options = re.findall(r"^([A-D])\) (.+)$", ask, flags=re.MULTILINE)
+        assert 3 <= len(options) <= 4
+        assert len({text for _, text in options}) == len(options)
+        assert any(f"{letter}) {text}" in answer or letter == answer for letter, text in options)
+
+
+# -- variety ------------------------------------------------------------------------------
+
+
+def test_documents_are_varied() -> None:
+    texts = [document(7, index).text for index in range(2000)]
+    assert len(set(texts)) == len(texts)
+    whole = "\n\n".join(texts)
+    assert len(whole) / len(zlib.compress(whole.encode(), 9)) <= 4.0
+    sentences = Counter(one for text in texts for one in re.split(r"(?<=[.!?])\s+", text))
+    top = sum(len(one) * count for one, count in sentences.most_common(100))
+    assert top <= 0.05 * len(whole)
+    assert len(set(re.findall(r"[a-z]+", whole.lower()))) >= 3800
+
+
+def test_conversations_are_mostly_short() -> None:
+    lengths = []
+    for index in range(1000):
+        said = " ".join(m["content"] for m in conversation(7, index).messages)
+        lengths.append(len(said.split()))
+    assert sum(length <= 200 for length in lengths) >= 0.98 * len(lengths)
+
+
+# -- the words and phrases they are made of ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("phrase", "wanted"),
+    [
+        ("apple", "an"),
+        ("unicorn", "a"),
+        ("uncle", "an"),
+        ("umbrella", "an"),
+        ("honest boy", "an"),
+        ("house", "a"),
+        ("8", "an"),
+        ("useful tool", "a"),
+        ("old hat", "an"),
+        ("one-eyed cat", "a"),
+        ("ugly duckling", "an"),
+        ("eel", "an"),
+    ],
+)
+def test_article(phrase: str, wanted: str) -> None:
+    assert article(phrase) == wanted
+
+
+def test_templates() -> None:
+    r = source(0, "t", 0)
+    assert {fill(r, "a[b|c|]d") for _ in range(50)} == {"abd", "acd", "ad"}
+    assert {fill(r, "[x|[y|z]]") for _ in range(50)} == {"x", "y", "z"}
+    assert say(r, ("{a:x} is {v}.",), {"x": "owl", "v": "wise"}) == "An owl is wise."
+    assert listing(["a", "b", "c"]) == "a, b, and c"
+    with pytest.raises(ValueError, match="unbalanced"):
+        fill(r, "[a|b")
+
+
+def test_numbers_in_words() -> None:
+    assert in_words(0) == "zero"
+    assert in_words(21) == "twenty-one"
+    assert in_words(305) == "three hundred and five"
+    assert in_words(12_034) == "twelve thousand and thirty-four"
+    assert [plural(noun) for noun in ("box", "cherry", "toy", "brush")] == [
+        "boxes", "cherries", "toys", "brushes",
+    ]  # fmt: skip
+
+
+def test_any_fact_covers_every_topic() -> None:
+    drawn = {any_fact(source(0, "any", index)).relation for index in range(3000)}
+    relations = {heading.rsplit(" ", 1)[0] for heading in sections("facts.txt")}
+    relations -= {"lead", "title"}
+    assert {r for r in relations if not r.startswith(("title", "lead"))} <= drawn
