@@ -190,6 +190,26 @@ def plan(as_json: bool, **request: Any) -> None:
     click.echo(describe(made))
 
 
+@cli.group()
+def data() -> None:
+    """Look at the data that a model learns from."""
+
+
+@data.command()
+@click.argument("source", metavar="SRC")
+@click.option("--conversations", is_flag=True, help="Show conversations instead of text.")
+@click.option("--kind", help="Only this kind of the starter curriculum; 'list' names them.")
+@click.option("--n", "count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def show(source: str, as_json: bool, **options: Any) -> None:
+    """Show samples of SRC: starter, a file, or a directory of files."""
+    from firstwords.data.samples import render, samples
+
+    shown = samples(source, **options)
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else render(shown))
+
+
 @cli.command("eval")
 @RUN_OPTION
 @click.option(

@@ -8,7 +8,7 @@ report need is set aside first.
 
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -17,7 +17,7 @@ from firstwords.data.corpora import Corpus
 from firstwords.errors import UserError
 from firstwords.model import Transformer, flops_per_token, matmul_parameters
 from firstwords.optimizer import Optimizer
-from firstwords.recipe import ModelConfig, OptimizerConfig, Recipe, StageConfig
+from firstwords.recipe import STAGES, Dtype, ModelConfig, Recipe, StageConfig
 from firstwords.training import accumulate, loss_function, torch_dtype
 
 MIN_SECONDS = 30.0
@@ -25,7 +25,7 @@ COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays
 SEQ_LEN = 256
 TOKENS_PER_PARAMETER = 1.5  # tokens of pretraining per matmul parameter
 SHARES = {"base": 0.70, "mid": 0.16, "sft": 0.14}  # of the time for training
-FASTEST_TOKENIZER = 50_000  # bytes of training text per second of budget
+TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
 TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
 
 # (layers, channels, heads): heads are 64 wide, the MLP 8/3 of the channels.
@@ -58,45 +58,52 @@ def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
             f"--time {seconds:g}s is too short to learn anything",
             f"give at least {MIN_SECONDS:g}s; 10m makes a model worth talking to",
         )
-    n_threads = machine.physical_cores()
-    machine.setup(n_threads)
+    machine.setup(machine.physical_cores())
     rates = {
         "float32": machine.matmul_gflops(torch.float32),
         "bfloat16": machine.matmul_gflops(torch.bfloat16),
     }
-    dtype: Literal["float32", "bfloat16"]
-    dtype = "bfloat16" if rates["bfloat16"] > 1.2 * rates["float32"] else "float32"
-    vocab_size = 4096 if seconds >= 120 else 2048
-    compiled = seconds >= COMPILE_FROM and machine.can_compile()
-    batch_rows = 16 if seconds >= 120 else 8
-
-    def draft(shape: tuple[int, int, int], compiled: bool) -> Recipe:
-        stage = StageConfig(steps=1, batch_rows=batch_rows, micro_rows=batch_rows, seq_len=SEQ_LEN)
-        return Recipe(
-            seed=seed,
-            n_threads=n_threads,
-            dtype=dtype,
-            compile=compiled,
-            tokenizer_bytes=round(min(100e6, seconds * FASTEST_TOKENIZER)),
-            model=model_config(shape, vocab_size),
-            optimizer=OptimizerConfig(),
-            base=stage,
-            mid=stage,
-            sft=stage,
-            val_bytes=round(min(1e6, max(20_000, seconds * 400))),
-        )
-
-    reference = draft(LADDER[1], compiled=False)
-    flops = measure_tokens_per_second(reference) * flops_per_token(reference.model, SEQ_LEN)
-    shape = choose_shape(vocab_size, flops * SHARES["base"] * training_time(seconds, 0.0))
-    chosen = draft(shape, compiled)
-    if compiled:
+    draft = draft_recipe(seconds, seed, "bfloat16" if bfloat16_pays(rates) else "float32")
+    flops = measure_tokens_per_second(draft) * flops_per_token(draft.model, SEQ_LEN)
+    shape = choose_shape(
+        draft.model.vocab_size, flops * SHARES["base"] * training_time(seconds, measuring=0.0)
+    )
+    chosen = draft.model_copy(
+        update={
+            "model": model_config(shape, draft.model.vocab_size),
+            "compile": seconds >= COMPILE_FROM and machine.can_compile(),
+        }
+    )
+    if chosen.compile:
         console.say("compiling the training step to measure it (up to a minute the first time)")
     tokens_per_second = measure_tokens_per_second(chosen)
     measuring = time.monotonic() - started
-    training = training_time(seconds, measuring)
-    recipe = with_steps(chosen, training, tokens_per_second)
+    recipe = with_steps(chosen, training_time(seconds, measuring), tokens_per_second)
     return Plan(recipe, predict(recipe, seconds, tokens_per_second, rates, corpus, measuring))
+
+
+def bfloat16_pays(rates: dict[str, float]) -> bool:
+    """Only where the processor multiplies in it: emulated, it is slower than float32."""
+    return rates["bfloat16"] > 1.2 * rates["float32"]
+
+
+def draft_recipe(seconds: float, seed: int, dtype: Dtype) -> Recipe:
+    """Everything that follows from the budget alone, around a small model to measure with."""
+    short = seconds < 120
+    rows = 8 if short else 16
+    stage = StageConfig(steps=1, batch_rows=rows, micro_rows=rows, seq_len=SEQ_LEN)
+    return Recipe(
+        seed=seed,
+        n_threads=machine.physical_cores(),
+        dtype=dtype,
+        compile=False,
+        tokenizer_bytes=round(min(100e6, seconds * TOKENIZER_BYTES_PER_SECOND)),
+        model=model_config(LADDER[1], vocab_size=2048 if short else 4096),
+        base=stage,
+        mid=stage,
+        sft=stage,
+        val_bytes=round(min(1e6, max(20_000, seconds * 400))),
+    )
 
 
 def model_config(shape: tuple[int, int, int], vocab_size: int) -> ModelConfig:
@@ -189,9 +196,7 @@ def predict(
         "measuring_seconds": measuring,
         "matmul_gflops": rates,
         "tokens_per_second": tokens_per_second,
-        "stage_seconds": {
-            name: recipe.stage(name).tokens / tokens_per_second for name in ("base", "mid", "sft")
-        },
+        "stage_seconds": {name: recipe.stage(name).tokens / tokens_per_second for name in STAGES},
         "parameters": sum(p.numel() for p in Transformer(model).parameters()),
         "matmul_parameters": matmul_parameters(model),
         "flops_per_token": flops_per_token(model, recipe.base.seq_len),
@@ -211,7 +216,7 @@ def describe(plan: Plan) -> str:
         f"machine   {recipe.n_threads} threads, {recipe.dtype}, "
         f"{'compiled' if recipe.compile else 'eager'}",
     ]
-    for name in ("base", "mid", "sft"):
+    for name in STAGES:
         stage = recipe.stage(name)
         took = predicted.get("stage_seconds", {}).get(name)
         lines.append(

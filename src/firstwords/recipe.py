@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from firstwords.errors import UserError
 
+Dtype = Literal["float32", "bfloat16"]
 Stage = Literal["base", "mid", "sft"]
 STAGES: tuple[Stage, ...] = ("base", "mid", "sft")
 
@@ -69,9 +70,16 @@ class StageConfig(Fixed):
 
 
 class Recipe(Fixed):
+    """All that a run needs to know.
+
+    `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
+    `tokenizer_bytes` of text train the tokenizer. `replay` is the share of plain text among
+    midtraining's rows. `val_bytes` of held-out text are measured after each stage.
+    """
+
     seed: int = Field(default=0, ge=0)
     n_threads: int = Field(ge=1)
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
     compile: bool = False
     tokenizer_bytes: int = Field(ge=1)
     model: ModelConfig
@@ -79,8 +87,8 @@ class Recipe(Fixed):
     base: StageConfig
     mid: StageConfig
     sft: StageConfig
-    replay: float = Field(default=0.25, ge=0, lt=1)  # plain text among midtraining's rows
-    val_bytes: int = Field(default=200_000, ge=1)  # text for bits per byte after each stage
+    replay: float = Field(default=0.25, ge=0, lt=1)
+    val_bytes: int = Field(default=200_000, ge=1)
 
     def stage(self, name: Stage) -> StageConfig:
         return {"base": self.base, "mid": self.mid, "sft": self.sft}[name]

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from firstwords.conversation import InvalidConversation, Messages, validate
+from firstwords.data import starter
 from firstwords.errors import UserError
 
 STARTER = "starter"
@@ -92,19 +93,15 @@ def texts(corpus: Corpus, split: Split, seed: int) -> Iterator[str]:
     """The documents of one split. A corpus with validation files keeps them apart; any other
     holds out every 50th document."""
     if corpus.is_starter:
-        from firstwords.data.starter import document
-
-        return _generated(lambda index: document(seed, index).text, split)
+        return _generated(lambda index: starter.document(seed, index).text, split)
     return _split(corpus, split, lambda files: _interleave(files, seed, _read_text))
 
 
 def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]:
     """The conversations of one split, checked."""
     if corpus.is_starter:
-        from firstwords.data.starter import conversation
-
         return _generated(
-            lambda index: [dict(m) for m in conversation(seed, index).messages], split
+            lambda index: [dict(m) for m in starter.conversation(seed, index).messages], split
         )
     return _split(corpus, split, lambda files: _interleave(files, seed, _read_conversations))
 

@@ -18,6 +18,7 @@ from firstwords.conversation import Encoded, Messages, encode_conversations
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 
 SHARD_TOKENS = 2_000_000
+COMPLETE = "complete.json"
 BATCH_DOCUMENTS = 512
 BATCH_CHARS = 2_000_000
 T = TypeVar("T", str, Messages)
@@ -62,6 +63,11 @@ class TokenStore:
             parts.append(arrays[first][start - base : end - base])
             start, first = end, first + 1
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def stored(directory: Path) -> TokenStore | None:
+    """The store in `directory`, if all of it has been encoded."""
+    return TokenStore(directory) if (directory / COMPLETE).exists() else None
 
 
 def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> Iterator[Encoded]:
@@ -110,9 +116,6 @@ def _store(
     wanted: int,
     on_progress: Callable[[Counts], None],
 ) -> TokenStore:
-    complete = directory / "complete.json"
-    if complete.exists():
-        return TokenStore(directory)
     counts = _total(_shards(directory))
     on_progress(counts)
     batches = _batches(islice(iter(records), counts.documents, None))
@@ -129,7 +132,7 @@ def _store(
     if open_shard:
         _write_shard(directory, open_shard, in_shard)
         counts = counts.plus(in_shard)
-    files.write_json(complete, counts._asdict())
+    files.write_json(directory / COMPLETE, counts._asdict())
     return TokenStore(directory)
 
 

@@ -25,7 +25,14 @@ from firstwords.inference.sampling import Sampling
 from firstwords.model import IGNORE, Transformer
 from firstwords.recipe import Stage
 from firstwords.run import Run
-from firstwords.stages.common import chat_store, load_tokenizer, padding, text_store
+from firstwords.stages.common import (
+    chat_store,
+    follow,
+    load_tokenizer,
+    padding,
+    text_store,
+)
+from firstwords.stages.tokenizer import take
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 
 BEGINNINGS = ("Once upon a time", "The sun is", "Water is")
@@ -36,6 +43,7 @@ QUESTIONS = (
     "Why is the sky blue?",
     "Tell me a short story about a dog.",
 )
+NO_BOUND = 1 << 62  # tokens
 SAMPLING = Sampling(temperature=0.5, top_k=40, max_tokens=80, seed=0)
 
 
@@ -123,21 +131,17 @@ def evaluate_text(run: Run, stage: Stage | None, max_items: int | None) -> dict[
 
 @contextmanager
 def held_out(run: Run, tokenizer: Tokenizer, max_items: int | None) -> Iterator[TokenStore]:
-    if max_items is None:
-        yield text_store(run, tokenizer, "val")
-        return
+    """Held-out text, encoded aside: the run may be at work."""
     corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
-    if corpus.is_starter and not max_items:
+    if corpus.is_starter and max_items == 0:
         raise UserError("--max-items 0", "the starter text has no end; give a number")
     documents = corpora.texts(corpus, "val", run.recipe.seed)
+    if max_items is None:
+        documents = take(documents, run.recipe.val_bytes)
+    elif max_items:
+        documents = islice(documents, max_items)
     with (
         tempfile.TemporaryDirectory() as directory,
         console.progress("encoding held-out text", 0, "tokens") as meter,
     ):
-        yield store_texts(
-            Path(directory),
-            islice(documents, max_items or None),
-            tokenizer,
-            1 << 40,
-            lambda counts: meter.advance(counts.tokens - meter.done),
-        )
+        yield store_texts(Path(directory), documents, tokenizer, NO_BOUND, follow(meter))

@@ -2,14 +2,21 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from firstwords import checkpoint, console, machine
 from firstwords import run as runs
 from firstwords.data import corpora
 from firstwords.data.rows import Batches, Rows
-from firstwords.data.tokens import Counts, TokenStore, store_conversations, store_texts
+from firstwords.data.tokens import (
+    Counts,
+    TokenStore,
+    store_conversations,
+    store_texts,
+    stored,
+)
 from firstwords.errors import Interrupted, UserError
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
@@ -21,51 +28,54 @@ from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 from firstwords.training import Step, loss_function, torch_dtype, train
 
 CHECKPOINT_SECONDS = 30.0  # at most this much training is lost when the plug is pulled
-VALIDATION_TOKENS = 1 << 40  # validation text is bounded in bytes, see Recipe.val_bytes
+BYTES_PER_TOKEN = 4  # about, for bounds that need not be exact
 
 
 def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
     """The run's text as tokens: as much as pretraining reads, or all there is."""
-    corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
-    documents: Iterable[str] = corpora.texts(corpus, split, run.recipe.seed)
     wanted = run.recipe.base.tokens + run.recipe.base.seq_len
     if split == "val":
-        documents, wanted = take(documents, run.recipe.val_bytes), VALIDATION_TOKENS
-    return _store(run, "text", split, store_texts, documents, tokenizer, wanted)
+        wanted = run.recipe.val_bytes  # all of it: a token has at least a byte
+
+    def store(directory: Path) -> TokenStore:
+        corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
+        documents = corpora.texts(corpus, split, run.recipe.seed)
+        if split == "val":
+            documents = take(documents, run.recipe.val_bytes)
+        with console.progress(f"encoding text ({split})", wanted, "tokens") as meter:
+            return store_texts(directory, documents, tokenizer, wanted, follow(meter))
+
+    return _stored_or(run.tokens("text", split), store)
 
 
 def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
     """The run's conversations as tokens: as many as the chat stages read, or all there are."""
-    corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
-    conversations = corpora.conversations(corpus, split, run.recipe.seed)
     wanted = max(run.recipe.mid.tokens, run.recipe.sft.tokens)
     if split == "val":
-        wanted = run.recipe.val_bytes // 4
-    return _store(run, "chat", split, store_conversations, conversations, tokenizer, wanted)
+        wanted = min(wanted, run.recipe.val_bytes // BYTES_PER_TOKEN)
+
+    def store(directory: Path) -> TokenStore:
+        corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+        conversations = corpora.conversations(corpus, split, run.recipe.seed)
+        with console.progress(f"encoding conversations ({split})", wanted, "tokens") as meter:
+            return store_conversations(directory, conversations, tokenizer, wanted, follow(meter))
+
+    return _stored_or(run.tokens("chat", split), store)
 
 
-def _store(
-    run: Run,
-    kind: str,
-    split: str,
-    store: Callable[..., TokenStore],
-    records: Iterable[Any],
-    tokenizer: Tokenizer,
-    wanted: int,
-) -> TokenStore:
-    directory = run.tokens(kind, split)
-    known = wanted if wanted < VALIDATION_TOKENS else 0
-    with console.progress(f"encoding {kind} ({split})", known, "tokens") as meter:
-
-        def on_progress(counts: Counts) -> None:
-            meter.advance(counts.tokens - meter.done)
-
-        tokens = store(directory, records, tokenizer, wanted, on_progress)
+def _stored_or(directory: Path, store: Callable[[Path], TokenStore]) -> TokenStore:
+    tokens = stored(directory) or store(directory)
     if len(tokens) == 0:
         raise UserError(
-            f"the {split} part of the {kind} data is empty", "give more documents: at least two"
+            f"nothing was left for {directory.parent.name}/{directory.name}",
+            "give more data: at least two documents and two conversations",
         )
     return tokens
+
+
+def follow(meter: console.Meter) -> Callable[[Counts], None]:
+    """Show the tokens counted so far."""
+    return lambda counts: meter.advance(counts.tokens - meter.done)
 
 
 def load_tokenizer(run: Run) -> Tokenizer:
