@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 
 from firstwords import __version__
 from firstwords.errors import Interrupted, UserError
+from firstwords.recipe import STAGES
 
 
 def main() -> None:
@@ -65,7 +65,17 @@ class Duration(click.ParamType):
         return float(hours * 3600 + minutes * 60 + seconds)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class InOrder(click.Group):
+    """Lists its commands in the order of the work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="firstwords")
 def cli() -> None:
     """Raise a small chat model on the CPU of an ordinary laptop, and see every step.
@@ -74,11 +84,22 @@ def cli() -> None:
     """
 
 
-RUN_OPTION = click.option("--run", "name", metavar="NAME", help="Which run. Default: the last one.")
-DEFAULT_RUN = "default"
+EXISTING_RUN = click.option("--run", "name", metavar="NAME", help="Which run.  [default: the last]")
+NEW_RUN = click.option(
+    "--run",
+    "name",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="The run's name. An unfinished run of that name goes on.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+STAGE = click.option(
+    "--stage", type=click.Choice(STAGES), help="Which stage's model.  [default: the furthest]"
+)
 
 
-def train_options(command: Callable[..., None]) -> Callable[..., None]:
+def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """What a new run is made from; an existing run already knows all of it."""
     options = [
         click.option(
@@ -90,8 +111,8 @@ def train_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--data",
             metavar="SRC",
-            help="Text to learn from: starter (made by firstwords itself), a .parquet, "
-            ".jsonl, .jsonl.gz or .txt file, or a directory of them.  [default: starter]",
+            help="Text to learn from: starter (made by firstwords itself), a .parquet, .jsonl, "
+            ".jsonl.gz or .txt file, or a directory of them.  [default: starter]",
         ),
         click.option(
             "--chat-data",
@@ -100,15 +121,10 @@ def train_options(command: Callable[..., None]) -> Callable[..., None]:
             '"messages", or a directory of them.  [default: starter]',
         ),
         click.option(
-            "--run",
-            "name",
-            metavar="NAME",
-            default=DEFAULT_RUN,
-            show_default=True,
-            help="The run's name. A run of that name that is not finished goes on.",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(min=0), help="Another seed, another model.  [default: 0]"
+            "--seed",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Another seed, another model.  [default: 0]",
         ),
         click.option(
             "--recipe",
@@ -122,29 +138,29 @@ def train_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @cli.command()
-@train_options
+@new_run_options
+@NEW_RUN
 def train(**request: Any) -> None:
-    """Train a model from text to chat: tokenizer, pretraining, midtraining, finetuning, report.
+    """Train a model, from text to chat.
 
-    Stop it at any time; the same command continues. The report is written to the run's directory
-    and copied here as report.md.
+    The five phases: tokenizer, pretraining, midtraining, finetuning, evaluation with report. Stop
+    it at any time; the same command continues. The report is written to the run's directory and
+    copied here as report.md.
     """
     from firstwords import console, pipeline, start
+    from firstwords import report as reports
 
     with start.started(start.Request(**request)) as (run, stop):
-        pipeline.run_all(run, stop)
-        source, copy = run.directory / "report.md", Path("report.md")
-        try:
-            shutil.copyfile(source, copy)
-        except OSError as error:
-            console.warn(f"the report could not be copied here ({error}); it is {source}")
-        total = sum(t["seconds"] for t in run.timings().values())
+        for phase in pipeline.PHASES:
+            pipeline.run_phase(run, phase, stop)
+        total = sum(phase["seconds"] for phase in run.timings().values())
         console.header(f"Done in {console.duration(total)}")
-        console.say(f"report: {copy} (and {source})\ntalk to it: firstwords chat --run {run.name}")
+        console.say(f"report: {reports.publish(run)}\ntalk to it: firstwords chat --run {run.name}")
 
 
 @cli.command()
-@train_options
+@new_run_options
+@NEW_RUN
 def tokenizer(**request: Any) -> None:
     """Phase 1: plan a new run and train its tokenizer."""
     from firstwords import pipeline, start
@@ -155,7 +171,7 @@ def tokenizer(**request: Any) -> None:
 
 def _stage_command(name: str, phase: str, text: str) -> None:
     @cli.command(name, help=text)
-    @RUN_OPTION
+    @EXISTING_RUN
     def command(name: str | None) -> None:
         from firstwords import pipeline, start
 
@@ -170,10 +186,10 @@ _stage_command("sft", "sft", "Phase 4: supervised finetuning of a run that is mi
 
 
 @cli.command()
-@train_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@new_run_options
+@JSON
 def plan(as_json: bool, **request: Any) -> None:
-    """What train would do here, without doing it: model, steps, minutes."""
+    """Say what train would do here, without doing it."""
     from firstwords import start
 
     _, sources, made = start.resolve(start.Request(**request))
@@ -201,7 +217,7 @@ def data() -> None:
 @click.option("--kind", help="Only this kind of the starter curriculum; 'list' names them.")
 @click.option("--n", "count", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 def show(source: str, as_json: bool, **options: Any) -> None:
     """Show samples of SRC: starter, a file, or a directory of files."""
     from firstwords.data.samples import render, samples
@@ -211,19 +227,15 @@ def show(source: str, as_json: bool, **options: Any) -> None:
 
 
 @cli.command("eval")
-@RUN_OPTION
-@click.option(
-    "--stage",
-    type=click.Choice(["base", "mid", "sft"]),
-    help="Default: the furthest one that is finished.",
-)
+@EXISTING_RUN
+@STAGE
 @click.option(
     "--max-items",
     type=click.IntRange(min=0),
     metavar="N",
     help="At most this many held-out documents; 0 for all.  [default: those of train]",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 def evaluate(name: str | None, stage: Any, max_items: int | None, as_json: bool) -> None:
     """Bits per byte of held-out text, with a 95 % interval."""
     from firstwords import run as runs
@@ -244,27 +256,21 @@ def evaluate(name: str | None, stage: Any, max_items: int | None, as_json: bool)
 
 
 @cli.command()
-@RUN_OPTION
+@EXISTING_RUN
 def report(name: str | None) -> None:
-    """Write report.md of a run that has been through all phases, and copy it here."""
-    from firstwords import pipeline, start
+    """Phase 5: evaluate what is trained and write report.md."""
+    from firstwords import console, pipeline, start
     from firstwords import report as reports
 
     with start.continued(name) as (run, stop):
         pipeline.run_phase(run, pipeline.PHASES[-1], stop)
-        reports.write(run)
-        shutil.copyfile(run.directory / "report.md", "report.md")
-    click.echo("report.md", err=True)
+        console.say(f"report: {reports.publish(run)}")
 
 
 @cli.command()
-@RUN_OPTION
+@EXISTING_RUN
 @click.option("-p", "--prompt", help="Answer this one message on stdout and leave.")
-@click.option(
-    "--stage",
-    type=click.Choice(["base", "mid", "sft"]),
-    help="Which stage's model.  [default: the furthest]",
-)
+@STAGE
 @click.option(
     "--temperature",
     type=click.FloatRange(min=0),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from firstwords import console, files, machine, report
+from firstwords import console, files, machine
 from firstwords.evaluation.stage import evaluate_stage, is_evaluated
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES, Stage
@@ -83,13 +83,6 @@ def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
             phase.work(run, stop)
     took = console.duration(run.timings().get(phase.name, {}).get("seconds", 0.0))
     console.say(f"{before}{phase.summary(run)} ({took})")
-
-
-def run_all(run: Run, stop: Stop) -> None:
-    """Every phase that is left, then the report."""
-    for phase in PHASES:
-        run_phase(run, phase, stop)
-    report.write(run)
 
 
 def prepare(run: Run) -> None:

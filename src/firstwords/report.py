@@ -3,9 +3,11 @@
 Every number comes from the run's own files.
 """
 
+from pathlib import Path
 from typing import Any
 
 from firstwords import console, files
+from firstwords.data.tokens import TokenStore
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES
 from firstwords.run import Run, read_metrics
@@ -13,8 +15,17 @@ from firstwords.run import Run, read_metrics
 TITLES = {"base": "Base", "mid": "Mid", "sft": "SFT"}
 
 
-def write(run: Run) -> None:
-    files.write_text(run.directory / "report.md", render(run))
+def publish(run: Run) -> str:
+    """Write report.md into the run's directory and into the current one; return where it is."""
+    path, copy = run.directory / "report.md", Path("report.md")
+    text = render(run)
+    files.write_text(path, text)
+    try:
+        files.write_text(copy, text)
+    except OSError as error:
+        console.warn(f"the report could not be copied here ({error.strerror})")
+        return str(path)
+    return f"{copy} (and {path})"
 
 
 def render(run: Run) -> str:
@@ -122,6 +133,7 @@ def _tokenizer(run: Run) -> str:
 
 def _training(run: Run) -> str:
     rows = []
+    planned = run.manifest.predicted.get("stage_seconds", {})
     for stage in STAGES:
         metrics = read_metrics(run.metrics(stage))
         seconds = sum(step["seconds"] for step in metrics)
@@ -133,11 +145,24 @@ def _training(run: Run) -> str:
                 f"{sum(m['loss'] for m in last) / len(last):.3f}",
                 f"{run.recipe.stage(stage).tokens / seconds:,.0f}",
                 console.duration(seconds),
+                console.duration(planned[stage]) if stage in planned else "",
             ]
         )
-    return table(["stage", "first loss", "last loss", "tokens/s", "time in steps"], rows) + (
+    header = ["stage", "first loss", "last loss", "tokens/s", "time in steps", "planned"]
+    return table(header, rows) + (
         "\n\nLosses are in nats per target token; the last is the mean of 20 steps. The stages "
-        "have different targets, so their losses cannot be compared with each other."
+        "have different targets, so their losses cannot be compared with each other.\n\n"
+        + _cut(run)
+    )
+
+
+def _cut(run: Run) -> str:
+    conversations = TokenStore(run.tokens("chat", "train"))
+    rows = run.recipe.sft.seq_len
+    longer = int((conversations.lengths > rows + 1).sum())
+    return (
+        f"{longer:,} of {conversations.counts.documents:,} conversations are longer than a row of "
+        f"{rows} tokens; they were cut into pieces, and no target was lost."
     )
 
 

@@ -21,7 +21,7 @@ DEFAULT_SECONDS = 1800.0
 class Request(NamedTuple):
     """The options of `train`; None where the user said nothing."""
 
-    name: str
+    name: str = ""
     seconds: float | None = None
     data: str | None = None
     chat_data: str | None = None
@@ -110,9 +110,8 @@ def _check_same(run: Run, request: Request) -> None:
         asked["--recipe"] = (read_recipe(request.recipe), manifest.recipe)
     for option, (wanted, there) in asked.items():
         if wanted is not None and wanted != there:
-            was = f" {there}" if option != "--recipe" else ""
             raise UserError(
-                f"{option}: run {run.name} was started with another one{was}",
+                f"{option}: run {run.name} was started with another one",
                 f"continue it without {option}, or start a new run with --run NAME",
             )
 
