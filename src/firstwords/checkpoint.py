@@ -5,10 +5,13 @@ stand the optimizer's state and the position in training, and a checksum of ever
 checkpoint is passed over for the one before it. Weights and state are safetensors, the rest JSON.
 """
 
+import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -68,7 +71,12 @@ def write_model(directory: Path, model: Transformer, tokenizer: Tokenizer) -> No
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    save_file(tensors, path, metadata={"format": "pt"})
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        # It says why in words only; a full disk is worth an errno.
+        full = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(full[1]) if full else errno.EIO, str(error), str(path)) from None
     path.chmod(0o644)  # safetensors makes it private to its owner
 
 

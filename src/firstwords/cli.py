@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from firstwords import __version__
-from firstwords.errors import Interrupted, UserError
+from firstwords.errors import Diverged, Interrupted, UserError
 from firstwords.recipe import STAGES
 
 
@@ -33,6 +33,9 @@ def run_command(arguments: list[str]) -> int:
     except (Interrupted, click.Abort, KeyboardInterrupt) as error:
         where = f" ({error})" if str(error) else ""
         return _fail(f"interrupted{where}; the same command continues", Interrupted.exit_code)
+    except Diverged as error:
+        mend = "start another run with lower learning rates in its recipe"
+        return _fail(f"training diverged, {error}: {mend}", error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -27,3 +27,9 @@ class Interrupted(Exception):
     """SIGINT or SIGTERM arrived; everything made so far is on disk."""
 
     exit_code = 130
+
+
+class Diverged(Exception):
+    """The loss of a training run is no longer a number."""
+
+    exit_code = 1

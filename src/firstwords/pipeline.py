@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from firstwords import console, files, machine
+from firstwords.errors import UserError
 from firstwords.evaluation.stage import evaluate_stage, is_evaluated
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES, Stage
@@ -88,6 +89,11 @@ def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
 def prepare(run: Run) -> None:
     """Set this process up the way the recipe says, and say what is about to be trained."""
     recipe, predicted = run.recipe, run.manifest.predicted
+    if recipe.compile and not machine.can_compile():
+        raise UserError(
+            "the recipe asks for compiling, but there is no C++ compiler here",
+            'install g++, or train another run from a recipe with "compile": false',
+        )
     machine.setup(recipe.n_threads)
     model = recipe.model
     console.say(

@@ -68,14 +68,9 @@ def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
     shape = choose_shape(
         draft.model.vocab_size, flops * SHARES["base"] * training_time(seconds, measuring=0.0)
     )
-    chosen = draft.model_copy(
-        update={
-            "model": model_config(shape, draft.model.vocab_size),
-            "compile": seconds >= COMPILE_FROM and machine.can_compile(),
-        }
-    )
-    if chosen.compile:
-        console.say("compiling the training step to measure it (up to a minute the first time)")
+    chosen = draft.model_copy(update={"model": model_config(shape, draft.model.vocab_size)})
+    if seconds >= COMPILE_FROM and machine.can_compile():
+        chosen = compiled_if_possible(chosen)
     tokens_per_second = measure_tokens_per_second(chosen)
     measuring = time.monotonic() - started
     recipe = with_steps(chosen, training_time(seconds, measuring), tokens_per_second)
@@ -85,6 +80,20 @@ def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
 def bfloat16_pays(rates: dict[str, float]) -> bool:
     """Only where the processor multiplies in it: emulated, it is slower than float32."""
     return rates["bfloat16"] > 1.2 * rates["float32"]
+
+
+def compiled_if_possible(recipe: Recipe) -> Recipe:
+    """The recipe with a compiled step, if a first one works: a compiler without Python's headers
+    beside it cannot."""
+    console.say("compiling the training step (up to a minute the first time)")
+    compiled = recipe.model_copy(update={"compile": True})
+    try:
+        measure_tokens_per_second(compiled, seconds=0.0)
+    except RuntimeError as error:  # what every failure to compile derives from
+        reason = str(error).strip().splitlines()[0]
+        console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
+        return recipe
+    return compiled
 
 
 def draft_recipe(seconds: float, seed: int, dtype: Dtype) -> Recipe:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from firstwords.data.rows import Batches
+from firstwords.errors import Diverged
 from firstwords.model import IGNORE, Transformer
 from firstwords.optimizer import Optimizer, learning_rate
 from firstwords.recipe import Recipe, StageConfig
@@ -28,10 +29,6 @@ class Step(NamedTuple):
     loss: float  # nats per target
     lr: float  # share of the peak rates
     seconds: float
-
-
-class Diverged(Exception):
-    """The loss is no longer a number."""
 
 
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:

@@ -6,6 +6,7 @@ tokens that finetuning learns to write), `lengths` (uint32, tokens of each docum
 Shards appear whole, one after the other, so an interrupted encoding goes on after the last one.
 """
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -154,11 +155,18 @@ def _write_shard(directory: Path, documents: list[tuple[Encoded, int]], counts: 
     encoded = [document for document, _ in documents]
     lengths = np.array([len(document.ids) for document in encoded], dtype=np.uint32)
     with files.replacing_directory(directory / f"{len(_shards(directory)):05d}") as shard:
-        np.save(shard / "ids.npy", np.concatenate([document.ids for document in encoded]))
-        np.save(shard / "mask.npy", np.concatenate([document.mask for document in encoded]))
-        np.save(shard / "lengths.npy", lengths)
-        np.save(shard / "text_bytes.npy", np.array([n for _, n in documents], dtype=np.uint32))
+        _save(shard / "ids.npy", np.concatenate([document.ids for document in encoded]))
+        _save(shard / "mask.npy", np.concatenate([document.mask for document in encoded]))
+        _save(shard / "lengths.npy", lengths)
+        _save(shard / "text_bytes.npy", np.array([n for _, n in documents], dtype=np.uint32))
         files.write_json(shard / "shard.json", counts._asdict())
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """np.save, whose own writing forgets why it failed (a full disk has an errno)."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _joined(shards: list[Path], name: str) -> np.ndarray:
