@@ -99,7 +99,7 @@ def compiled_if_possible(recipe: Recipe) -> Recipe:
 def draft_recipe(seconds: float, seed: int, dtype: Dtype) -> Recipe:
     """Everything that follows from the budget alone, around a small model to measure with."""
     short = seconds < 120
-    rows = 8 if short else 16
+    rows = 8 if seconds < 1200 else 16  # few tokens are worth more in many small steps
     stage = StageConfig(steps=1, batch_rows=rows, micro_rows=rows, seq_len=SEQ_LEN)
     return Recipe(
         seed=seed,

@@ -39,8 +39,8 @@ class ModelConfig(Fixed):
 class OptimizerConfig(Fixed):
     """Peak learning rates. Muon's is per unit of spectral norm; Adam's of the other parameters."""
 
-    matrix_lr: float = Field(default=0.02, gt=0)
-    embedding_lr: float = Field(default=0.01, gt=0)
+    matrix_lr: float = Field(default=0.01, gt=0)
+    embedding_lr: float = Field(default=0.04, gt=0)
     norm_lr: float = Field(default=0.01, gt=0)
     muon_momentum: float = Field(default=0.95, ge=0, lt=1)
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
