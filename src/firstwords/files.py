@@ -50,7 +50,7 @@ def replacing_directory(path: Path) -> Iterator[Path]:
                 _flush(file)
         _flush(temporary)
         if path.exists():
-            shutil.rmtree(path)
+            remove_directory(path)
         temporary.rename(path)
         _flush(path.parent)
     except BaseException:

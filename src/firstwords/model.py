@@ -132,14 +132,15 @@ class Transformer(nn.Module):
 
         Projections into the residual stream start at zero, so that the first step sees the
         embedding unchanged; other matrices keep the variance of their input; the embedding is
-        also the output head, and a small one makes the first predictions nearly uniform.
+        also the output head, and a small one makes the first predictions nearly uniform: a token
+        predicts itself by a logit of std * n_embd, kept at 5 or less.
         """
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
             if name.endswith(("o_proj.weight", "down_proj.weight")):
                 parameter.zero_()
             elif name == "embed_tokens.weight":
-                parameter.normal_(0, 0.02, generator=generator)
+                parameter.normal_(0, min(0.02, 5 / parameter.shape[1]), generator=generator)
             elif parameter.ndim == 2:
                 parameter.normal_(0, 1 / math.sqrt(parameter.shape[1]), generator=generator)
             else:

@@ -23,6 +23,7 @@ from firstwords.training import accumulate, loss_function, torch_dtype
 MIN_SECONDS = 30.0
 COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays for itself
 SEQ_LEN = 256
+FEWEST_STEPS = 8  # of a stage
 TOKENS_PER_PARAMETER = 1.5  # tokens of pretraining per matmul parameter
 SHARES = {"base": 0.70, "mid": 0.16, "sft": 0.14}  # of the time for training
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
@@ -73,7 +74,9 @@ def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
         chosen = compiled_if_possible(chosen)
     tokens_per_second = measure_tokens_per_second(chosen)
     measuring = time.monotonic() - started
-    recipe = with_steps(chosen, training_time(seconds, measuring), tokens_per_second)
+    training = training_time(seconds, measuring)
+    recipe = with_steps(chosen, training, tokens_per_second)
+    check_budget(recipe, seconds, training, tokens_per_second)
     return Plan(recipe, predict(recipe, seconds, tokens_per_second, rates, corpus, measuring))
 
 
@@ -148,7 +151,9 @@ def training_time(seconds: float, measuring: float) -> float:
 
 def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Recipe:
     def stage(share: float, lr_scale: float, warmup: float) -> StageConfig:
-        steps = max(20, round(training * share * tokens_per_second / recipe.base.batch_tokens))
+        steps = max(
+            FEWEST_STEPS, round(training * share * tokens_per_second / recipe.base.batch_tokens)
+        )
         return recipe.base.model_copy(
             update={
                 "steps": steps,
@@ -164,6 +169,16 @@ def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Rec
             "sft": stage(SHARES["sft"], 0.25, 0.02).model_copy(update={"decay_fraction": 1.0}),
         }
     )
+
+
+def check_budget(recipe: Recipe, seconds: float, training: float, tokens_per_second: float) -> None:
+    """Even the fewest steps of the smallest model may be too much. Raises UserError."""
+    needed = sum(recipe.stage(name).tokens for name in STAGES) / tokens_per_second
+    if needed > 1.1 * training:
+        minimum = round(seconds - training + 1.1 * needed)
+        raise UserError(
+            f"--time {seconds:g}s is too short for this machine", f"give at least {minimum}s"
+        )
 
 
 def measure_tokens_per_second(recipe: Recipe, seconds: float = 2.0) -> float:

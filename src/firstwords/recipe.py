@@ -8,12 +8,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from firstwords.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
 Stage = Literal["base", "mid", "sft"]
+MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
 STAGES: tuple[Stage, ...] = ("base", "mid", "sft")
 
 
@@ -24,7 +25,7 @@ class Fixed(BaseModel):
 class ModelConfig(Fixed):
     """The transformer's shape. `n_hidden` is the width of the MLP."""
 
-    vocab_size: int = Field(ge=2)
+    vocab_size: int = Field(ge=2, le=65_536)  # ids are stored in two bytes
     n_layer: int = Field(ge=1)
     n_embd: int = Field(ge=8)
     n_head: int = Field(ge=1)
@@ -34,6 +35,12 @@ class ModelConfig(Fixed):
     max_seq_len: int = Field(ge=2)
     rope_theta: float = Field(default=10_000.0, gt=0)
     norm_eps: float = Field(default=1e-6, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_share_evenly(self) -> "ModelConfig":
+        if self.n_head % self.n_kv_head:
+            raise ValueError("n_head must be a multiple of n_kv_head")
+        return self
 
 
 class OptimizerConfig(Fixed):
@@ -89,6 +96,15 @@ class Recipe(Fixed):
     sft: StageConfig
     replay: float = Field(default=0.25, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Recipe":
+        if self.model.vocab_size < MIN_VOCAB_SIZE:
+            raise ValueError(f"model.vocab_size must be at least {MIN_VOCAB_SIZE}")
+        for name in STAGES:
+            if self.stage(name).seq_len > self.model.max_seq_len:
+                raise ValueError(f"{name}.seq_len is longer than model.max_seq_len")
+        return self
 
     def stage(self, name: Stage) -> StageConfig:
         return {"base": self.base, "mid": self.mid, "sft": self.sft}[name]

@@ -31,7 +31,6 @@ SPECIAL_TOKENS = (
     TOOL_RESPONSE,
     TOOL_RESPONSE_END,
 )
-MIN_VOCAB_SIZE = 256 + len(SPECIAL_TOKENS)
 
 # Qwen2's pattern: contractions, words with a leading space or sign, single digits, punctuation,
 # line breaks, spaces.

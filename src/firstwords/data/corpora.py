@@ -79,7 +79,7 @@ def open_corpus(source: str, option: str) -> Corpus:
         raise UserError(
             f"{option} {source}", f"the directory has no file that ends in {', '.join(SUFFIXES)}"
         )
-    validation = tuple(p for p in found if VALIDATION_NAME.search(p.name.split(".")[0]))
+    validation = tuple(p for p in found if VALIDATION_NAME.search(p.name))
     training = tuple(p for p in found if p not in validation)
     if not training:
         raise UserError(
@@ -159,11 +159,12 @@ def _read_text(path: Path, rng: np.random.Generator) -> Iterator[Part]:
             if not isinstance(line.value, dict) or not isinstance(line.value.get("text"), str):
                 keys = ", ".join(line.value) if isinstance(line.value, dict) else "no object"
                 raise UserError(line.place, f'no "text" string (found: {keys}); add the field')
-            yield Part(line.block.progress, line.value["text"])
+            yield Part(line.progress, line.value["text"])
     else:
         for block in _blocks(path, rng, LONGEST_LINE):
-            for document in _documents(_decode(block.raw, block, 0)):
-                yield Part(block.progress, document)
+            documents = list(_documents(_decode(block.raw, block, 0)))
+            for done, document in enumerate(documents, 1):
+                yield Part(block.progress(done / len(documents)), document)
 
 
 def _documents(text: str) -> Iterator[str]:
@@ -195,7 +196,7 @@ def _read_conversations(path: Path, rng: np.random.Generator) -> Iterator[Part]:
         for line in _json_lines(path, rng):
             messages = line.value.get("messages") if isinstance(line.value, dict) else None
             try:
-                yield Part(line.block.progress, validate(messages))
+                yield Part(line.progress, validate(messages))
             except InvalidConversation as error:
                 raise UserError(line.place, f"{error}; {MEND}") from None
     else:
@@ -217,12 +218,14 @@ def _parquet_rows(path: Path, column: str, rng: np.random.Generator) -> Iterator
                 f'{path} has no "{column}" column (found: {", ".join(names)})',
                 f'rename the column that holds the data to "{column}"',
             )
-        groups = file.metadata.num_row_groups
-        for done, group in enumerate(rng.permutation(groups)):
+        rows = max(1, file.metadata.num_rows)
+        done = 0
+        for group in rng.permutation(file.metadata.num_row_groups):
             try:
                 for batch in file.iter_batches(256, row_groups=[int(group)], columns=[column]):
                     for value in batch.column(0):
-                        yield (done + 1) / groups, value.as_py()
+                        done += 1
+                        yield done / rows, value.as_py()
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise UserError(str(path), f"row group {group} is damaged ({error})") from None
 
@@ -232,9 +235,14 @@ class Block(NamedTuple):
 
     path: Path
     raw: bytes
-    progress: float
+    begins: float  # share of the file that was read before it, and with it
+    ends: float
     start: int
     first_line: int | None  # unknown where the file was entered in the middle
+
+    def progress(self, done: float) -> float:
+        """The share of the file that has been read with a share of this block."""
+        return self.begins + (self.ends - self.begins) * done
 
     def line(self, newlines: int) -> int:
         """The number of the line after so many line breaks of this block."""
@@ -245,6 +253,7 @@ class Block(NamedTuple):
 class JsonLine(NamedTuple):
     block: Block
     newlines: int
+    progress: float
     value: Any
 
     @property
@@ -255,17 +264,21 @@ class JsonLine(NamedTuple):
 def _json_lines(path: Path, rng: np.random.Generator) -> Iterator[JsonLine]:
     """Every line that is not blank."""
     for block in _blocks(path, rng, None):
-        for newlines, raw in enumerate(block.raw.split(b"\n")):
+        lines = block.raw.split(b"\n")
+        for newlines, raw in enumerate(lines):
             if not raw.strip():
                 continue
             text = _decode(raw, block, newlines)
             try:
-                yield JsonLine(block, newlines, json.loads(text))
-            except ValueError as error:
+                value = json.loads(text)
+                if "\\u" in text:  # an escape may be half of a surrogate pair, which is no text
+                    json.dumps(value, ensure_ascii=False).encode()
+            except (ValueError, RecursionError) as error:
                 raise UserError(
                     f"{path}, line {block.line(newlines)}",
-                    f"not valid JSON ({error}); mend or remove the line",
+                    f"not valid JSON text ({error}); mend or remove the line",
                 ) from None
+            yield JsonLine(block, newlines, block.progress((newlines + 1) / len(lines)), value)
 
 
 def _decode(raw: bytes, block: Block, newlines: int) -> str:
@@ -290,11 +303,12 @@ def _blocks(path: Path, rng: np.random.Generator, longest_line: int | None) -> I
     size = path.stat().st_size
     n_blocks = max(1, -(-size // BLOCK))
     with path.open("rb") as file:
-        for done, number in enumerate(rng.permutation(n_blocks).tolist(), 1):
+        for done, number in enumerate(rng.permutation(n_blocks).tolist()):
             start = _line_start(file, number * BLOCK, size, longest_line)
             end = _line_start(file, (number + 1) * BLOCK, size, longest_line)
             file.seek(start)
-            yield Block(path, file.read(end - start), done / n_blocks, start, None)
+            raw = file.read(end - start)
+            yield Block(path, raw, done / n_blocks, (done + 1) / n_blocks, start, None)
 
 
 def _line_start(file: io.BufferedReader, offset: int, size: int, longest_line: int | None) -> int:
@@ -310,14 +324,21 @@ def _line_start(file: io.BufferedReader, offset: int, size: int, longest_line: i
         file.readline()
         return file.tell()
     ahead = file.read(longest_line)
+    if len(ahead) < longest_line and b"\n" not in ahead:
+        return size  # the last line of the file
+    return offset - 1 + _cut(ahead)
+
+
+def _cut(text: bytes) -> int:
+    """Where to cut a text: after its first line break or else space, or between characters."""
     for mark in (b"\n", b" "):
-        found = ahead.find(mark)
+        found = text.find(mark)
         if found >= 0:
-            return offset + found
+            return found + 1
     place = 1
-    while place < len(ahead) and ahead[place] & 0xC0 == 0x80:  # inside a UTF-8 character
+    while place < len(text) and text[place] & 0xC0 == 0x80:  # inside a UTF-8 character
         place += 1
-    return offset - 1 + place
+    return place
 
 
 def _lines_before(path: Path, offset: int) -> int:
@@ -331,8 +352,7 @@ def _lines_before(path: Path, offset: int) -> int:
 
 def _compressed_blocks(path: Path, longest_line: int | None) -> Iterator[Block]:
     size = max(1, path.stat().st_size)
-    line = 1
-    rest = b""
+    line, begins, rest = 1, 0.0, b""
     with path.open("rb") as raw, gzip.open(raw) as file:
         while True:
             try:
@@ -342,10 +362,11 @@ def _compressed_blocks(path: Path, longest_line: int | None) -> Iterator[Block]:
             rest += chunk
             end = rest.rfind(b"\n") + 1 if chunk else len(rest)
             if chunk and not end and longest_line and len(rest) > longest_line:
-                end = rest.rfind(b" ") + 1
+                end = len(rest) - longest_line + _cut(rest[-longest_line:])
             if end:
-                yield Block(path, rest[:end], min(1.0, raw.tell() / size), 0, line)
+                ends = min(1.0, raw.tell() / size)
+                yield Block(path, rest[:end], begins, ends, 0, line)
                 line += rest.count(b"\n", 0, end)
-                rest = rest[end:]
+                begins, rest = ends, rest[end:]
             if not chunk:
                 return

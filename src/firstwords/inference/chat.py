@@ -54,8 +54,9 @@ def fit_prompt(tokenizer: Tokenizer, messages: Messages, context: int) -> Prompt
         if len(ids) <= room:
             return Prompt(ids, dropped, False)
     opening = [tokenizer.special(IM_START), *tokenizer.encode("user\n")]
-    end = encode_prompt(tokenizer, turns[-1:])[len(opening) - room :]
-    return Prompt(opening + end, len(turns) - 1, True)
+    rest = encode_prompt(tokenizer, turns[-1:])[len(opening) :]
+    room -= len(opening)
+    return Prompt(opening + rest[-room:], len(messages) - 1, len(rest) > room)
 
 
 def answer(
@@ -72,24 +73,30 @@ def answer(
         if token in ends:
             break
         if token == tokenizer.special(TOOL_CALL):
-            event = _call_tool(tokens, tokenizer)
-            if event:
-                yield event
+            event = _call_tool(tokens, tokenizer, ends)
+            if event is None:
+                break
+            yield event
         elif token not in tool_markup and (text := decoder.decode(tokenizer.token_bytes(token))):
             yield Event("text", text)
     if rest := decoder.decode(b"", final=True):
         yield Event("text", rest)
 
 
-def _call_tool(tokens: Generation, tokenizer: Tokenizer) -> Event | None:
-    """Read the call to its end, compute, and put the response into the context."""
+def _call_tool(tokens: Generation, tokenizer: Tokenizer, ends: set[int]) -> Event | None:
+    """Read the call to its end, compute, and put the response into the context.
+
+    None if the call has no end: the answer, or the context, is over before.
+    """
     call: list[int] = []
     for token in tokens:
         if token == tokenizer.special(TOOL_CALL_END):
             break
+        if token in ends:
+            return None
         call.append(token)
     else:
-        return None  # no end of the call before the end of the context
+        return None
     expression = tokenizer.decode(call)
     result = calculate(expression)
     tokens.force(

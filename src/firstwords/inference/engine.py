@@ -33,6 +33,7 @@ class Engine:
                 break
             shared += 1
         self._cache.length = shared
+        self._seen = ids[:shared]  # true even if the pass is interrupted
         logits_BTV = self.model(torch.tensor([ids[shared:]]), self._cache)
         self._seen = list(ids)
         return logits_BTV[0, -1]

@@ -18,13 +18,16 @@ class Sampling(Fixed):
     seed: int = 0
 
 
+LEAST_TEMPERATURE = 1e-6
 GREEDY = Sampling(temperature=0)
 
 
 def choose(logits_V: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits_V.argmax())
-    logits_V, order_V = (logits_V.float() / sampling.temperature).sort(descending=True)
+    logits_V, order_V = logits_V.float().sort(descending=True)
+    # The largest becomes 0 first, so that no temperature can overflow.
+    logits_V = (logits_V - logits_V[0]) / max(sampling.temperature, LEAST_TEMPERATURE)
     if sampling.top_k:
         logits_V = logits_V[: sampling.top_k]
     p_V = logits_V.softmax(-1)

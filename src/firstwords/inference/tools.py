@@ -22,9 +22,12 @@ def calculate(expression: str) -> str:
     if len(expression) > LONGEST_EXPRESSION:
         return ERROR
     try:
+        tree = ast.parse(expression.strip(), mode="eval").body  # one expression, no statements
         evaluator = SimpleEval(operators=OPERATORS, functions={}, names={})
-        return show(evaluator.eval(expression.strip()))
-    except (InvalidExpression, ArithmeticError, ValueError, TypeError, SyntaxError, RecursionError):
+        return show(evaluator.eval(expression, previously_parsed=tree))
+    except (InvalidExpression, ArithmeticError, LookupError, RecursionError, MemoryError):
+        return ERROR
+    except (ValueError, TypeError, SyntaxError):
         return ERROR
 
 

@@ -1,0 +1,479 @@
+"""Corpora: every record once, in an order of the seed's; errors that name the place."""
+
+import gzip
+import json
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstwords.data import corpora
+from firstwords.data.corpora import conversations, open_corpus, texts
+from firstwords.errors import UserError
+
+TALK = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]
+SMALL = st.integers(1, 60)
+# Much of what a cut may go wrong at: line ends of both kinds, spaces, characters of 1 to 4 bytes.
+PLAIN = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["\n", "\r\n", "\n\n", " ", "é", "漢字", "😀", "a" * 30, "<|endoftext|>\n"]
+        ),
+        st.text(max_size=8),
+    ),
+    max_size=40,
+).map("".join)
+
+
+@contextmanager
+def sizes(block: int, longest_line: int = 1 << 16, document: int = 6_000) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "BLOCK", block)
+        patch.setattr(corpora, "LONGEST_LINE", longest_line)
+        patch.setattr(corpora, "DOCUMENT_CHARS", document)
+        yield
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For tests with many examples, each of which overwrites the files of the last."""
+    return tmp_path_factory.mktemp("corpora")
+
+
+def both_splits(path: Path, seed: int = 0) -> list[str]:
+    corpus = open_corpus(str(path), "--data")
+    return [*texts(corpus, "train", seed), *texts(corpus, "val", seed)]
+
+
+def write_jsonl(path: Path, records: list[Any]) -> Path:
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    path.write_bytes(gzip.compress(lines.encode()) if path.suffix == ".gz" else lines.encode())
+    return path
+
+
+def write_parquet(path: Path, row_group_size: int = 10, **columns: list[Any]) -> Path:
+    pq.write_table(pa.table(columns), path, row_group_size=row_group_size)
+    return path
+
+
+def write_numbers(path: Path, numbers: range) -> Path:
+    """A corpus of any kind whose records are numbers."""
+    records = [f"{path.name} {i}" for i in numbers]
+    if path.suffix == ".parquet":
+        return write_parquet(path, text=records)
+    if ".jsonl" in path.name:
+        return write_jsonl(path, [{"text": record} for record in records])
+    raw = "\n<|endoftext|>\n".join(records).encode()
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    return path
+
+
+KINDS = ["a.txt", "a.txt.gz", "a.jsonl", "a.jsonl.gz", "a.parquet"]
+
+
+# --- every record once ----------------------------------------------------------------------------
+
+
+@given(
+    text=PLAIN,
+    block=SMALL,
+    longest_line=st.integers(8, 60),
+    document=SMALL,
+    zipped=st.booleans(),
+)
+def test_every_character_of_a_text_file_comes_once(
+    folder: Path, text: str, block: int, longest_line: int, document: int, zipped: bool
+) -> None:
+    path = folder / ("any.txt.gz" if zipped else "any.txt")
+    path.write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    with sizes(block, longest_line, document):
+        found = "".join(both_splits(path))
+    wanted = text.replace("<|endoftext|>", "")
+    assert Counter("".join(found.split())) == Counter("".join(wanted.split()))
+
+
+@given(text=PLAIN, block=SMALL, document=SMALL)
+def test_lines_of_a_text_file_stay_whole(
+    folder: Path, text: str, block: int, document: int
+) -> None:
+    path = folder / "lines.txt"
+    path.write_bytes(f"{text}\n".encode())
+    with sizes(block, document=document):
+        found = "\n".join(both_splits(path))
+    wanted = text.replace("<|endoftext|>", "\n")
+    assert Counter(filter(None, map(str.strip, found.split("\n")))) == Counter(
+        filter(None, map(str.strip, wanted.split("\n")))
+    )
+
+
+def test_a_last_line_without_a_line_end_stays_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("first line\nthe last line of this file")
+    with sizes(16):
+        found = both_splits(tmp_path / "a.txt")
+    lines = [line for text in found for line in text.split("\n")]
+    assert sorted(lines) == ["first line", "the last line of this file"]
+
+
+@given(
+    records=st.lists(st.text(max_size=50), max_size=40),
+    block=SMALL,
+    escaped=st.booleans(),
+    line_end=st.sampled_from(["\n", "\r\n", "\n\n", "\n  \n"]),
+    final=st.booleans(),
+    zipped=st.booleans(),
+)
+def test_every_json_line_comes_once(
+    folder: Path,
+    records: list[str],
+    block: int,
+    escaped: bool,
+    line_end: str,
+    final: bool,
+    zipped: bool,
+) -> None:
+    lines = [json.dumps({"text": record}, ensure_ascii=escaped) for record in records]
+    raw = (line_end.join(lines) + (line_end if final else "")).encode()
+    path = folder / ("any.jsonl.gz" if zipped else "any.jsonl")
+    path.write_bytes(gzip.compress(raw) if zipped else raw)
+    with sizes(block):
+        assert sorted(both_splits(path)) == sorted(records)
+
+
+@given(
+    records=st.lists(st.text(max_size=20), max_size=40),
+    group=st.integers(1, 50),
+    large=st.booleans(),
+)
+def test_every_row_of_a_parquet_file_comes_once(
+    folder: Path, records: list[str], group: int, large: bool
+) -> None:
+    column = pa.array(records, pa.large_string() if large else pa.string())
+    path = folder / "any.parquet"
+    pq.write_table(pa.table({"id": range(len(records)), "text": column}), path, group)
+    assert sorted(both_splits(path)) == sorted(records)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_fiftieth_record_is_held_out(name: str, tmp_path: Path) -> None:
+    corpus = open_corpus(str(write_numbers(tmp_path / name, range(500))), "--data")
+    train, val = list(texts(corpus, "train", 3)), list(texts(corpus, "val", 3))
+    assert len(val) == 10
+    assert sorted(train + val) == sorted(f"{name} {i}" for i in range(500))
+
+
+def test_two_documents_are_one_of_each_split(tmp_path: Path) -> None:
+    corpus = open_corpus(str(write_numbers(tmp_path / "two.jsonl", range(2))), "--data")
+    assert len(list(texts(corpus, "train", 0))) == len(list(texts(corpus, "val", 0))) == 1
+
+
+def test_a_directory_is_all_its_files_however_deep(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for name in (*KINDS, "deep/b.jsonl", "deep/er/c.parquet"):
+        write_numbers(tmp_path / name, range(20))
+    (tmp_path / "notes.md").write_text("not data")
+    found = both_splits(tmp_path)
+    assert Counter(record.split()[0] for record in found) == {
+        **dict.fromkeys(KINDS, 20),
+        "b.jsonl": 20,
+        "c.parquet": 20,
+    }
+    assert len(set(found)) == len(found)
+
+
+def test_conversations_come_from_every_format(tmp_path: Path) -> None:
+    def talk(word: str) -> list[dict[str, str]]:
+        return [{"role": "user", "content": word}, TALK[1]]
+
+    write_jsonl(tmp_path / "a.jsonl", [{"messages": talk(f"a{i}"), "id": i} for i in range(5)])
+    write_jsonl(tmp_path / "b.jsonl.gz", [{"messages": talk(f"b{i}")} for i in range(5)])
+    write_parquet(tmp_path / "c.parquet", messages=[talk(f"c{i}") for i in range(5)])
+    corpus = open_corpus(str(tmp_path), "--chat-data")
+    found = [*conversations(corpus, "train", 0), *conversations(corpus, "val", 0)]
+    assert sorted(messages[0]["content"] for messages in found) == [
+        f"{kind}{i}" for kind in "abc" for i in range(5)
+    ]
+
+
+def test_documents_of_plain_text_end_at_paragraphs(tmp_path: Path) -> None:
+    paragraphs = [f"Paragraph {i}. " + "word " * 30 for i in range(100)]
+    (tmp_path / "a.txt").write_text("\n\n".join(paragraphs))
+    with sizes(1 << 20, document=500):
+        found = both_splits(tmp_path / "a.txt")
+    assert sorted(p for document in found for p in document.split("\n\n")) == sorted(paragraphs)
+    assert all(500 <= len(document) < 900 for document in found[:10])
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.parquet"])
+def test_the_order_is_the_seeds(name: str, tmp_path: Path) -> None:
+    corpus = open_corpus(str(write_numbers(tmp_path / name, range(300))), "--data")
+    with sizes(200, document=1):
+        first, again, other = (list(texts(corpus, "train", seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_files_of_different_length_are_read_side_by_side(tmp_path: Path) -> None:
+    write_numbers(tmp_path / "long.jsonl", range(300))
+    write_numbers(tmp_path / "short.jsonl", range(100))
+    corpus = open_corpus(str(tmp_path), "--data")
+    with sizes(100):
+        beginning = [text.split()[0] for text in islice(texts(corpus, "train", 0), 100)]
+    assert 20 <= beginning.count("short.jsonl") <= 30
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_files_of_one_block_are_read_side_by_side(suffix: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        records = [f"{name} {i}" for i in range(100)]
+        path = tmp_path / f"{name}.{suffix}"
+        if suffix == "parquet":
+            write_parquet(path, row_group_size=1000, text=records)
+        else:
+            write_jsonl(path, [{"text": record} for record in records])
+    corpus = open_corpus(str(tmp_path), "--data")
+    beginning = [text[0] for text in islice(texts(corpus, "train", 0), 50)]
+    assert 15 <= beginning.count("a") <= 35
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["val.jsonl", "validation.jsonl", "chat_val.jsonl", "x-valid-01.jsonl", "VAL.jsonl"],
+)
+def test_validation_files_are_known_by_their_names(name: str, tmp_path: Path) -> None:
+    write_numbers(tmp_path / "train.jsonl", range(120))
+    write_numbers(tmp_path / name, range(30))
+    corpus = open_corpus(str(tmp_path), "--data")
+    train, val = list(texts(corpus, "train", 0)), list(texts(corpus, "val", 0))
+    assert {text.split()[0] for text in train} == {"train.jsonl"}
+    assert {text.split()[0] for text in val} == {name}
+    assert (len(train), len(val)) == (120, 30)
+
+
+@pytest.mark.parametrize("name", ["valentine.jsonl", "interval.jsonl", "approval_1.jsonl"])
+def test_other_names_are_training_files(name: str, tmp_path: Path) -> None:
+    write_numbers(tmp_path / "train.jsonl", range(10))
+    write_numbers(tmp_path / name, range(10))
+    assert open_corpus(str(tmp_path), "--data").validation_files == ()
+
+
+def test_validation_files_are_known_after_a_dot_too(tmp_path: Path) -> None:
+    write_numbers(tmp_path / "chat.train.jsonl", range(10))
+    write_numbers(tmp_path / "chat.val.jsonl", range(10))
+    assert len(open_corpus(str(tmp_path), "--data").validation_files) == 1
+
+
+def test_a_single_file_is_training_data_whatever_its_name(tmp_path: Path) -> None:
+    corpus = open_corpus(str(write_numbers(tmp_path / "val.jsonl", range(60))), "--data")
+    assert len(list(texts(corpus, "train", 0))) == 58
+
+
+def test_the_starter_needs_no_file_and_holds_out_its_own() -> None:
+    corpus = open_corpus("starter", "--data")
+    train, val = set(islice(texts(corpus, "train", 0), 30)), set(islice(texts(corpus, "val", 0), 3))
+    assert corpus.is_starter
+    assert not train & val
+    assert len(list(islice(conversations(corpus, "train", 0), 3))) == 3
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def failure(path: Path, chat: bool = False) -> str:
+    """What the user reads when the corpus is read to its end."""
+    option = "--chat-data" if chat else "--data"
+    with pytest.raises(UserError) as caught:  # noqa: PT012
+        corpus = open_corpus(str(path), option)
+        for split in ("train", "val"):
+            for _ in conversations(corpus, split, 0) if chat else texts(corpus, split, 0):
+                pass
+    assert caught.value.mend
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def write_with_line(path: Path, number: int, line: bytes, good: bytes, n_lines: int = 60) -> Path:
+    """Good lines, but for line `number` (from 1)."""
+    lines = [good] * n_lines
+    lines[number - 1] = line
+    raw = b"\n".join(lines) + b"\n"
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    return path
+
+
+GOOD_TEXT = json.dumps({"text": "Once upon a time"}).encode()
+GOOD_TALK = json.dumps({"messages": TALK}).encode()
+
+
+@pytest.mark.parametrize("name", ["bad.jsonl", "bad.jsonl.gz"])
+@pytest.mark.parametrize("number", [1, 2, 37, 60])
+@pytest.mark.parametrize("block", [64, 500, 1 << 20])
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b'{"text": "half', "JSON"),
+        (b'{"txt": "x"}', 'no "text" string (found: txt)'),
+        (b'{"text": 3}', 'no "text" string'),
+        (b'["text"]', "no object"),
+        (b'{"text": "caf\xe9"}', "UTF-8"),
+    ],
+)
+def test_a_bad_line_of_text_is_named_with_its_number(
+    name: str, number: int, block: int, line: bytes, says: str, tmp_path: Path
+) -> None:
+    path = write_with_line(tmp_path / name, number, line, GOOD_TEXT)
+    with sizes(block):
+        message = failure(path)
+    assert f"{path}, line {number}:" in message
+    assert says in message
+
+
+@pytest.mark.parametrize("number", [1, 37])
+@pytest.mark.parametrize("block", [64, 1 << 20])
+@pytest.mark.parametrize(
+    ("messages", "says"),
+    [
+        ([], "at least one message"),
+        ("hello", "must be a list"),
+        ([*TALK, TALK[1]], "message 3 is from the assistant where the user speaks next"),
+        ([TALK[1]], "message 1 is from the assistant where the user speaks next"),
+        ([TALK[0]], "last message must be the assistant's"),
+        ([{"role": "system", "content": "x"}], "last message must be the assistant's"),
+        ([TALK[0], {"role": "robot", "content": "x"}], "message 2 has the role 'robot'"),
+        ([TALK[0], {"role": "assistant", "content": " "}], "message 2 has no text"),
+        ([TALK[0], {"role": "assistant"}], "message 2 has no text"),
+        ([TALK[0], "hello"], "message 2 is not an object"),
+    ],
+)
+def test_a_bad_conversation_is_named_with_its_line(
+    number: int, block: int, messages: Any, says: str, tmp_path: Path
+) -> None:
+    line = json.dumps({"messages": messages}).encode()
+    path = write_with_line(tmp_path / "chat.jsonl", number, line, GOOD_TALK)
+    with sizes(block):
+        message = failure(path, chat=True)
+    assert f"{path}, line {number}:" in message
+    assert says in message
+
+
+@pytest.mark.parametrize("number", [1, 41])
+@pytest.mark.parametrize("block", [50, 1 << 20])
+def test_a_line_that_is_not_utf8_is_named_in_plain_text(
+    number: int, block: int, tmp_path: Path
+) -> None:
+    path = write_with_line(tmp_path / "a.txt", number, b"caf\xe9 au lait", b"An ordinary line.")
+    with sizes(block, longest_line=40):
+        message = failure(path)
+    assert f"{path}, line {number}:" in message
+    assert "0xe9" in message
+
+
+def test_a_truncated_gzip_file_is_named(tmp_path: Path) -> None:
+    path = write_with_line(tmp_path / "a.jsonl.gz", 1, GOOD_TEXT, GOOD_TEXT)
+    path.write_bytes(path.read_bytes()[:-12])
+    assert "not a whole gzip file" in failure(path)
+    assert str(path) in failure(path)
+
+
+def test_a_file_that_is_no_gzip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(GOOD_TEXT)
+    assert f"{path}: not a whole gzip file" in failure(path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 200])
+def test_a_damaged_parquet_file_is_named(keep: int, tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", text=["hello"] * 50)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert f"{path}: not a readable parquet file" in failure(path)
+
+
+def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", content=["hello"], id=[1])
+    assert f'{path} has no "text" column (found: content, id)' in failure(path)
+    assert f'{path} has no "messages" column' in failure(path, chat=True)
+
+
+def test_a_parquet_column_that_holds_no_strings_is_named(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", text=[1, 2])
+    assert f'{path}, column "text"' in failure(path)
+
+
+def test_a_bad_conversation_in_parquet_is_shown(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", messages=[TALK, [TALK[1]]])
+    assert "message 1 is from the assistant" in failure(path, chat=True)
+    assert str(path) in failure(path, chat=True)
+
+
+def test_plain_text_is_no_chat_data(tmp_path: Path) -> None:
+    path = write_numbers(tmp_path / "a.txt", range(3))
+    assert f"{path}: conversations come as .jsonl" in failure(path, chat=True)
+
+
+@pytest.mark.parametrize("source", ["nowhere", "nowhere.txt", "hub:wikipedia"])
+def test_a_source_that_does_not_exist_is_named_with_its_option(source: str) -> None:
+    with pytest.raises(UserError, match=f"--data {source}: no "):
+        open_corpus(source, "--data")
+
+
+def test_a_file_or_directory_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF")
+    assert ".parquet, .jsonl" in failure(tmp_path / "a.pdf")
+    assert "the directory has no file" in failure(tmp_path)
+
+
+def test_a_directory_of_validation_files_only_is_refused(tmp_path: Path) -> None:
+    write_numbers(tmp_path / "val.jsonl", range(3))
+    assert "add a training file" in failure(tmp_path)
+
+
+def test_a_text_that_cannot_be_written_as_utf8_is_mended_or_refused(tmp_path: Path) -> None:
+    path = write_with_line(tmp_path / "a.jsonl", 5, b'{"text": "a \\ud800 b"}', GOOD_TEXT)
+    with suppress(UserError):
+        for text in both_splits(path):
+            text.encode()
+
+
+def test_json_that_is_nested_too_deeply_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = write_with_line(tmp_path / "a.jsonl", 5, b"[" * 100_000, GOOD_TEXT)
+    assert f"{path}, line 5" in failure(path)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_a_line_without_an_end_is_cut(name: str, tmp_path: Path) -> None:
+    raw = ("漢" * 4000).encode()
+    (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    with sizes(300, longest_line=100):
+        assert max(len(text.encode()) for text in both_splits(tmp_path / name)) <= 600
+
+
+@pytest.mark.slow
+def test_a_large_text_file_is_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "large.txt"
+    paragraph = (
+        b"The quick brown fox jumps over the lazy dog and goes on for a while.\n" * 40 + b"\n"
+    )
+    with path.open("wb") as file:
+        for _ in range(200_000_000 // len(paragraph)):
+            file.write(paragraph)
+    corpus = open_corpus(str(path), "--data")
+    tracemalloc.start()
+    chars = sum(len(text) for text in texts(corpus, "train", 0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert chars > 190_000_000
+    assert peak < 30_000_000

@@ -1,0 +1,198 @@
+"""The `firstwords` command as a user starts it, on runs small enough to take seconds."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+STAGES = ("base", "mid", "sft")
+PHASES = (
+    "Tokenizer",
+    "Base pretraining",
+    "Midtraining",
+    "Supervised finetuning",
+    "Evaluation",
+)
+COMMANDS = ("train", "tokenizer", "pretrain", "midtrain", "sft", "plan", "eval", "report", "chat")
+
+# Checkpoints come every 30 s, longer than these runs take; this entry point is more careful.
+CAREFUL = """
+import sys
+from firstwords import cli
+from firstwords.stages import common
+common.CHECKPOINT_SECONDS = {seconds}
+cli.main()
+"""
+
+
+def recipe(base: int = 30, mid: int = 20, sft: int = 12, **changes: Any) -> dict[str, Any]:
+    """A recipe of so many steps; a change like `model__n_layer=3` reaches into it."""
+    stage = {"batch_rows": 4, "micro_rows": 2, "seq_len": 64, "warmup_steps": 2}
+    made: dict[str, Any] = {
+        "n_threads": 1,
+        "tokenizer_bytes": 200_000,
+        "model": {
+            "vocab_size": 400,
+            "n_layer": 2,
+            "n_embd": 32,
+            "n_head": 2,
+            "n_kv_head": 1,
+            "head_dim": 16,
+            "n_hidden": 64,
+            "max_seq_len": 64,
+        },
+        "base": {"steps": base, **stage},
+        "mid": {"steps": mid, **stage},
+        "sft": {"steps": sft, **stage},
+        "val_bytes": 5000,
+    }
+    for name, value in changes.items():
+        inner = made
+        *outer, last = name.split("__")
+        for key in outer:
+            inner = inner[key]
+        inner[last] = value
+    return made
+
+
+def write_lines(path: Path, records: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def talk(question: str, answer: str) -> dict[str, Any]:
+    return {
+        "messages": [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ]
+    }
+
+
+class Bench:
+    """A home for runs, data, a recipe, and a directory to stand in."""
+
+    def __init__(self, root: Path, home: Path | None = None, **steps: Any) -> None:
+        self.root, self.home = root, home or root / "home"
+        self.cwd = root / "cwd"
+        self.cwd.mkdir(parents=True)
+        self.recipe, self.text = root / "recipe.json", root / "text.txt"
+        self.chat = root / "chat.jsonl"
+        self.recipe.write_text(json.dumps(recipe(**steps)), encoding="utf-8")
+        rng = random.Random(0)
+        words = ["".join(rng.choices("aeioulnrstk", k=rng.randint(2, 7))) for _ in range(300)]
+
+        def sentence() -> str:
+            return " ".join(rng.choices(words, k=8)).capitalize() + "."
+
+        documents = ["\n\n".join(sentence() for _ in range(9)) for _ in range(300)]
+        self.text.write_text("\n<|endoftext|>\n".join(documents), encoding="utf-8")
+        write_lines(
+            self.chat,
+            [talk(f"What is {w}?", f"It is {sentence()}") for w in rng.choices(words, k=300)],
+        )
+
+    def directory(self, run: str) -> Path:
+        return self.home / "runs" / run
+
+    def train(self, run: str = "x", command: str = "train") -> list[str]:
+        """The arguments that start a run, or go on with it."""
+        sources = ["--data", str(self.text), "--chat-data", str(self.chat)]
+        return [command, "--recipe", str(self.recipe), *sources, "--run", run]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "FIRSTWORDS_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+
+    def firstwords(
+        self, *arguments: str, careful: float | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command to its end; `careful` is the seconds between two checkpoints."""
+        options = {"capture_output": True, "text": True, "timeout": 300, "cwd": self.cwd} | options
+        return subprocess.run(
+            [*_entry(careful), *arguments], env=self.environment, check=False, **options
+        )
+
+    def start(self, *arguments: str, careful: float | None = None) -> "Started":
+        log = self.root / "stderr.txt"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [*_entry(careful), *arguments],
+                env=self.environment,
+                cwd=self.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        return Started(process, log)
+
+
+def _entry(careful: float | None) -> list[str]:
+    if careful is None:
+        return [sys.executable, "-m", "firstwords"]
+    return [sys.executable, "-c", CAREFUL.format(seconds=careful)]
+
+
+class Started:
+    """A command that is running."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.process, self.log = process, log
+
+    @property
+    def stderr(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def phase(self) -> int:
+        """The number of the phase it is in; 0 before the first."""
+        return max((n for n in range(1, 6) if f"Phase {n} of 5" in self.stderr), default=0)
+
+
+def final_checkpoint(directory: Path, stage: str) -> Path:
+    return max((directory / "checkpoints" / stage).glob("[0-9]*"))
+
+
+def fingerprint(directory: Path) -> dict[str, str]:
+    """A hash of everything in a run that must not depend on how often it was interrupted."""
+    names = ["tokenizer/tokenizer.json", "tokenizer/stats.json"]
+    names += [f"evaluation/{stage}.json" for stage in STAGES]
+    paths = {name: directory / name for name in names}
+    for stage in STAGES:
+        for name in ("model.safetensors", "optimizer.safetensors"):
+            paths[f"{stage}/{name}"] = final_checkpoint(directory, stage) / name
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
+    for stage in STAGES:
+        lines = metrics(directory, stage)
+        hashes[f"metrics of {stage}"] = str([(m["step"], m["loss"], m["lr"]) for m in lines])
+    return hashes
+
+
+def metrics(directory: Path, stage: str) -> list[dict[str, float]]:
+    text = (directory / "metrics" / f"{stage}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def moments(directory: Path) -> dict[str, int]:
+    """When each file was made that a later start has no reason to make again."""
+    kinds = ("tokenizer/*", "tokens/*/*/complete.json", "evaluation/*.json", "run.json")
+    paths = [path for kind in kinds for path in directory.glob(kind)]
+    for stage in STAGES:
+        paths += directory.glob(f"checkpoints/{stage}/[0-9]*/*.safetensors")
+    return {str(path.relative_to(directory)): path.stat().st_mtime_ns for path in paths}
+
+
+def one_line(stderr: str) -> str:
+    """The error, and that nothing else but the usual progress stands around it."""
+    assert "Traceback" not in stderr, stderr
+    errors = [line for line in stderr.splitlines() if line.startswith("firstwords: ")]
+    assert len(errors) == 1, stderr
+    assert stderr.rstrip().endswith(errors[0]), stderr
+    return errors[0]

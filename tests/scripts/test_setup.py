@@ -1,0 +1,452 @@
+"""The start scripts: what they install, what they pass on, and what they say when they cannot.
+
+Most tests run the real scripts on a copy of the checkout with a fake Python: a small shell script
+that makes a fake virtual environment, notes down how its pip is called, and hands all else to the
+Python that runs the tests. What pip would say is put into its mouth.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("requirements.lock", "requirements-test.lock")
+TOOLS = [
+    *("awk", "bash", "cat", "chmod", "cp", "dirname", "du", "env", "find", "grep", "mkdir"),
+    *("mv", "readlink", "rm", "sed", "sh", "sleep", "tail", "uname"),
+]
+
+# The fake Python. In a fake venv, @PIP_LOG@ gets one line per call of pip, and the program
+# firstwords appears once the package itself is "installed".
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+*'import venv, ensurepip'*) [ -z "${FAKE_NO_VENV:-}" ] || exit 1 ;;
+esac
+if [ "$1 $2 $3" = "-I -m venv" ]; then
+  mkdir -p "$4/bin" && cp "$0" "$4/bin/python"
+elif [ "$1 $2 $3" = "-I -m pip" ]; then
+  shift 3
+  [ "$1" = --version ] && exit
+  echo "$*" >>@PIP_LOG@
+  sleep "${FAKE_PIP_SECONDS:-0}"
+  case " $* " in
+  *" --no-index "*) [ -z "${FAKE_NO_WHEEL:-}" ] || {
+    echo 'ERROR: No matching distribution found for torch' >&2; exit 1; } ;;
+  *" uv "*) printf '#!/bin/sh\\necho "uv $*" >>@PIP_LOG@\\n' >"${0%/*}/uv"
+    chmod +x "${0%/*}/uv" ;;
+  *" -e "*) for name in firstwords pytest; do
+      printf '#!/bin/sh\\npwd\\nprintf "<%%s>\\\\n" "$@"\\n' >"${0%/*}/$name"
+      chmod +x "${0%/*}/$name"
+    done ;;
+  esac
+  if [ -n "${FAKE_PIP_SAYS:-}" ]; then echo "$FAKE_PIP_SAYS" >&2; exit 1; fi
+else
+  exec @PYTHON@ "$@"
+fi
+"""
+
+
+def copy_checkout(destination: Path) -> Path:
+    """Copies what the scripts use of the checkout."""
+    shutil.copytree(ROOT / "scripts", destination / "scripts")
+    for name in (*LOCKS, "pyproject.toml"):
+        shutil.copy(ROOT / name, destination / name)
+    return destination
+
+
+class Checkout:
+    """A copy of the checkout and a PATH that holds a few tools and, at first, no Python."""
+
+    def __init__(self, path: Path) -> None:
+        self.root = copy_checkout(path / "check out")
+        self.bin = path / "bin"
+        self.pip_log = path / "pip.log"
+        self.bin.mkdir()
+        for tool in TOOLS:
+            found = shutil.which(tool)
+            assert found, f"the tests need {tool}"
+            (self.bin / tool).symlink_to(found)
+        self.env = {"PATH": str(self.bin), "HOME": str(path), "TMPDIR": str(path)}
+
+    def add_tool(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def add_python(self, name: str = "python3") -> None:
+        text = FAKE_PYTHON.replace("@PIP_LOG@", shlex.quote(str(self.pip_log)))
+        self.add_tool(name, text.replace("@PYTHON@", shlex.quote(sys.executable)))
+
+    def command(self, *arguments: str, script: str = "local_cpu_train.sh") -> list[str]:
+        return ["bash", str(self.root / "scripts" / script), *arguments]
+
+    def start(
+        self, *arguments: str, script: str = "local_cpu_train.sh", **env: str
+    ) -> "subprocess.CompletedProcess[str]":
+        return run(self.command(*arguments, script=script), self.env | env, self.root.parent)
+
+    def pip_calls(self) -> list[str]:
+        return self.pip_log.read_text().splitlines() if self.pip_log.exists() else []
+
+
+def run(
+    command: list[str], env: dict[str, str], cwd: Path, seconds: float = 120
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, env=env, cwd=cwd, capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
+def assert_refused(result: "subprocess.CompletedProcess[str]", *words: str, lines: int = 2) -> None:
+    """Exit code 2, and on the standard error output the header at most and one clear line."""
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    said = result.stderr.splitlines()
+    assert len(said) <= lines, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in said[-1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+@pytest.fixture
+def ready(checkout: Checkout) -> Checkout:
+    """A checkout with a fake Python, set up for runs."""
+    checkout.add_python()
+    result = checkout.start()
+    assert result.returncode == 0, result.stderr
+    checkout.pip_log.unlink()
+    return checkout
+
+
+# What is installed
+
+
+def test_installs_pins_torch_and_the_package(checkout: Checkout) -> None:
+    checkout.add_python()
+    result = checkout.start("--time", "1m")
+    assert result.returncode == 0, result.stderr
+    pins, torch, package = checkout.pip_calls()
+    assert pins.endswith(f"-r {checkout.root}/requirements.lock")
+    assert "torch==" in torch
+    assert package.endswith(f"--no-deps --no-build-isolation -e {checkout.root}")
+    header, done = result.stderr.splitlines()
+    assert "installing torch==" in header
+    assert "GB of disk" in header
+    assert "installed in" in done
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one build of torch only")
+def test_takes_the_cpu_build_of_torch_through_uv_where_no_wheel_lies_at_hand(
+    checkout: Checkout,
+) -> None:
+    checkout.add_python()
+    result = checkout.start(FAKE_NO_WHEEL="1")
+    assert result.returncode == 0, result.stderr
+    _, at_hand, uv, torch, _ = checkout.pip_calls()
+    assert "--no-index" in at_hand
+    assert uv.endswith("requirements-test.lock uv")
+    assert torch.startswith("uv ")
+    assert "--torch-backend=cpu" in torch
+    assert "torch==" in torch
+
+
+def test_takes_the_ordinary_build_of_torch_with_an_nvidia_gpu(checkout: Checkout) -> None:
+    checkout.add_python()
+    checkout.add_tool("nvidia-smi", "#!/bin/sh\necho GPU 0\n")
+    # The ordinary build needs gigabytes; this disk may not have them.
+    if shutil.disk_usage(checkout.root).free < 10e9:
+        pytest.skip("less than 10 GB of disk are free")
+    result = checkout.start(FAKE_NO_WHEEL="1")
+    assert result.returncode == 0, result.stderr
+    _, torch, _ = checkout.pip_calls()
+    assert "--no-index" not in torch
+    assert "torch==" in torch
+
+
+def test_locks_hold_no_host_and_nothing_that_only_a_gpu_needs() -> None:
+    for name in LOCKS:
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        packages = [line.split("==")[0] for line in text.splitlines() if line[:1].isalpha()]
+        assert "numpy" in packages
+        assert "hatchling" in packages
+        for package in packages:
+            assert not package.startswith(("torch", "triton", "nvidia", "cuda"))
+
+
+def test_the_smaller_lock_is_part_of_the_larger_one() -> None:
+    def pins(name: str) -> set[str]:
+        lines = (ROOT / name).read_text().splitlines()
+        return {line.split(" ;")[0] for line in lines if line[:1].isalpha()}
+
+    assert pins("requirements.lock") < pins("requirements-test.lock")
+
+
+# What is passed on
+
+
+def test_arguments_and_current_directory_are_passed_on_as_they_are(
+    ready: Checkout, tmp_path: Path
+) -> None:
+    user = tmp_path / "a user's directory"
+    user.mkdir()
+    arguments = ["--run", "two words", "", "*", "$HOME", 'a"b', "--"]
+    expected = [str(user), "<train>", *(f"<{argument}>" for argument in arguments)]
+    scripts = os.path.relpath(ready.root / "scripts", user)
+    (user / "link").symlink_to(Path(scripts, "local_cpu_train.sh"))
+    (user / "link to link").symlink_to("link")
+    for script in (
+        str(ready.root / "scripts" / "local_cpu_train.sh"),
+        str(Path(scripts, "local_cpu_train.sh")),
+        "./link to link",
+        str(user / "link"),
+    ):
+        result = run([script, *arguments], ready.env, user)
+        assert result.stdout.splitlines() == expected
+        assert result.stderr == ""
+        assert result.returncode == 0
+
+
+def test_exit_code_and_signals_go_straight_through(ready: Checkout) -> None:
+    program = ready.root / ".venv" / "bin" / "firstwords"
+    program.write_text("#!/bin/sh\nexit 7\n")
+    assert ready.start().returncode == 7
+    program.write_text("#!/bin/sh\necho ready\nexec sleep 60\n")
+    with subprocess.Popen(ready.command(), env=ready.env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == -signal.SIGTERM
+
+
+def test_test_script_runs_pytest_in_the_repository_root(ready: Checkout) -> None:
+    result = ready.start("-k", "a b", script="test.sh")
+    assert result.stdout.splitlines() == [str(ready.root), "<-k>", "<a b>"]
+
+
+# Later starts
+
+
+def test_second_start_is_quick_and_leaves_pip_alone(ready: Checkout) -> None:
+    start = time.monotonic()
+    result = ready.start()
+    assert time.monotonic() - start < 3
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert ready.pip_calls() == []
+
+
+def test_an_installation_for_the_tests_serves_a_run_but_not_the_other_way(ready: Checkout) -> None:
+    assert ready.start(script="test.sh").returncode == 0
+    assert "requirements-test.lock" in ready.pip_calls()[0]
+    ready.pip_log.unlink()
+    assert ready.start().returncode == 0
+    assert ready.start(script="test.sh").returncode == 0
+    assert ready.pip_calls() == []
+
+
+@pytest.mark.parametrize("name", [*LOCKS, "pyproject.toml"])
+def test_a_changed_pin_is_installed(ready: Checkout, name: str) -> None:
+    with (ready.root / name).open("a") as file:
+        file.write("# another line\n")
+    assert ready.start().returncode == 0
+    assert len(ready.pip_calls()) == 3
+
+
+def test_a_moved_checkout_gets_a_new_virtual_environment(ready: Checkout) -> None:
+    left_over = ready.root / ".venv" / "left over"
+    left_over.touch()
+    ready.root = ready.root.rename(ready.root.with_name("moved"))
+    assert ready.start().returncode == 0
+    assert len(ready.pip_calls()) == 3
+    assert not (ready.root / ".venv" / "left over").exists()
+
+
+def test_a_failed_installation_goes_on_at_the_next_start(checkout: Checkout) -> None:
+    checkout.add_python()
+    assert checkout.start(FAKE_PIP_SAYS="ERROR: something").returncode == 2
+    kept = checkout.root / ".venv" / "kept"
+    kept.touch()
+    packages = checkout.root / ".venv" / "lib" / "python3.99" / "site-packages"
+    (packages / "half-1.dist-info").mkdir(parents=True)
+    (packages / "whole-1.dist-info").mkdir()
+    (packages / "whole-1.dist-info" / "INSTALLER").touch()
+    assert checkout.start().returncode == 0
+    assert kept.exists()
+    assert [path.name for path in packages.iterdir()] == ["whole-1.dist-info"]
+
+
+def test_two_starts_at_a_time_install_once(checkout: Checkout) -> None:
+    checkout.add_python()
+    env = checkout.env | {"FAKE_PIP_SECONDS": "0.3"}
+    both = [
+        subprocess.Popen(checkout.command(), env=env, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(checkout.pip_calls()) == 3
+    assert sum("waiting for another start" in text for text in said) == 1
+
+
+def test_a_killed_start_leaves_no_lock_behind(checkout: Checkout) -> None:
+    checkout.add_python()
+    env = checkout.env | {"FAKE_PIP_SECONDS": "60"}
+    with subprocess.Popen(checkout.command(), env=env, start_new_session=True) as process:
+        while not checkout.pip_calls():
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert checkout.start().returncode == 0
+
+
+# What goes wrong
+
+
+def test_no_python(checkout: Checkout) -> None:
+    checkout.add_tool("python", "#!/bin/sh\necho 2.7\n")
+    result = checkout.start()
+    assert_refused(result, "Python from 3.10", "python is 2.7", "python3-venv", lines=1)
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_the_named_python_is_the_only_one_tried(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.add_python()
+    missing = str(tmp_path / "no python")
+    assert_refused(checkout.start(FIRSTWORDS_PYTHON=missing), missing, lines=1)
+    checkout.add_python("my python")
+    named = str(checkout.bin / "my python")
+    (checkout.bin / "python3").unlink()
+    assert checkout.start(FIRSTWORDS_PYTHON=named).returncode == 0
+
+
+def test_a_python_is_found_under_each_name(checkout: Checkout) -> None:
+    checkout.add_tool("python3", "#!/bin/sh\necho 3.9\n")
+    checkout.add_python("python3.12")
+    assert checkout.start().returncode == 0
+
+
+def test_no_venv_module(checkout: Checkout) -> None:
+    checkout.add_python()
+    result = checkout.start(FAKE_NO_VENV="1")
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert_refused(result, "venv module", f"apt install {version}-venv", lines=1)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [
+        ("ERROR: [Errno 28] No space left on device", ["disk is full", "MB are needed"]),
+        (
+            "WARNING: Retrying after connection broken by 'NewConnectionError: Temporary failure "
+            "in name resolution'\nERROR: No matching distribution found for numpy==2",
+            ["no network", "start again"],
+        ),
+        (
+            "ERROR: No matching distribution found for numpy==2.5",
+            ["numpy==2.5 is not published for this computer"],
+        ),
+    ],
+)
+def test_what_pip_says_is_understood(checkout: Checkout, complaint: str, words: list[str]) -> None:
+    checkout.add_python()
+    assert_refused(checkout.start(FAKE_PIP_SAYS=complaint), *words)
+
+
+def test_what_is_not_understood_is_quoted_in_short(checkout: Checkout) -> None:
+    checkout.add_python()
+    complaint = "\n".join(f"line {number}" for number in range(100)) + "\nWARNING: beside the point"
+    result = checkout.start(FAKE_PIP_SAYS=complaint)
+    assert result.returncode == 2
+    _, *quoted, last = result.stderr.splitlines()
+    assert quoted == [f"line {number}" for number in range(95, 100)]
+    assert "setup.log" in last
+    assert "line 0\n" in (checkout.root / ".venv" / "setup.log").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts as Linux does")
+def test_full_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no permission to mount a small disk: {mounted.stderr.strip()}")
+    try:
+        root = copy_checkout(disk / "checkout")
+        env = {"PATH": os.environ["PATH"], "FIRSTWORDS_PYTHON": sys.executable}
+        command = ["bash", str(root / "scripts" / "local_cpu_train.sh")]
+        assert_refused(run(command, env, tmp_path), "disk is full", "MB are needed", "MB are free")
+        # Not one byte left, not even for the directory.
+        shutil.rmtree(root / ".venv")
+        filled = subprocess.run(
+            ["dd", "if=/dev/zero", f"of={disk}/rest"], capture_output=True, check=False
+        )
+        assert filled.returncode == 1
+        assert_refused(run(command, env, tmp_path), "disk")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def without_network() -> list[str]:
+    """A prefix that runs a command without any network interface, or [] where not permitted."""
+    for prefix in (["unshare", "-n"], ["unshare", "-rn"]):
+        if (
+            shutil.which("unshare")
+            and subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+        ):
+            return prefix
+    return []
+
+
+@pytest.mark.slow
+def test_no_network(tmp_path: Path) -> None:
+    """The real pip, with an empty cache and no configuration that names places nearby."""
+    prefix = without_network()
+    if not prefix:
+        pytest.skip("no permission to take the network away")
+    root = copy_checkout(tmp_path / "checkout")
+    env = {
+        "PATH": os.environ["PATH"],
+        "FIRSTWORDS_PYTHON": sys.executable,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    command = [*prefix, "bash", str(root / "scripts" / "local_cpu_train.sh")]
+    assert_refused(run(command, env, tmp_path), "no network", "start again")
+
+
+@pytest.mark.slow
+def test_real_installation(tmp_path: Path) -> None:
+    """From nothing to the program's own help, and back to it at once."""
+    if shutil.disk_usage(tmp_path).free < 3e9:
+        pytest.skip("less than 3 GB of disk are free")
+    root = copy_checkout(tmp_path / "check out")
+    shutil.copytree(ROOT / "src", root / "src")
+    shutil.copy(ROOT / "README.md", root)
+    try:
+        env = os.environ | {"FIRSTWORDS_PYTHON": sys.executable}
+        command = ["bash", str(root / "scripts" / "local_cpu_train.sh"), "--help"]
+        first = run(command, env, tmp_path, seconds=540)
+        assert first.returncode == 0, first.stderr
+        assert "installed in" in first.stderr
+        assert "--time" in first.stdout
+        second = run(command, env, tmp_path)
+        assert second.returncode == 0
+        assert "installing" not in second.stderr
+    finally:
+        shutil.rmtree(root / ".venv", ignore_errors=True)

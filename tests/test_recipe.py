@@ -1,0 +1,139 @@
+"""Recipes: what is read is what was written, and a mistake is named by its field."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from firstwords.errors import UserError
+from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig, read_recipe
+
+TOML = """
+n_threads = 2
+tokenizer_bytes = 1000
+replay = 0.5
+
+[model]
+vocab_size = 512
+n_layer = 2
+n_embd = 32
+n_head = 4
+n_kv_head = 2
+head_dim = 8
+n_hidden = 48
+max_seq_len = 64
+"""
+STAGE = {"steps": 3, "batch_rows": 4, "micro_rows": 2, "seq_len": 32}
+
+
+@pytest.fixture
+def document(tiny_model: ModelConfig) -> dict[str, Any]:
+    return {
+        "n_threads": 1,
+        "tokenizer_bytes": 1000,
+        "model": tiny_model.model_dump(),
+        **{stage: dict(STAGE) for stage in STAGES},
+    }
+
+
+def write(path: Path, document: Any) -> Path:
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_recipe_comes_back_from_json(document: dict[str, Any], tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**document, "seed": 7, "dtype": "bfloat16"})
+    assert read_recipe(write(tmp_path / "r.json", recipe.model_dump())) == recipe
+
+
+def test_a_recipe_is_found_in_a_run_json(document: dict[str, Any], tmp_path: Path) -> None:
+    path = write(tmp_path / "run.json", {"created": "today", "recipe": document})
+    assert read_recipe(path) == Recipe.model_validate(document)
+
+
+def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
+    stages = "".join(
+        f"[{stage}]\n" + "".join(f"{key} = {value}\n" for key, value in STAGE.items())
+        for stage in STAGES
+    )
+    (tmp_path / "r.toml").write_text(TOML + stages)
+    recipe = read_recipe(tmp_path / "r.toml")
+    assert recipe.model.n_embd == 32
+    assert recipe.replay == 0.5
+    assert recipe.sft == StageConfig(**STAGE)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"n_threads": 0}, "n_threads"),
+        ({"n_threads": None}, "n_threads"),
+        ({"dtype": "float16"}, "dtype"),
+        ({"replay": 1.0}, "replay"),
+        ({"unknown": 1}, "unknown"),
+        ({"base": {**STAGE, "steps": 0}}, "base.steps"),
+        ({"mid": {**STAGE, "lr": 1}}, "mid.lr"),
+        ({"sft": 3}, "sft"),
+        ({"model": {"n_layer": 2}}, "model.vocab_size"),
+    ],
+)
+def test_a_mistake_is_named_by_file_and_field(
+    change: dict[str, Any], field: str, document: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "r.json", {**document, **change})
+    with pytest.raises(UserError) as caught:
+        read_recipe(path)
+    assert str(caught.value).startswith(f"{path}, {field}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("r.json", b"{"),
+        ("r.json", b"\xff\xfe"),
+        ("r.json", b"[1]"),
+        ("r.json", b"3"),
+        ("r.toml", b"a = "),
+        ("absent.json", None),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named(
+    name: str, content: bytes | None, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=str(path)):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("model", {"n_head": 4, "n_kv_head": 3}),
+        ("model", {"vocab_size": 100}),
+        ("model", {"vocab_size": 70_000}),
+        ("base", {"seq_len": 65}),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(
+    part: str, change: dict[str, Any], document: dict[str, Any], tmp_path: Path
+) -> None:
+    document[part].update(change)
+    with pytest.raises(UserError, match=part):
+        read_recipe(write(tmp_path / "r.json", document))
+
+
+def test_a_recipe_cannot_be_changed(document: dict[str, Any]) -> None:
+    recipe = Recipe.model_validate(document)
+    with pytest.raises(ValidationError):
+        recipe.seed = 3
+
+
+def test_tokens_of_a_stage_are_counted(document: dict[str, Any]) -> None:
+    recipe = Recipe.model_validate(document)
+    assert [recipe.stage(stage).tokens for stage in STAGES] == [3 * 4 * 32] * 3
+    assert recipe.base.batch_tokens == 128
