@@ -4,10 +4,10 @@ import codecs
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from firstwords.calculator import calculate
 from firstwords.conversation import Message, Messages, encode_prompt
 from firstwords.inference.engine import Engine, Generation
 from firstwords.inference.sampling import Sampling
-from firstwords.inference.tools import calculate
 from firstwords.tokenizer import (
     END_OF_TEXT,
     IM_END,

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from firstwords.calculator import show
+
 from .numbers import NOUNS
 from .phrase import Rand, pick, say, sections, whole
 from .words import plural
 
 
-def printed(value: float | int) -> str:
-    """What the calculator prints: whole numbers plainly, others with up to ten digits."""
-    if isinstance(value, float):
-        if value.is_integer() and abs(value) < 1e15:
-            return str(int(value))
-        return f"{value:.10g}"
-    return str(value)
-
-
 def call(expression: str, value: float | int) -> str:
     """The marks of a tool call and its response."""
-    result = printed(value)
+    result = show(value)
     return f"<tool_call>{expression}</tool_call><tool_response>{result}</tool_response>"
 
 
@@ -61,7 +54,7 @@ def two_numbers(r: Rand) -> tuple[str, str]:
         spoken = f"{a} {pick(r, _SPOKEN[sign])} {b}"
     question = say(r, _ASKS, {"e": spoken})
     words = f"{a} {_SPOKEN[sign][0]} {b}"
-    result = printed(value)
+    result = show(value)
     answer = pick(r, (f"{words} is {result}.", f"{words} is {result}.", f"The answer is {result}."))
     return question, call(f"{a}{sign}{b}", value) + answer
 
@@ -87,7 +80,7 @@ def longer(r: Rand) -> tuple[str, str]:
         return question, call(expression, value) + f"{b} to the power of {power} is {value}."
     answer = pick(r, ("The answer is {v}.", "The result is {v}.", "That is {v}."))
     question = say(r, _ASKS, {"e": expression})
-    return question, call(expression, value) + answer.replace("{v}", printed(value))
+    return question, call(expression, value) + answer.replace("{v}", show(value))
 
 
 def large_problem(r: Rand) -> tuple[str, str]:

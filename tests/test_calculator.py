@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstwords.inference.tools import ERROR, LONGEST_EXPRESSION, calculate
+from firstwords.calculator import ERROR, LONGEST_EXPRESSION, calculate
 
 
 @pytest.mark.parametrize(
