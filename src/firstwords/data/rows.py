@@ -6,7 +6,7 @@ cut so that every target stands in exactly one of them: neighbours share one tok
 the one and the first input of the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -149,6 +149,13 @@ class JoinedRows:
         return self.all_of.row(index) if index < n else self.first_of.row(index - n)
 
 
+def stack(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of some rows, both (number of rows, seq_len)."""
+    filled = [rows.row(index) for index in indices]
+    x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*filled, strict=True))
+    return x_BT, y_BT
+
+
 class Batches:
     """Batch `step` of a run with `seed`. Every row comes once an epoch, in an order of its own."""
 
@@ -159,9 +166,7 @@ class Batches:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets, both (batch_rows, seq_len)."""
         first = step * self.batch_rows
-        filled = [self.rows.row(self._index(first + i)) for i in range(self.batch_rows)]
-        x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*filled, strict=True))
-        return x_BT, y_BT
+        return stack(self.rows, (self._index(first + i) for i in range(self.batch_rows)))
 
     def epochs(self, step: int) -> float:
         return step * self.batch_rows / len(self.rows)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from firstwords.data.rows import TextRows
+from firstwords.data.rows import TextRows, stack
 from firstwords.data.tokens import TokenStore
 from firstwords.model import IGNORE, Transformer
 
@@ -36,8 +36,7 @@ def nats_of_tokens(
     special = torch.tensor(special_ids)
     parts = []
     for first in range(0, len(rows), BATCH_ROWS):
-        filled = [rows.row(i) for i in range(first, min(first + BATCH_ROWS, len(rows)))]
-        x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*filled, strict=True))
+        x_BT, y_BT = stack(rows, range(first, min(first + BATCH_ROWS, len(rows))))
         y_BT[torch.isin(y_BT, special)] = IGNORE
         parts.append(model.loss(x_BT, y_BT, reduction="none").numpy())
     return np.concatenate([[0.0], *parts])[: len(store)].astype(np.float64)

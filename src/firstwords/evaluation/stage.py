@@ -9,13 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from firstwords import checkpoint, console, files, machine
 from firstwords.conversation import encode_prompt
 from firstwords.data import corpora
-from firstwords.data.rows import PackedRows
+from firstwords.data.rows import PackedRows, stack
 from firstwords.data.tokens import TokenStore, store_texts
 from firstwords.errors import UserError
 from firstwords.evaluation import bits_per_byte as bpb
@@ -91,8 +90,7 @@ def answer_loss(model: Transformer, store: TokenStore, pad: int) -> float:
     rows = PackedRows(store, model.config.max_seq_len, pad, masked=True)
     total, targets = 0.0, 0
     for first in range(0, len(rows), bpb.BATCH_ROWS):
-        filled = [rows.row(i) for i in range(first, min(first + bpb.BATCH_ROWS, len(rows)))]
-        x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*filled, strict=True))
+        x_BT, y_BT = stack(rows, range(first, min(first + bpb.BATCH_ROWS, len(rows))))
         total += float(model.loss(x_BT, y_BT, reduction="sum"))
         targets += int((y_BT != IGNORE).sum())
     return total / max(1, targets)
