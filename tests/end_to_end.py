@@ -106,7 +106,9 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "FIRSTWORDS_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        variables = {**os.environ, "FIRSTWORDS_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        variables.pop("TORCHINDUCTOR_CACHE_DIR", None)  # a command in this process may have set it
+        return variables
 
     def firstwords(
         self, *arguments: str, careful: float | None = None, **options: Any

@@ -138,11 +138,13 @@ def load_optimizer(optimizer: Optimizer, directory: Path) -> None:
 
 def newest(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest undamaged checkpoint below `directory`; `warn` hears of damaged ones."""
-    for checkpoint in _newest_first(directory):
+    found = _newest_first(directory)
+    for checkpoint in found:
         try:
             verify(checkpoint.directory)
         except DamagedFile as damage:
-            warn(f"{checkpoint.directory} is damaged ({damage}); using the one before it")
+            rest = "starting again" if checkpoint is found[-1] else "using the one before it"
+            warn(f"{checkpoint.directory} is damaged ({damage}); {rest}")
             continue
         return checkpoint
     return None

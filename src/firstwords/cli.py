@@ -87,6 +87,7 @@ def cli() -> None:
     """
 
 
+SEED = click.IntRange(min=0, max=2**32 - 1)
 EXISTING_RUN = click.option("--run", "name", metavar="NAME", help="Which run.  [default: the last]")
 NEW_RUN = click.option(
     "--run",
@@ -125,7 +126,7 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--seed",
-            type=click.IntRange(min=0),
+            type=SEED,
             metavar="N",
             help="Another seed, another model.  [default: 0]",
         ),
@@ -218,8 +219,10 @@ def data() -> None:
 @click.argument("source", metavar="SRC")
 @click.option("--conversations", is_flag=True, help="Show conversations instead of text.")
 @click.option("--kind", help="Only this kind of the starter curriculum; 'list' names them.")
-@click.option("--n", "count", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--n", "count", type=click.IntRange(min=1), default=3, show_default=True, help="How many."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Other samples.")
 @JSON
 def show(source: str, as_json: bool, **options: Any) -> None:
     """Show samples of SRC: starter, a file, or a directory of files."""
@@ -304,7 +307,7 @@ def report(name: str | None) -> None:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     help="The same answer each time.  [default: 0 with -p, otherwise different each time]",
 )
 def chat(

@@ -23,8 +23,11 @@ class DamagedFile(Exception):
     """A file of a run does not match its checksum or is incomplete."""
 
 
-class Interrupted(Exception):
-    """SIGINT or SIGTERM arrived; everything made so far is on disk."""
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM arrived; everything made so far is on disk.
+
+    Like KeyboardInterrupt it is no Exception: code that handles errors lets it pass.
+    """
 
     exit_code = 130
 

@@ -66,6 +66,15 @@ def remove_directory(path: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a kill left under temporary names. Nobody else may be writing there."""
+    for leftover in list(directory.rglob(f"{TEMPORARY}*")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -45,6 +45,8 @@ def keep_freed_memory() -> None:
 
 def setup(n_threads: int) -> None:
     """Prepare this process for training and inference."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled_code()))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     keep_freed_memory()
     torch.set_num_threads(n_threads)
     # The same bytes every time: the compiled sum of embedding gradients would otherwise be atomic
@@ -52,8 +54,11 @@ def setup(n_threads: int) -> None:
     # that and costs time.
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(home() / "compiled"))
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def compiled_code() -> Path:
+    """Where torch.compile keeps what it made, for later stages and runs."""
+    return home() / "compiled"
 
 
 def physical_cores() -> int:

@@ -192,6 +192,12 @@ def matmul_parameters(config: ModelConfig) -> int:
     return config.n_layer * (attention + mlp) + config.n_embd * config.vocab_size
 
 
+def n_parameters(config: ModelConfig) -> int:
+    """All parameters, the embedding counted once although it is also the head."""
+    norms = config.n_layer * 2 * (config.n_embd + config.head_dim) + config.n_embd
+    return matmul_parameters(config) + norms
+
+
 def flops_per_token(config: ModelConfig, seq_len: int) -> int:
     """Training FLOPs of one token: 6 per matmul parameter, plus attention over half a row."""
     attention = 12 * config.n_layer * config.n_head * config.head_dim * seq_len // 2

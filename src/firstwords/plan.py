@@ -15,7 +15,7 @@ import torch
 from firstwords import console, machine
 from firstwords.data.corpora import Corpus
 from firstwords.errors import UserError
-from firstwords.model import Transformer, flops_per_token, matmul_parameters
+from firstwords.model import Transformer, flops_per_token, matmul_parameters, n_parameters
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import STAGES, Dtype, ModelConfig, Recipe, StageConfig
 from firstwords.training import accumulate, loss_function, torch_dtype
@@ -221,7 +221,7 @@ def predict(
         "matmul_gflops": rates,
         "tokens_per_second": tokens_per_second,
         "stage_seconds": {name: recipe.stage(name).tokens / tokens_per_second for name in STAGES},
-        "parameters": sum(p.numel() for p in Transformer(model).parameters()),
+        "parameters": n_parameters(model),
         "matmul_parameters": matmul_parameters(model),
         "flops_per_token": flops_per_token(model, recipe.base.seq_len),
         "text_epochs_at_most": (

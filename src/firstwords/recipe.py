@@ -84,7 +84,7 @@ class Recipe(Fixed):
     midtraining's rows. `val_bytes` of held-out text are measured after each stage.
     """
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     n_threads: int = Field(ge=1)
     dtype: Dtype = "float32"
     compile: bool = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from firstwords import console, files
 from firstwords.data.tokens import TokenStore
-from firstwords.model import matmul_parameters
+from firstwords.model import matmul_parameters, n_parameters
 from firstwords.recipe import STAGES
 from firstwords.run import Run, read_metrics
 
@@ -62,7 +62,7 @@ def _summary(run: Run, evaluations: dict[Any, Any]) -> str:
     bits = evaluations["sft"]["tasks"]["bits_per_byte"]
     sources = run.manifest.sources
     return (
-        f"A model of {run.manifest.predicted.get('parameters', 0) / 1e6:.2f}M parameters, trained "
+        f"A model of {n_parameters(run.recipe.model) / 1e6:.2f}M parameters, trained "
         f"in {console.duration(total)} (budget {console.duration(run.manifest.time)}) on text from "
         f"`{sources.data}` and conversations from `{sources.chat_data}`. After finetuning it needs "
         f"{bits['score']:.3f} bits for a byte of text it has not seen; guessing needs 8."

@@ -48,6 +48,7 @@ class Manifest(Fixed):
 class Run:
     def __init__(self, directory: Path, manifest: Manifest) -> None:
         self.directory, self.manifest = directory, manifest
+        self._warned: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -78,7 +79,12 @@ class Run:
         return self.directory / "evaluation" / f"{stage}.json"
 
     def newest(self, stage: Stage) -> Checkpoint | None:
-        return checkpoint.newest(self.checkpoints(stage), console.warn)
+        return checkpoint.newest(self.checkpoints(stage), self._warn_once)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            console.warn(text)
 
     def finished(self, stage: Stage) -> Checkpoint | None:
         """The checkpoint after the stage's last step, if it has come that far."""
@@ -143,14 +149,25 @@ def locked(name: str) -> Iterator[Path]:
     """The directory of run `name`, held against every other process. Raises UserError."""
     check_name(name)
     directory = runs_home() / name
-    directory.mkdir(parents=True, exist_ok=True)
+    _make_directory(directory)
     try:
         with FileLock(directory / "lock", timeout=0):
+            files.remove_leftovers(directory)
             yield directory
     except Timeout:
         raise UserError(
             f"--run {name}",
             "another process is working on this run; wait for it or use another name",
+        ) from None
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UserError(
+            f"cannot make the directory {directory} ({error.strerror})",
+            "set FIRSTWORDS_HOME to a directory that you can write to",
         ) from None
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from firstwords import __version__, console, machine, pipeline
 from firstwords import run as runs
 from firstwords.data import corpora
+from firstwords.data.corpora import SPLITS, Corpus
 from firstwords.errors import UserError
 from firstwords.plan import Plan, make_plan
 from firstwords.recipe import parse, read_document, read_recipe
@@ -68,24 +69,36 @@ def new_manifest(request: Request) -> Manifest:
 def resolve(request: Request) -> tuple[float, Sources, Plan]:
     """The budget, the sources and the plan that a request leads to."""
     earlier = _manifest_in(request.recipe)
-    seconds = request.seconds or (earlier.time if earlier else DEFAULT_SECONDS)
+    seconds = earlier.time if earlier else DEFAULT_SECONDS
+    if request.seconds is not None:
+        seconds = request.seconds
     defaults = earlier.sources if earlier else Sources()
     text = corpora.open_corpus(request.data or defaults.data, "--data")
     chat = corpora.open_corpus(request.chat_data or defaults.chat_data, "--chat-data")
     sources = Sources(data=text.name, chat_data=chat.name)
+    _check_not_empty(text, chat)
     if request.recipe:
         recipe = read_recipe(request.recipe)
         if request.seed is not None:
             recipe = recipe.model_copy(update={"seed": request.seed})
         plan = Plan(recipe, {})
     else:
-        for check, option in ((corpora.texts, "--data"), (corpora.conversations, "--chat-data")):
-            corpus = text if option == "--data" else chat
-            if next(check(corpus, "train", 0), None) is None:
-                raise UserError(f"{option} {corpus.name}", "it is empty; give files with text")
         console.say("measuring this machine")
         plan = make_plan(seconds, request.seed or 0, text)
     return seconds, sources, plan
+
+
+def _check_not_empty(text: Corpus, chat: Corpus) -> None:
+    """Something to train with, and something held out, from both. Raises UserError."""
+    for split in SPLITS:
+        firsts = {
+            f"--data {text.name}": next(corpora.texts(text, split, 0), None),
+            f"--chat-data {chat.name}": next(corpora.conversations(chat, split, 0), None),
+        }
+        for source, first in firsts.items():
+            if first is None:
+                what = "it is empty" if split == "train" else "nothing is left to be held out"
+                raise UserError(source, f"{what}; give at least two documents or conversations")
 
 
 def _manifest_in(recipe: Path | None) -> Manifest | None:

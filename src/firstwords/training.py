@@ -6,6 +6,7 @@ that never stopped.
 """
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from firstwords import machine
 from firstwords.data.rows import Batches
 from firstwords.errors import Diverged
 from firstwords.model import IGNORE, Transformer
@@ -40,6 +42,21 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
             return model.loss(x_BT, y_BT, reduction="sum")
 
     return torch.compile(loss, dynamic=False) if recipe.compile else loss
+
+
+def warm_up(loss: LossFunction, batches: Batches, stage: StageConfig, model: Transformer) -> None:
+    """Compile: take a first batch through the model, and forget its gradients.
+
+    A kill in the midst of compiling can leave code on disk that does not load; then all of it is
+    made again.
+    """
+    try:
+        accumulate(loss, *batches.batch(0), stage.micro_rows)
+    except (RuntimeError, OSError):
+        shutil.rmtree(machine.compiled_code(), ignore_errors=True)
+        torch._dynamo.reset()
+        accumulate(loss, *batches.batch(0), stage.micro_rows)
+    model.zero_grad(set_to_none=True)
 
 
 def torch_dtype(recipe: Recipe) -> torch.dtype:

@@ -32,6 +32,7 @@ MEND = "mend or remove this conversation"
 VALIDATION_NAME = re.compile(r"(^|[_\-.])(val|valid|validation)([_\-.]|$)", re.IGNORECASE)
 
 Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = ("train", "val")
 T = TypeVar("T")
 
 

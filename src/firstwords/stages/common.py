@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firstwords import checkpoint, console, machine
+from firstwords import checkpoint, console, files, machine
 from firstwords import run as runs
 from firstwords.data import corpora
 from firstwords.data.rows import Batches, Rows
@@ -25,7 +25,7 @@ from firstwords.run import Run
 from firstwords.signals import Stop
 from firstwords.stages.tokenizer import take
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
-from firstwords.training import Step, loss_function, torch_dtype, train
+from firstwords.training import Step, loss_function, torch_dtype, train, warm_up
 
 CHECKPOINT_SECONDS = 30.0  # at most this much training is lost when the plug is pulled
 BYTES_PER_TOKEN = 4  # about, for bounds that need not be exact
@@ -45,7 +45,7 @@ def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         with console.progress(f"encoding text ({split})", wanted, "tokens") as meter:
             return store_texts(directory, documents, tokenizer, wanted, follow(meter))
 
-    return _stored_or(run.tokens("text", split), store)
+    return _stored_or(run, "text", split, store)
 
 
 def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
@@ -60,15 +60,29 @@ def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         with console.progress(f"encoding conversations ({split})", wanted, "tokens") as meter:
             return store_conversations(directory, conversations, tokenizer, wanted, follow(meter))
 
-    return _stored_or(run.tokens("chat", split), store)
+    return _stored_or(run, "chat", split, store)
 
 
-def _stored_or(directory: Path, store: Callable[[Path], TokenStore]) -> TokenStore:
+def _stored_or(
+    run: Run, kind: str, split: corpora.Split, store: Callable[[Path], TokenStore]
+) -> TokenStore:
+    """The store, made now if it is not there. What is too small is not kept: it may grow.
+
+    Raises UserError.
+    """
+    directory = run.tokens(kind, split)
     tokens = stored(directory) or store(directory)
-    if len(tokens) == 0:
+    stage, option = (
+        (run.recipe.base, "--data") if kind == "text" else (run.recipe.sft, "--chat-data")
+    )
+    fewest = stage.batch_tokens if split == "train" else 1
+    if len(tokens) < fewest:
+        files.remove_directory(directory)
+        sources = run.manifest.sources
+        source = sources.data if kind == "text" else sources.chat_data
         raise UserError(
-            f"nothing was left for {directory.parent.name}/{directory.name}",
-            "give more data: at least two documents and two conversations",
+            f"{option} {source} has {len(tokens):,} tokens to {split} with",
+            f"one batch needs {fewest:,}; add data and give the same command",
         )
     return tokens
 
@@ -101,11 +115,6 @@ def train_stage(
     Raises Interrupted after saving, and UserError if the data does not fill a batch.
     """
     recipe, config = run.recipe, run.recipe.stage(stage)
-    if len(rows) < config.batch_rows:
-        raise UserError(
-            f"the data for {stage} fills {len(rows)} rows of {config.seq_len} tokens",
-            f"one batch needs {config.batch_rows}; add data, or give less --time",
-        )
     tokenizer = load_tokenizer(run)
     model = Transformer(recipe.model)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
@@ -134,10 +143,11 @@ def _train(
     stop: Stop,
 ) -> None:
     config = run.recipe.stage(stage)
-    saved_at = time.monotonic()
-    smooth = 0.0
+    loss = loss_function(model, run.recipe)
     if run.recipe.compile:
         console.say("compiling the training step (up to a minute the first time)")
+        warm_up(loss, batches, config, model)
+    saved_at, smooth = time.monotonic(), 0.0
     with (
         run.metrics(stage).open("a", encoding="utf-8") as log,
         console.progress(
@@ -162,7 +172,7 @@ def _train(
                 saved_at = time.monotonic()
             return not stop.requested
 
-        train(loss_function(model, run.recipe), optimizer, batches, config, on_step)
+        train(loss, optimizer, batches, config, on_step)
     if stop.requested:
         raise Interrupted(f"{stage}, step {optimizer.steps:,} of {config.steps:,}")
 

@@ -20,7 +20,7 @@ MEASURED_BYTES = 500_000
 
 
 def is_trained(run: Run) -> bool:
-    return run.tokenizer_stats_path.exists()
+    return run.tokenizer_path.exists() and run.tokenizer_stats_path.exists()
 
 
 def train_tokenizer(run: Run, stop: Stop) -> None:
