@@ -18,6 +18,10 @@ from firstwords.recipe import STAGES
 
 def main() -> None:
     """Run the command and turn what went wrong into one line and an exit code."""
+    # A thread that waits for the others spins for a while before it sleeps. By default that is so
+    # long that another program on one core slows training down by a factor of twenty; this is
+    # as fast on an idle machine (docs/lab-notebook.md). It is read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(run_command(sys.argv[1:]))
 
 
