@@ -18,7 +18,13 @@ from firstwords.errors import UserError
 from firstwords.model import Transformer, flops_per_token, matmul_parameters, n_parameters
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import STAGES, Dtype, ModelConfig, Recipe, StageConfig
-from firstwords.training import accumulate, loss_function, torch_dtype
+from firstwords.training import (
+    COMPILE_ERRORS,
+    accumulate,
+    compile_by,
+    loss_function,
+    torch_dtype,
+)
 
 MIN_SECONDS = 30.0
 COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays for itself
@@ -91,8 +97,8 @@ def compiled_if_possible(recipe: Recipe) -> Recipe:
     console.say("compiling the training step (up to a minute the first time)")
     compiled = recipe.model_copy(update={"compile": True})
     try:
-        measure_tokens_per_second(compiled, seconds=0.0)
-    except RuntimeError as error:  # what every failure to compile derives from
+        compile_by(lambda: measure_tokens_per_second(compiled, seconds=0.0))
+    except COMPILE_ERRORS as error:
         reason = str(error).strip().splitlines()[0]
         console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
         return recipe

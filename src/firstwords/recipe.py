@@ -85,7 +85,7 @@ class Recipe(Fixed):
     """
 
     seed: int = Field(default=0, ge=0, lt=2**32)
-    n_threads: int = Field(ge=1)
+    n_threads: int = Field(ge=1, le=1024)
     dtype: Dtype = "float32"
     compile: bool = False
     tokenizer_bytes: int = Field(ge=1)
@@ -95,7 +95,7 @@ class Recipe(Fixed):
     mid: StageConfig
     sft: StageConfig
     replay: float = Field(default=0.25, ge=0, lt=1)
-    val_bytes: int = Field(default=200_000, ge=1)
+    val_bytes: int = Field(default=200_000, ge=1_000)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":

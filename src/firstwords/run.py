@@ -13,6 +13,7 @@ What is done is read off these files; there is no other state to get out of step
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,8 +141,12 @@ def runs_home() -> Path:
 
 
 def check_name(name: str) -> None:
-    if not name or name != Path(name).name or name.startswith("."):
-        raise UserError(f"--run {name}", "use a plain name such as first or real-10m")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        shown = name[:80].encode("ascii", "backslashreplace").decode()
+        raise UserError(
+            f"--run {shown}",
+            "use a name of letters, digits, dots and dashes, such as first or real-10m",
+        )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from firstwords import __version__, console, machine, pipeline
 from firstwords import run as runs
@@ -17,6 +17,7 @@ from firstwords.run import Manifest, Run, Sources
 from firstwords.signals import Stop
 
 DEFAULT_SECONDS = 1800.0
+T = TypeVar("T")
 
 
 class Request(NamedTuple):
@@ -69,12 +70,10 @@ def new_manifest(request: Request) -> Manifest:
 def resolve(request: Request) -> tuple[float, Sources, Plan]:
     """The budget, the sources and the plan that a request leads to."""
     earlier = _manifest_in(request.recipe)
-    seconds = earlier.time if earlier else DEFAULT_SECONDS
-    if request.seconds is not None:
-        seconds = request.seconds
+    seconds = given(request.seconds, earlier.time if earlier else DEFAULT_SECONDS)
     defaults = earlier.sources if earlier else Sources()
-    text = corpora.open_corpus(request.data or defaults.data, "--data")
-    chat = corpora.open_corpus(request.chat_data or defaults.chat_data, "--chat-data")
+    text = corpora.open_corpus(given(request.data, defaults.data), "--data")
+    chat = corpora.open_corpus(given(request.chat_data, defaults.chat_data), "--chat-data")
     sources = Sources(data=text.name, chat_data=chat.name)
     _check_not_empty(text, chat)
     if request.recipe:
@@ -84,8 +83,13 @@ def resolve(request: Request) -> tuple[float, Sources, Plan]:
         plan = Plan(recipe, {})
     else:
         console.say("measuring this machine")
-        plan = make_plan(seconds, request.seed or 0, text)
+        plan = make_plan(seconds, given(request.seed, 0), text)
     return seconds, sources, plan
+
+
+def given(value: T | None, default: T) -> T:
+    """What the user gave, be it 0 or empty, or else the default."""
+    return default if value is None else value
 
 
 def _check_not_empty(text: Corpus, chat: Corpus) -> None:
@@ -130,4 +134,4 @@ def _check_same(run: Run, request: Request) -> None:
 
 
 def _name(source: str | None, option: str) -> str | None:
-    return corpora.open_corpus(source, option).name if source else None
+    return None if source is None else corpora.open_corpus(source, option).name

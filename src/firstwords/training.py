@@ -21,6 +21,7 @@ from firstwords.model import IGNORE, Transformer
 from firstwords.optimizer import Optimizer, learning_rate
 from firstwords.recipe import Recipe, StageConfig
 
+COMPILE_ERRORS = (RuntimeError, OSError, ImportError)
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -45,18 +46,23 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
 
 
 def warm_up(loss: LossFunction, batches: Batches, stage: StageConfig, model: Transformer) -> None:
-    """Compile: take a first batch through the model, and forget its gradients.
+    """Compile: take a first batch through the model, and forget its gradients."""
+    compile_by(lambda: accumulate(loss, *batches.batch(0), stage.micro_rows))
+    model.zero_grad(set_to_none=True)
 
-    A kill in the midst of compiling can leave code on disk that does not load; then all of it is
-    made again.
+
+def compile_by(step: Callable[[], object]) -> None:
+    """Take a step that compiles. Raises one of COMPILE_ERRORS.
+
+    A kill in the midst of compiling can leave code on disk that does not load; so after a failure
+    all of it is made again.
     """
     try:
-        accumulate(loss, *batches.batch(0), stage.micro_rows)
-    except (RuntimeError, OSError):
+        step()
+    except COMPILE_ERRORS:
         shutil.rmtree(machine.compiled_code(), ignore_errors=True)
         torch._dynamo.reset()
-        accumulate(loss, *batches.batch(0), stage.micro_rows)
-    model.zero_grad(set_to_none=True)
+        step()
 
 
 def torch_dtype(recipe: Recipe) -> torch.dtype:

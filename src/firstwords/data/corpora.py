@@ -64,6 +64,8 @@ def open_corpus(source: str, option: str) -> Corpus:
     """Find the files of `source`, as given to `option`. Raises UserError."""
     if source == STARTER:
         return Corpus(STARTER, (), ())
+    if not source.strip():
+        raise UserError(option, "it is empty; use starter, a file or a directory")
     if source.startswith("hub:"):
         raise UserError(
             f"{option} {source}", "no corpus of that name; use starter, a file or a directory"
