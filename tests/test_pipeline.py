@@ -330,6 +330,13 @@ def test_a_run_json_as_recipe_repeats_the_run(bench: Bench, directory: Path) -> 
     assert fingerprint(bench.directory("again")) == fingerprint(directory)
 
 
+def test_a_seed_beside_a_recipe_is_given_again_to_go_on(bench: Bench) -> None:
+    command = [*bench.train("seeded", command="tokenizer"), "--seed", "5"]
+    assert run_command(command) == 0
+    assert run_command(command) == 0
+    assert run_command([*command[:-1], "6"]) == 2
+
+
 @pytest.mark.slow
 def test_another_seed_gives_other_weights(bench: Bench, directory: Path) -> None:
     arguments = ["--recipe", str(directory / "run.json"), "--seed", "1", "--run", "other"]

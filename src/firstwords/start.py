@@ -12,7 +12,7 @@ from firstwords.data import corpora
 from firstwords.data.corpora import SPLITS, Corpus
 from firstwords.errors import UserError
 from firstwords.plan import Plan, make_plan
-from firstwords.recipe import parse, read_document, read_recipe
+from firstwords.recipe import Recipe, parse, read_document, read_recipe
 from firstwords.run import Manifest, Run, Sources
 from firstwords.signals import Stop
 
@@ -76,10 +76,8 @@ def resolve(request: Request) -> tuple[float, Sources, Plan]:
     chat = corpora.open_corpus(given(request.chat_data, defaults.chat_data), "--chat-data")
     sources = Sources(data=text.name, chat_data=chat.name)
     _check_not_empty(text, chat)
-    if request.recipe:
-        recipe = read_recipe(request.recipe)
-        if request.seed is not None:
-            recipe = recipe.model_copy(update={"seed": request.seed})
+    recipe = _recipe_in(request)
+    if recipe:
         plan = Plan(recipe, {})
     else:
         console.say("measuring this machine")
@@ -114,6 +112,14 @@ def _manifest_in(recipe: Path | None) -> Manifest | None:
     return parse(Manifest, document, recipe) if is_manifest else None
 
 
+def _recipe_in(request: Request) -> Recipe | None:
+    """The recipe that was named, with the seed that was asked for."""
+    if request.recipe is None:
+        return None
+    recipe = read_recipe(request.recipe)
+    return recipe.model_copy(update={"seed": given(request.seed, recipe.seed)})
+
+
 def _check_same(run: Run, request: Request) -> None:
     """A run goes on as it was started: another wish needs another run."""
     manifest = run.manifest
@@ -123,8 +129,7 @@ def _check_same(run: Run, request: Request) -> None:
         "--data": (_name(request.data, "--data"), manifest.sources.data),
         "--chat-data": (_name(request.chat_data, "--chat-data"), manifest.sources.chat_data),
     }
-    if request.recipe:
-        asked["--recipe"] = (read_recipe(request.recipe), manifest.recipe)
+    asked["--recipe"] = (_recipe_in(request), manifest.recipe)
     for option, (wanted, there) in asked.items():
         if wanted is not None and wanted != there:
             raise UserError(
