@@ -141,7 +141,7 @@ def runs_home() -> Path:
 
 
 def check_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
         shown = name[:80].encode("ascii", "backslashreplace").decode()
         raise UserError(
             f"--run {shown}",
