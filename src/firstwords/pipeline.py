@@ -8,7 +8,7 @@ from firstwords.errors import UserError
 from firstwords.evaluation.stage import evaluate_stage, is_evaluated
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES, Stage
-from firstwords.run import Run, read_metrics
+from firstwords.run import Run, course, read_metrics
 from firstwords.signals import Stop
 from firstwords.stages import tokenizer
 from firstwords.stages.midtrain import midtrain
@@ -33,13 +33,12 @@ def evaluate_all(run: Run, stop: Stop) -> None:
 def _stage_summary(stage: Stage) -> Callable[[Run], str]:
     def summary(run: Run) -> str:
         metrics = read_metrics(run.metrics(stage))
-        last = metrics[-20:]
-        seconds = sum(step["seconds"] for step in metrics)
+        went = course(metrics)
         tokens = run.recipe.stage(stage).tokens
         return (
             f"{tokens:,} tokens in {len(metrics):,} steps; loss "
-            f"{metrics[0]['loss']:.3f} to {sum(m['loss'] for m in last) / len(last):.3f}; "
-            f"{tokens / seconds:,.0f} tokens/s"
+            f"{went.first_loss:.3f} to {went.last_loss:.3f}; "
+            f"{tokens / went.seconds:,.0f} tokens/s"
         )
 
     return summary

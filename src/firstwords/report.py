@@ -10,7 +10,7 @@ from firstwords import console, files
 from firstwords.data.tokens import TokenStore
 from firstwords.model import matmul_parameters, n_parameters
 from firstwords.recipe import STAGES
-from firstwords.run import Run, read_metrics
+from firstwords.run import Run, course, read_metrics
 
 TITLES = {"base": "Base", "mid": "Mid", "sft": "SFT"}
 
@@ -135,16 +135,14 @@ def _training(run: Run) -> str:
     rows = []
     planned = run.manifest.predicted.get("stage_seconds", {})
     for stage in STAGES:
-        metrics = read_metrics(run.metrics(stage))
-        seconds = sum(step["seconds"] for step in metrics)
-        last = metrics[-20:]
+        went = course(read_metrics(run.metrics(stage)))
         rows.append(
             [
                 TITLES[stage],
-                f"{metrics[0]['loss']:.3f}",
-                f"{sum(m['loss'] for m in last) / len(last):.3f}",
-                f"{run.recipe.stage(stage).tokens / seconds:,.0f}",
-                console.duration(seconds),
+                f"{went.first_loss:.3f}",
+                f"{went.last_loss:.3f}",
+                f"{run.recipe.stage(stage).tokens / went.seconds:,.0f}",
+                console.duration(went.seconds),
                 console.duration(planned[stage]) if stage in planned else "",
             ]
         )

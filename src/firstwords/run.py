@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from pydantic import Field
@@ -216,6 +216,20 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         except ValueError:
             break
     return metrics
+
+
+class Course(NamedTuple):
+    """How a stage's training went: nats per target, and seconds spent in steps."""
+
+    first_loss: float
+    last_loss: float  # mean of the last 20 steps
+    seconds: float
+
+
+def course(metrics: list[dict[str, float]]) -> Course:
+    last = [step["loss"] for step in metrics[-20:]]
+    seconds = sum(step["seconds"] for step in metrics)
+    return Course(metrics[0]["loss"], sum(last) / len(last), seconds)
 
 
 def keep_metrics(path: Path, step: int) -> None:
