@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import encyclopedia, letters, numbers, talk
+from . import encyclopedia, letters, numbers, recall, talk
 from .mixture import CONVERSATIONS, DOCUMENTS
 from .phrase import Rand, source, weighted
 from .stories import story
@@ -61,6 +61,7 @@ _PAGES: dict[str, Callable[[Rand], str]] = {
     "almanac": encyclopedia.almanac,
     "numbers": numbers.page,
     "letters": letters.page,
+    "recall": recall.page,
 }
 
 

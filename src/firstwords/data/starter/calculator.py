@@ -7,6 +7,7 @@ follows between `<tool_response>` marks, and then comes the answer in words.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from firstwords.calculator import show
 
@@ -15,14 +16,28 @@ from .phrase import Rand, pick, say, sections, whole
 from .words import plural
 
 
+class Task(NamedTuple):
+    """A question, the answer with its tool call, and the result in it."""
+
+    question: str
+    answer: str
+    result: str
+
+
 def call(expression: str, value: float | int) -> str:
     """The marks of a tool call and its response."""
     result = show(value)
     return f"<tool_call>{expression}</tool_call><tool_response>{result}</tool_response>"
 
 
+def _answered(question: str, expression: str, value: float | int) -> Task:
+    result = show(value)
+    return Task(question, f"{call(expression, value)}The answer is {result}.", result)
+
+
 def _operand(r: Rand, digits: int) -> int:
-    return whole(r, 10 ** (digits - 1), 10**digits - 1)
+    """Of so many digits; up to 20, a head can do it."""
+    return whole(r, 21 if digits == 2 else 10 ** (digits - 1), 10**digits - 1)
 
 
 _SPOKEN = {"+": ("plus",), "-": ("minus",), "*": ("times", "multiplied by"), "/": ("divided by",)}
@@ -36,9 +51,9 @@ _ASKS = (
 )
 
 
-def two_numbers(r: Rand) -> tuple[str, str]:
+def two_numbers(r: Rand) -> Task:
     """Two larger numbers and one sign."""
-    sign = pick(r, ("+", "-", "*", "*", "/"))
+    sign = pick(r, "+-**/")
     a = _operand(r, whole(r, 2, 4))
     b = _operand(r, whole(r, 2, 3 if sign in "*/" else 4))
     if sign == "/":
@@ -53,13 +68,10 @@ def two_numbers(r: Rand) -> tuple[str, str]:
     else:
         spoken = f"{a} {pick(r, _SPOKEN[sign])} {b}"
     question = say(r, _ASKS, {"e": spoken})
-    words = f"{a} {_SPOKEN[sign][0]} {b}"
-    result = show(value)
-    answer = pick(r, (f"{words} is {result}.", f"{words} is {result}.", f"The answer is {result}."))
-    return question, call(f"{a}{sign}{b}", value) + answer
+    return _answered(question, f"{a}{sign}{b}", value)
 
 
-def longer(r: Rand) -> tuple[str, str]:
+def longer(r: Rand) -> Task:
     """Three numbers, with parentheses or a decimal point or a power."""
     a, b, c = _operand(r, whole(r, 1, 3)), _operand(r, 2), whole(r, 2, 60)
     value: float | int
@@ -77,13 +89,12 @@ def longer(r: Rand) -> tuple[str, str]:
         power = whole(r, 2, 3)
         expression, value = f"{b}**{power}", b**power
         question = f"What is {b} to the power of {power}?"
-        return question, call(expression, value) + f"{b} to the power of {power} is {value}."
-    answer = pick(r, ("The answer is {v}.", "The result is {v}.", "That is {v}."))
+        return _answered(question, expression, value)
     question = say(r, _ASKS, {"e": expression})
-    return question, call(expression, value) + answer.replace("{v}", show(value))
+    return _answered(question, expression, value)
 
 
-def large_problem(r: Rand) -> tuple[str, str]:
+def large_problem(r: Rand) -> Task:
     """A word problem with numbers too large for the head."""
     lists = sections("cast.txt")
     noun = plural(pick(r, NOUNS))
@@ -114,10 +125,10 @@ def large_problem(r: Rand) -> tuple[str, str]:
     left = kind == "-"
     ask = f"How many {noun} are left?" if left else f"How many {noun} are there in all?"
     answer = f"There are {value} {noun} {'left' if left else 'in all'}."
-    return f"{pick(r, given)} {ask}", call(f"{a}{kind}{b}", value) + answer
+    return Task(f"{pick(r, given)} {ask}", call(f"{a}{kind}{b}", value) + answer, str(value))
 
 
-_TASKS: tuple[Callable[[Rand], tuple[str, str]], ...] = (
+_TASKS: tuple[Callable[[Rand], Task], ...] = (
     two_numbers,
     two_numbers,
     two_numbers,
@@ -126,6 +137,6 @@ _TASKS: tuple[Callable[[Rand], tuple[str, str]], ...] = (
 )
 
 
-def task(r: Rand) -> tuple[str, str]:
+def task(r: Rand) -> Task:
     """A question and the answer with its tool call."""
     return pick(r, _TASKS)(r)

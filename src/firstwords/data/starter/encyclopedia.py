@@ -46,7 +46,7 @@ def _telling(r: Rand, facts: list[Fact]) -> str:
     return " ".join(fact.told(r) for fact in facts)
 
 
-_FORWARD = {"capital", "continent", "symbol", "number", "state", "use"}
+_FORWARD = {"capital", "continent", "neighbour", "language", "symbol", "number", "state", "use"}
 
 
 def _facts_about(r: Rand, name: str, subject: str, count: int) -> list[Fact]:
@@ -64,7 +64,7 @@ def countries(r: Rand) -> str:
         names = some(r, near, len(names))
     facts = []
     for name in names:
-        facts += _facts_about(r, "countries", name, 2 if r() < 0.7 else 1)
+        facts += _facts_about(r, "countries", name, whole(r, 1, 3))
     first = next((f for f in facts if f.relation == "continent"), None)
     same = first and all(f.value == first.value for f in facts if f.relation == "continent")
     titled = [first] if first and same else [topic("countries")[names[0]][1]]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from .phrase import Rand, capital, pick, rows, say, sections, weighted
+from .holdout import held_out
+from .phrase import Rand, capital, listing, pick, rows, say, sections, weighted
 from .words import in_words
 
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -30,49 +31,110 @@ CLASSES = {
 
 
 class Fact(NamedTuple):
-    """One fact; `slots` has what its wording needs, always with s (subject) and v (value)."""
+    """One fact; `slots` has what its wording needs, always with s (subject) and v (value).
+
+    `values` are all answers that count as right. A fact and its inverse ("Paris is the capital of
+    France") share the `key` by which `holdout.py` decides.
+    """
 
     relation: str
     slots: dict[str, str]
+    values: tuple[str, ...]
+    key: str
 
     @property
     def value(self) -> str:
-        """The right answer in as few words as there are."""
+        """The right answer in as few words as there are; a list if there are several."""
         return self.slots["v"]
+
+    @property
+    def taught(self) -> bool:
+        """Whether conversations may ask and answer it."""
+        return not held_out("fact", self.key)
+
+    def _worded(self, r: Rand, use: str) -> str:
+        return say(r, sections("facts.txt")[f"{self.relation} {use}"], self.slots)
 
     def told(self, r: Rand) -> str:
         """The fact as a sentence of a text."""
-        return say(r, sections("facts.txt")[f"{self.relation} say"], self.slots)
+        return self._worded(r, "say")
 
     def question(self, r: Rand) -> str:
-        return say(r, sections("facts.txt")[f"{self.relation} ask"], self.slots)
+        return self._worded(r, "ask")
+
+    def question_anew(self, r: Rand) -> str:
+        """The question in words that only the exam has."""
+        return self._worded(r, "ask anew")
 
     def answer(self, r: Rand) -> str:
-        return say(r, sections("facts.txt")[f"{self.relation} answer"], self.slots)
+        return self._worded(r, "answer")
 
 
-def _fact(relation: str, subject: str, value: str, **more: str) -> Fact:
-    return Fact(relation, {"s": subject, "v": value, **more})
+def _fact(
+    relation: str,
+    subject: str,
+    value: str,
+    *,
+    values: tuple[str, ...] = (),
+    key: str = "",
+    **more: str,
+) -> Fact:
+    slots = {"s": subject, "v": value, **more}
+    return Fact(relation, slots, values or (value,), key or f"{relation}:{subject}")
+
+
+def _number(relation: str, subject: str, value: int, **more: str) -> Fact:
+    """A fact whose value is told in digits; an answer may also give it in words."""
+    digits = str(value)
+    return _fact(relation, subject, digits, values=(digits, in_words(value)), **more)
+
+
+def _items(text: str) -> tuple[str, ...]:
+    """The parts of a cell that lists several things: 'a, b' and 'a, b, and c'."""
+    parts = text.replace(", and ", ", ").replace(" and ", ", ").split(", ")
+    return tuple(part for part in parts if part)
+
+
+@cache
+def neighbours() -> dict[str, tuple[str, ...]]:
+    """The countries on the other side of each country's land borders, in alphabetical order."""
+    found: dict[str, list[str]] = {name: [] for name, *_ in rows("countries.txt")}
+    for name, others in rows("borders.txt"):
+        for other in others.split(", "):
+            found[name].append(other)
+            found[other].append(name)
+    order = {name: place for place, name in enumerate(found)}
+    return {name: tuple(sorted(others, key=order.__getitem__)) for name, others in found.items()}
 
 
 def _countries() -> dict[str, list[Fact]]:
+    spoken = dict(rows("languages.txt"))
     found = {}
     for name, city, continent in rows("countries.txt"):
-        found[name] = [_fact("capital", name, city), _fact("continent", name, continent)]
+        own = name + ("'" if name.endswith("s") else "'s")
+        found[name] = [
+            _fact("capital", name, city, o=own),
+            _fact("continent", name, continent),
+        ]
         if city != name:
-            found[name].append(_fact("capitalof", city, name))
+            found[name].append(_fact("capitalof", city, name, key=f"capital:{name}"))
+        for relation, values in (
+            ("neighbour", neighbours()[name]),
+            ("language", tuple(spoken[name].split(", "))),
+        ):
+            if values:
+                found[name].append(_fact(relation, name, listing(values), values=values))
     return found
 
 
 def _elements() -> dict[str, list[Fact]]:
     found = {}
     for number, (name, symbol, state, use) in enumerate(rows("elements.txt"), start=1):
-        protons = "proton" if number == 1 else "protons"
         facts = [
             _fact("symbol", name, symbol),
-            _fact("number", name, str(number), protons=protons),
-            _fact("symbolof", symbol, name),
-            _fact("numberof", str(number), name),
+            _number("number", name, number, protons="proton" if number == 1 else "protons"),
+            _fact("symbolof", symbol, name, key=f"symbol:{name}"),
+            _fact("numberof", str(number), name, key=f"number:{name}"),
         ]
         if state:
             facts.append(_fact("state", name, state))
@@ -82,17 +144,23 @@ def _elements() -> dict[str, list[Fact]]:
     return found
 
 
+def _legs(name: str, many: str, count: int) -> Fact:
+    value = in_words(count) if count else "no"
+    values = (value, str(count)) if count else (value, "0", "zero", "none")
+    return _fact("legs", name, value, values=values, p=many)
+
+
 def _animals() -> dict[str, list[Fact]]:
     found = {}
     for name, many, group, legs, food, home, sound, young in rows("animals.txt"):
+        plural = CLASSES[group]
         facts = [
-            _fact("class", name, group, p=many, vp=CLASSES[group]),
-            _fact("eats", name, food, p=many),
+            _fact("class", name, group, values=(group, plural), p=many, vp=plural),
+            _fact("eats", name, food, values=_items(food), p=many),
             _fact("lives", name, home, p=many),
         ]
         if legs:
-            value = "no" if legs == "0" else in_words(int(legs))
-            facts.append(_fact("legs", name, value, p=many))
+            facts.append(_legs(name, many, int(legs)))
         if sound:
             facts.append(_fact("sound", name, sound, p=many))
         if young:
@@ -104,7 +172,11 @@ def _animals() -> dict[str, list[Fact]]:
 def _words() -> dict[str, list[Fact]]:
     found: dict[str, list[Fact]] = {}
     for one, other in rows("opposites.txt"):
-        found[f"{one}/{other}"] = [_fact("opposite", one, other), _fact("opposite", other, one)]
+        key = f"opposite:{one}"
+        found[f"{one}/{other}"] = [
+            _fact("opposite", one, other, key=key),
+            _fact("opposite", other, one, key=key),
+        ]
     for one, many in rows("plurals.txt"):
         found[f"{one}+"] = [_fact("plural", one, many)]
     for base, past, participle in rows("verbs.txt"):
@@ -122,7 +194,7 @@ def _calendar() -> dict[str, list[Fact]]:
         leap = ", and 29 in a leap year" if name == "February" else ""
         following = table[(i + 1) % 12][0]
         found[name] = [
-            _fact("days", name, days, leap=leap),
+            _number("days", name, int(days), leap=leap),
             _fact("month", name, place, w=table[(i + 5) % 12][1]),
             _fact("after", name, following),
             _fact("season", name, season),
@@ -137,20 +209,29 @@ def _planets() -> dict[str, list[Fact]]:
     for number, (name, place, *_) in enumerate(rows("planets.txt"), start=1):
         found[name] = [
             _fact("planet", name, place),
-            _fact("planetof", place, name, n=in_words(number)),
+            _fact("planetof", place, name, key=f"planet:{name}", n=in_words(number)),
         ]
     return found
 
 
+def _definitions() -> list[tuple[str, ...]]:
+    """The rows whose subject is singular, as the wording needs it."""
+    return [row for row in rows("definitions.txt") if row[1] != "scissors"]
+
+
 def _things() -> dict[str, list[Fact]]:
     found = {}
-    for _, name, what, more in rows("definitions.txt"):
-        if name != "scissors":
-            found[name] = [_fact("is", name, what, more=more)]
+    for _, name, what, more in _definitions():
+        found[name] = [_fact("is", name, what, more=more)]
     for name, colour in rows("colours.txt"):
         found[f"colour of {name}"] = [_fact("colour", name, colour)]
     for one, other, mixed in rows("mixing.txt"):
-        found[f"{one} with {other}"] = [_fact("mix", one, mixed, m=other)]
+        key = f"mix:{one} and {other}"
+        found[f"{one} with {other}"] = [_fact("mix", one, mixed, key=key, m=other)]
+    for parts, name, number in rows("measures.txt"):
+        subject = f"{parts} in {name}"
+        key = f"measure:{subject}"
+        found[subject] = [_number("measure", name, int(number), key=key, u=parts)]
     return found
 
 
@@ -182,9 +263,8 @@ def subjects(name: str) -> tuple[str, ...]:
 def groups() -> dict[str, tuple[str, ...]]:
     """Definitions by group: tools, jobs, places ..."""
     found: dict[str, list[str]] = {}
-    for group, name, *_ in rows("definitions.txt"):
-        if name != "scissors":
-            found.setdefault(group, []).append(name)
+    for group, name, *_ in _definitions():
+        found.setdefault(group, []).append(name)
     return {group: tuple(names) for group, names in found.items()}
 
 
@@ -197,6 +277,29 @@ ASKED = {
     "planets": 3.0,
     "things": 22.0,
 }
+# How often a relation is asked among those of its topic; 1 if it is not named here.
+_OFTEN = {
+    "capital": 6.0,
+    "continent": 4.0,
+    "capitalof": 2.0,
+    "neighbour": 2.0,
+    "language": 2.0,
+    "symbol": 4.0,
+    "number": 4.0,
+    "symbolof": 2.0,
+    "eats": 4.0,
+    "lives": 4.0,
+    "class": 4.0,
+    "legs": 2.0,
+    "sound": 2.0,
+    "young": 2.0,
+    "opposite": 5.0,
+    "plural": 2.0,
+    "past": 3.0,
+    "is": 8.0,
+    "measure": 1.5,
+    "mix": 0.4,
+}
 
 
 def any_fact(r: Rand, name: str = "") -> Fact:
@@ -204,6 +307,34 @@ def any_fact(r: Rand, name: str = "") -> Fact:
     if not name:
         name = weighted(r, ASKED)
     return pick(r, topic(name)[pick(r, subjects(name))])
+
+
+def asked_fact(r: Rand, name: str = "") -> Fact:
+    """A random fact that conversations may ask and answer, of the topic if one is named."""
+    return _of_relation(r, name, taught=True)
+
+
+def kept_fact(r: Rand, name: str = "") -> Fact:
+    """A random fact that training tells and never asks, of the topic if one is named."""
+    return _of_relation(r, name, taught=False)
+
+
+def _of_relation(r: Rand, name: str, taught: bool) -> Fact:
+    """The topic first, then the relation, then the fact: rare relations get their share too."""
+    found = _by_relation(name or weighted(r, ASKED), taught)
+    often = {relation: _OFTEN.get(relation, 1.0) for relation in found}
+    return pick(r, found[weighted(r, often)])
+
+
+@cache
+def _by_relation(name: str, taught: bool) -> dict[str, tuple[Fact, ...]]:
+    """The facts of a topic that are taught, or those that are not, by relation."""
+    found: dict[str, list[Fact]] = {}
+    for facts in topic(name).values():
+        for fact in facts:
+            if fact.taught == taught:
+                found.setdefault(fact.relation, []).append(fact)
+    return {relation: tuple(facts) for relation, facts in found.items()}
 
 
 def short_answer(fact: Fact) -> str:

@@ -1,24 +1,25 @@
-"""Letters: spelling, counting, first and last, backwards, in alphabetical order."""
+"""Letters: spelling, counting, first and last, backwards, rhymes, in alphabetical order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 from .phrase import Rand, article, listing, pick, say, sections, some, whole
-from .words import ORDINALS, in_words, vocabulary
+from .words import ORDINALS, in_words, rhymes, spelled_words, vocabulary
 
 # The letters whose names begin with a vowel sound: "an a", "an f", but "a b", "a u".
 _AN_LETTERS = frozenset("aefhilmnorsx")
 
 
 class Riddle(NamedTuple):
-    """A task about letters: question, answer as a sentence, and the answer alone."""
+    """A task about letters: question, answer as a sentence, the answer alone, and its number
+    where it is one."""
 
     question: str
     answer: str
     value: str
+    number: str = ""
 
 
 def one_letter(letter: str) -> str:
@@ -26,9 +27,12 @@ def one_letter(letter: str) -> str:
     return f"{'an' if letter in _AN_LETTERS else 'a'} {letter}"
 
 
-@cache
-def _short() -> tuple[str, ...]:
-    return tuple(word for word in vocabulary() if 3 <= len(word) <= 5)
+def _word(r: Rand, kept: bool, longest: int = 10) -> str:
+    """A word that training may use, or one that the exam keeps."""
+    while True:
+        word = pick(r, spelled_words(kept))
+        if 3 <= len(word) <= longest:
+            return word
 
 
 def _riddle(r: Rand, name: str, value: str, **slots: str) -> Riddle:
@@ -37,70 +41,76 @@ def _riddle(r: Rand, name: str, value: str, **slots: str) -> Riddle:
     return Riddle(say(r, told[f"{name} ask"], slots), say(r, told[f"{name} answer"], slots), value)
 
 
-def spelling(r: Rand) -> Riddle:
+def spelling(r: Rand, kept: bool = False) -> Riddle:
     """The letters of a word, one by one."""
-    word = pick(r, vocabulary())
+    word = _word(r, kept)
     return _riddle(r, "spell", "-".join(word), s=word)
 
 
-def length(r: Rand) -> Riddle:
-    """How many letters a word has, counted aloud now and then."""
-    word = pick(r, vocabulary())
-    row = ", ".join(word)
-    return _riddle(r, "length", in_words(len(word)), s=word, row=row)
-
-
-def how_many(r: Rand) -> Riddle:
-    """How often a letter stands in a word."""
-    word = pick(r, vocabulary())
+def how_many(r: Rand, kept: bool = False) -> Riddle:
+    """How often a letter stands in a word: spelled first, then counted."""
+    word = _word(r, kept)
     letter = pick(r, word) if r() < 0.8 else pick(r, "abcdefghilmnoprstuw")
     count = word.count(letter)
     times = {0: "no", 1: "one", 2: "two", 3: "three", 4: "four"}[count]
     name = letter if count == 1 else f"{letter}'s"
     verb = "is" if count == 1 else "are"
     slots = {"s": word, "l": letter, "ls": name, "isv": verb, "row": "-".join(word)}
-    return _riddle(r, "howmany", times, **slots)
+    return _riddle(r, "howmany", times, **slots)._replace(number=str(count))
+
+
+def length(r: Rand) -> Riddle:
+    """How many letters a word has."""
+    word = _word(r, False, 8)
+    return _riddle(r, "length", in_words(len(word)), s=word, row="-".join(word))
 
 
 def first_or_last(r: Rand) -> Riddle:
     """The first, last or some other letter of a word."""
-    word = pick(r, vocabulary())
-    which = pick(r, ("first", "last", "nth"))
-    if which == "first":
-        return _riddle(r, "place", word[0], s=word, place="first")
-    if which == "last":
-        return _riddle(r, "place", word[-1], s=word, place="last")
-    at = whole(r, 1, min(len(word), 5) - 1) if len(word) > 1 else 0
-    return _riddle(r, "place", word[at], s=word, place=ORDINALS[at])
+    word = _word(r, False)
+    at = pick(r, (0, 0, -1, -1, 1, 2))
+    place = "last" if at < 0 else ORDINALS[at]
+    return _riddle(r, "place", word[at], s=word, place=place)
 
 
 def backwards(r: Rand) -> Riddle:
     """A short word backwards."""
-    word = pick(r, _short())
-    return _riddle(r, "reverse", word[::-1], s=word)
+    word = _word(r, False, 5)
+    while word[::-1] in vocabulary():  # "rats" would spell "star", which may be the exam's
+        word = _word(r, False, 5)
+    return _riddle(r, "reverse", "-".join(word[::-1]), s=word, row="-".join(word))
 
 
 def order(r: Rand) -> Riddle:
     """Words in alphabetical order."""
-    words = some(r, vocabulary(), whole(r, 2, 4))
+    words = some(r, spelled_words(False), whole(r, 2, 3))
     return _riddle(r, "order", ", ".join(sorted(words)), s=listing(words))
 
 
 def begins(r: Rand) -> Riddle:
     """A word that begins with a letter."""
-    word = pick(r, vocabulary())
+    word = _word(r, False)
     return _riddle(r, "begins", word, l=one_letter(word[0]))
+
+
+def rhyme(r: Rand) -> Riddle:
+    """A word that rhymes with another."""
+    one, other = some(r, pick(r, rhymes()), 2)
+    return _riddle(r, "rhyme", other, s=one)
 
 
 _RIDDLES: tuple[Callable[[Rand], Riddle], ...] = (
     spelling,
     spelling,
-    length,
+    spelling,
     how_many,
+    how_many,
+    length,
     first_or_last,
     backwards,
     order,
     begins,
+    rhyme,
 )
 
 
@@ -111,14 +121,14 @@ def riddle(r: Rand) -> Riddle:
 
 def about_word(r: Rand) -> str:
     """Several things about the letters of one word."""
-    word = pick(r, vocabulary())
+    word = _word(r, False)
     slots = {
         "s": word,
         "spelled": "-".join(word),
         "n": in_words(len(word)),
         "first": word[0],
         "last": word[-1],
-        "back": word[::-1],
+        "back": "-".join(word[::-1]),
         "an": article(word),
     }
     told = sections("talk.txt")

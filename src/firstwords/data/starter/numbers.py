@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .holdout import held_out
 from .phrase import Rand, capital, pick, say, sections, some, whole
 from .words import ORDINALS, count_of, in_words, plural
 
@@ -33,27 +34,44 @@ _NOUNS = (
 NOUNS = tuple(_NOUNS.split())
 
 
-def sum_of(r: Rand, top: int = 100) -> tuple[int, str, int, int]:
+def is_kept(a: int, sign: str, b: int) -> bool:
+    """Whether this sum is kept for the exam: 7 + 5 and 5 + 7 are one."""
+    if sign in "+*":
+        a, b = min(a, b), max(a, b)
+    return held_out("sum", f"{a}{sign}{b}")
+
+
+def sum_of(r: Rand, kept: bool = False) -> tuple[int, str, int, int]:
     """Two numbers that a head can handle: first, sign, second, result."""
-    sign = pick(r, ("+", "+", "-", "-", "*", "*", "/"))
+    while True:
+        a, sign, b, result = _any_sum(r)
+        if is_kept(a, sign, b) == kept:
+            return a, sign, b, result
+
+
+def _any_sum(r: Rand) -> tuple[int, str, int, int]:
+    sign = pick(r, "+++--**/")
     if sign == "*":
-        a, b = whole(r, 0, 12), whole(r, 0, 12)
+        a, b = whole(r, 1, 10), whole(r, 1, 10)
         return a, sign, b, a * b
     if sign == "/":
-        b, result = whole(r, 1, 12), whole(r, 0, 12)
+        b, result = whole(r, 1, 10), whole(r, 1, 10)
         return b * result, sign, b, result
-    high = top if r() < 0.5 else 20
-    a = whole(r, 0, high)
-    b = whole(r, 0, high - a) if sign == "+" else whole(r, 0, a)
-    return a, sign, b, a + b if sign == "+" else a - b
+    if sign == "+":
+        a = whole(r, 0, 20)
+        b = whole(r, 0, 20 - a)
+        return a, sign, b, a + b
+    a = whole(r, 0, 20)
+    b = whole(r, 0, a)
+    return a, sign, b, a - b
 
 
 _SIGN_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
 
 
-def small_sum(r: Rand) -> Problem:
+def small_sum(r: Rand, kept: bool = False) -> Problem:
     """A sum, difference, product or quotient."""
-    a, sign, b, result = sum_of(r)
+    a, sign, b, result = sum_of(r, kept)
     word = _SIGN_WORDS[sign]
     if r() < 0.4:
         left, right, out = in_words(a), in_words(b), in_words(result)
@@ -75,7 +93,20 @@ def small_sum(r: Rand) -> Problem:
     )
 
 
-def word_problem(r: Rand) -> Problem:
+_OPERATION = {"more": "+", "both": "+", "less": "-", "each": "*", "share": "/"}
+
+
+def _operands(r: Rand, kind: str) -> tuple[int, int]:
+    if kind == "each":
+        return whole(r, 2, 10), whole(r, 2, 10)
+    if kind == "share":
+        b = whole(r, 2, 6)
+        return b * whole(r, 1, 10), b
+    a, b = whole(r, 1, 12), whole(r, 1, 8)
+    return (a + b, b) if kind == "less" else (a, b)
+
+
+def word_problem(r: Rand, kept: bool = False) -> Problem:
     """A tiny story with numbers in it."""
     lists = sections("cast.txt")
     noun = pick(r, NOUNS)
@@ -83,15 +114,10 @@ def word_problem(r: Rand) -> Problem:
     name = pick(r, lists["girls" if girl else "boys"])
     other = pick(r, lists["boys" if girl else "girls"])
     kind = pick(r, ("more", "more", "less", "less", "each", "share", "both"))
-    a, b = whole(r, 1, 20), whole(r, 1, 12)
-    if kind == "less":
-        a += b
-    if kind == "each":
-        a, b = whole(r, 2, 10), whole(r, 2, 10)
-    if kind == "share":
-        b = whole(r, 2, 6)
-        a = b * whole(r, 1, 10)
-    result = {"more": a + b, "both": a + b, "less": a - b, "each": a * b, "share": a // b}[kind]
+    a, b = _operands(r, kind)
+    while is_kept(a, _OPERATION[kind], b) != kept:
+        a, b = _operands(r, kind)
+    result = {"+": a + b, "-": a - b, "*": a * b, "/": a // b}[_OPERATION[kind]]
     slots = {
         "n": name,
         "m": other,
@@ -125,7 +151,9 @@ def word_problem(r: Rand) -> Problem:
 
 def comparison(r: Rand) -> Problem:
     """Which of two numbers is larger, and by how much."""
-    a, b = some(r, range(1, 1000 if r() < 0.4 else 100), 2)
+    a, b = some(r, range(1, 1000 if r() < 0.2 else 100), 2)
+    while is_kept(max(a, b), "-", min(a, b)):
+        a, b = some(r, range(1, 100), 2)
     low, high = min(a, b), max(a, b)
     slots = {"a": str(a), "b": str(b), "low": str(low), "high": str(high), "d": str(high - low)}
     told = sections("talk.txt")
@@ -188,16 +216,19 @@ def counting(r: Rand) -> str:
 
 
 def table(r: Rand) -> str:
-    """A piece of a times table."""
-    n, start = whole(r, 2, 12), whole(r, 1, 8)
+    """A piece of a times table, but for what the exam asks, and counting in the same steps."""
+    n, start = whole(r, 2, 10), whole(r, 1, 6)
     spoken = r() < 0.4
     lines = []
     for i in range(start, start + whole(r, 3, 5)):
+        if i > 10 or is_kept(i, "*", n):
+            continue
         if spoken:
             lines.append(f"{capital(in_words(i))} times {in_words(n)} is {in_words(i * n)}.")
         else:
             lines.append(f"{i} times {n} is {i * n}.")
-    return f"The table of {in_words(n)}. " + " ".join(lines)
+    steps = ", ".join(in_words(n * i) if spoken else str(n * i) for i in range(1, 11))
+    return " ".join([f"The table of {in_words(n)}.", *lines, f"{capital(steps)}."])
 
 
 def ranking(r: Rand) -> str:

@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
+from .holdout import held_out
 from .phrase import Rand, fill, pick, say, sections, some, table_text
 from .world import cast, slots_of
 
@@ -23,9 +24,11 @@ class Asked(NamedTuple):
 
 
 class Story(NamedTuple):
-    """A told story and what can be asked about it."""
+    """A told story and what can be asked about it. The situation is the plot with its thing and
+    its first place: a fifth of them are kept for the exam."""
 
     plot: str
+    situation: str
     title: str
     text: str
     asked: tuple[Asked, ...]
@@ -157,10 +160,19 @@ class _Tale:
             self.say(self.actions["end"])
 
 
-def story(r: Rand, brief: bool = False, questions: int = 3) -> Story:
-    """A story, shorter if `brief`, with up to `questions` of the questions it answers."""
-    plot = pick(r, plots())
-    tale = _Tale(r, brief, plot.setting)
+def story(r: Rand, brief: bool = False, questions: int = 3, kept: bool = False) -> Story:
+    """A story, shorter if `brief`, with up to `questions` of the questions it answers. Its
+    situation is one that training may tell, or one that the exam keeps."""
+    while True:
+        plot = pick(r, plots())
+        tale = _Tale(r, brief, plot.setting)
+        situation = f"{plot.name}:{tale.slots['O']}:{tale.slots['bare1']}"
+        if held_out("story", situation) == kept:
+            return _told(tale, plot, situation, questions)
+
+
+def _told(tale: _Tale, plot: _Plot, situation: str, questions: int) -> Story:
+    r = tale.r
     trait = tale.slots["Aplain"].split(" ", 1)[0]
     title = say(r, tale.actions["title"], tale.slots)
     tale.open(trait)
@@ -171,4 +183,4 @@ def story(r: Rand, brief: bool = False, questions: int = 3) -> Story:
     for question, answer, key in some(r, tale.asked, questions):
         said = say(r, (answer,), tale.slots)
         asked.append(Asked(say(r, (question,), tale.slots), said, fill(r, key, tale.slots)))
-    return Story(plot.name, title, text, tuple(asked), tale.slots)
+    return Story(plot.name, situation, title, text, tuple(asked), tale.slots)

@@ -1,4 +1,8 @@
-"""Conversations: what is asked, what is answered, and what has to be remembered."""
+"""Conversations: what is asked, what is answered, and what has to be remembered.
+
+Every function draws a conversation of one kind as a list of turns. With `kept` it draws one that
+training never shows (`holdout.py`); its last turn is then the exam's question.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,18 @@ from functools import cache
 
 from . import calculator, letters, numbers, tasks
 from .encyclopedia import science_topics
-from .facts import Fact, any_fact, subjects, topic
+from .facts import Fact, kept_fact, subjects, topic
+from .holdout import asked, held_out
 from .phrase import Rand, capital, fill, pick, say, sections, some, whole
+from .turn import Turn, drawn
 from .words import vocabulary
-
-Turn = tuple[str, str]
 
 
 def _said(r: Rand, name: str, slots: dict[str, str] | None = None) -> Turn:
     told = sections("talk.txt")
-    return say(r, told[f"{name} ask"], slots or {}), say(r, told[f"{name} answer"], slots or {})
+    return Turn(
+        say(r, told[f"{name} ask"], slots or {}), say(r, told[f"{name} answer"], slots or {})
+    )
 
 
 def _manner(r: Rand, question: str) -> str:
@@ -31,9 +37,28 @@ def _manner(r: Rand, question: str) -> str:
     return question
 
 
-def fact_turn(r: Rand) -> Turn:
-    fact = any_fact(r)
-    return _manner(r, fact.question(r)), fact.answer(r)
+# -- facts ----------------------------------------------------------------------------------
+
+
+def about(r: Rand, fact: Fact) -> Turn:
+    """A fact, asked in training's way."""
+    return Turn(_manner(r, fact.question(r)), fact.answer(r), "says", fact.values)
+
+
+def about_anew(r: Rand, fact: Fact) -> Turn:
+    """A fact, asked in words that only the exam has."""
+    return Turn(fact.question_anew(r), fact.answer(r), "says", fact.values)
+
+
+def fact_turn(r: Rand, kept: bool = False) -> Turn:
+    """A fact that may be asked; `kept` keeps its question, not the fact."""
+    fact, question = tasks.posed(r, kept=kept)
+    return Turn(_manner(r, question), fact.answer(r), "says", fact.values)
+
+
+def untaught_turn(r: Rand) -> Turn:
+    """A fact that only pretraining tells."""
+    return about(r, kept_fact(r))
 
 
 def facts(r: Rand) -> list[Turn]:
@@ -41,14 +66,18 @@ def facts(r: Rand) -> list[Turn]:
     return [fact_turn(r) for _ in range(whole(r, 1, 3))]
 
 
-def science(r: Rand) -> list[Turn]:
+def _explained(r: Rand) -> Turn:
     one = pick(r, science_topics())
-    return [(_manner(r, one.question(r)), one.answer(r))]
+    return Turn(_manner(r, one.question(r)), one.answer(r))
+
+
+def science(r: Rand) -> list[Turn]:
+    return [_explained(r)]
 
 
 _THEN = {
     "capital": ("And its capital?", "What is its capital?", "And what is the capital?"),
-    "continent": ("Which continent is it in?", "Where is it?", "And its continent?"),
+    "continent": ("Which continent is it in?", "And its continent?", "And which continent?"),
     "symbol": ("What is its symbol?", "And its symbol?"),
     "number": ("What is its atomic number?", "And its number?"),
     "state": ("Is it a solid, a liquid, or a gas?", "Solid, liquid, or gas?"),
@@ -61,39 +90,70 @@ _THEN = {
 }
 
 
-def followup(r: Rand) -> list[Turn]:
+def _subject(r: Rand, name: str, kept: bool, fewest: int) -> list[Fact]:
+    """What may be asked about one subject in the middle of a talk."""
+    while True:
+        subject = pick(r, subjects(name))
+        own = [f for f in topic(name)[subject] if f.relation in _THEN and f.taught]
+        if held_out("followup", subject) == kept and len(own) >= fewest:
+            return own
+
+
+def followup(r: Rand, kept: bool = False) -> list[Turn]:
     """A question, then others that only make sense after it."""
-    name = pick(r, ("countries", "elements", "animals", "animals"))
-    if r() < 0.3:
-        return same_question(r, name)
-    own = [f for f in topic(name)[pick(r, subjects(name))] if f.relation in _THEN]
-    first, *rest = some(r, own, whole(r, 2, 3))
-    turns = [(first.question(r), first.answer(r))]
-    return turns + [(pick(r, _THEN[one.relation]), one.answer(r)) for one in rest]
+    while True:
+        name = pick(r, ("countries", "elements", "animals", "animals"))
+        turns = (_same_question if r() < 0.3 else _same_subject)(r, name, kept)
+        if not held_out("question", asked(turns[0].ask)):
+            return turns
 
 
-def same_question(r: Rand, name: str) -> list[Turn]:
-    """'What is the capital of Peru?' 'And of Chad?'"""
-    relation = pick(
-        r,
-        {"countries": ("capital", "continent"), "elements": ("symbol", "number")}.get(
-            name, ("eats", "lives")
-        ),
-    )
-    found: list[Fact] = []
-    for subject in some(r, subjects(name), whole(r, 2, 3)):
-        found += [fact for fact in topic(name)[subject] if fact.relation == relation]
-    turns = [(found[0].question(r), found[0].answer(r))]
-    for fact in found[1:]:
-        what = fact.slots.get("p", fact.slots["s"])
-        turns.append(
-            (fill(r, "[And {x}?|What about {x}?|And what about {x}?]", {"x": what}), fact.answer(r))
-        )
+def _same_subject(r: Rand, name: str, kept: bool) -> list[Turn]:
+    """'What is the capital of Peru?' 'Which continent is it in?'"""
+    first, *rest = some(r, _subject(r, name, kept, 2), whole(r, 2, 3))
+    turns = [about(r, first)]
+    for one in rest:
+        turns.append(Turn(pick(r, _THEN[one.relation]), one.answer(r), "says", one.values))
     return turns
 
 
-def _to_remember(r: Rand) -> tuple[str, dict[str, str]]:
+_SAME = {
+    "countries": ("capital", "continent"),
+    "elements": ("symbol", "number"),
+    "animals": ("eats", "lives"),
+}
+
+
+def _same_question(r: Rand, name: str, kept: bool) -> list[Turn]:
+    """'What is the capital of Peru?' 'And of Chad?'"""
+    relation = pick(r, _SAME[name])
+    found: list[Fact] = []
+    while len(found) < 2 or (len(found) < 3 and r() < 0.5):
+        own = _subject(r, name, kept, 1)
+        found += [fact for fact in own if fact.relation == relation and fact not in found]
+    turns = [about(r, found[0])]
+    for fact in found[1:]:
+        ask = fill(
+            r,
+            "[And {x}?|What about {x}?|And what about {x}?]",
+            {"x": fact.slots.get("p", fact.slots["s"])},
+        )
+        turns.append(Turn(ask, fact.answer(r), "says", fact.values))
+    return turns
+
+
+# -- what the user says about himself ---------------------------------------------------------
+
+
+def _to_remember(r: Rand, kept: bool) -> tuple[str, dict[str, str]]:
     """Something about the user, or about where a thing is."""
+    while True:
+        kind, slots = _any_to_remember(r)
+        if held_out("memory", f"{kind} {slots['v']}") == kept:
+            return kind, slots
+
+
+def _any_to_remember(r: Rand) -> tuple[str, dict[str, str]]:
     lists = sections("cast.txt")
     kind = pick(r, ("name", "name", "name", "age", "pet", "colour", "home", "likes", "hidden"))
     if kind == "name":
@@ -104,47 +164,95 @@ def _to_remember(r: Rand) -> tuple[str, dict[str, str]]:
         animal = pick(r, ("dog", "cat", "rabbit", "hamster", "pony", "parrot", "tortoise"))
         return kind, {"v": pick(r, lists["pets"]), "k": animal}
     if kind == "colour":
-        return kind, {"v": pick(r, ("red", "blue", "green", "yellow", "purple", "orange", "pink"))}
+        colours = "red blue green yellow purple orange pink brown black white grey gold silver"
+        return kind, {"v": pick(r, colours.split())}
     if kind == "home":
         return kind, {"v": pick(r, subjects("countries"))}
     if kind == "likes":
-        foods = "pancakes soup cherries bread cheese honey rice apples noodles plums carrots"
-        return kind, {"v": pick(r, foods.split())}
+        return kind, {"v": pick(r, _FOODS.split())}
     return kind, {"v": pick(r, lists["objects"]), "w": pick(r, lists["spots in"])}
 
 
-def memory(r: Rand) -> list[Turn]:
+_FOODS = (
+    "pancakes soup cherries bread cheese honey rice apples noodles plums carrots pizza pears "
+    "grapes biscuits porridge potatoes beans salad eggs muffins oranges melons nuts cake"
+)
+
+
+def _asking(kind: str) -> tuple[str, str]:
+    """The headings of telling and asking: a hidden thing is told where others are asked."""
+    return ("ask", "asked") if kind == "hidden" else ("tell", "ask")
+
+
+def memory(r: Rand, kept: bool = False) -> list[Turn]:
     """Something is told, other talk follows, and then it is asked for."""
     told = sections("talk.txt")
-    kind, slots = _to_remember(r)
-    tell, ask = ("ask", "asked") if kind == "hidden" else ("tell", "ask")
-    turns = [(say(r, told[f"{kind} {tell}"], slots), say(r, told[f"{kind} told"], slots))]
-    second = None
-    if r() < 0.25:
-        second = _to_remember(r)
-        if second[0] in (kind, "hidden"):
-            second = None
-    if second:
-        other, more = second
-        turns.append((say(r, told[f"{other} tell"], more), say(r, told[f"{other} told"], more)))
-    for _ in range(whole(r, 0, 2)):
-        turns.append(pick(r, (fact_turn, sum_turn, fact_turn, letter_turn))(r))
-    turns.append((say(r, told[f"{kind} {ask}"], slots), say(r, told[f"{kind} recall"], slots)))
-    if second and r() < 0.6:
-        other, more = second
-        turns.append((say(r, told[f"{other} ask"], more), say(r, told[f"{other} recall"], more)))
+
+    def tell(kind: str, slots: dict[str, str]) -> Turn:
+        heading = f"{kind} {_asking(kind)[0]}"
+        return Turn(say(r, told[heading], slots), say(r, told[f"{kind} told"], slots))
+
+    def ask(kind: str, slots: dict[str, str]) -> Turn:
+        heading = f"{kind} {_asking(kind)[1]}"
+        right = (slots["w"] if kind == "hidden" else slots["v"],)
+        return Turn(
+            say(r, told[heading], slots), say(r, told[f"{kind} recall"], slots), "says", right
+        )
+
+    one = _to_remember(r, kept)
+    other = _to_remember(r, kept) if r() < 0.25 else one
+    turns = [tell(*one)]
+    if other[0] not in (one[0], "hidden"):
+        turns.append(tell(*other))
+    turns += [
+        pick(r, (fact_turn, sum_turn, fact_turn, letter_turn))(r) for _ in range(whole(r, 0, 2))
+    ]
+    turns.append(ask(*one))
+    if other[0] not in (one[0], "hidden") and r() < 0.6:
+        turns.append(ask(*other))
     return turns
 
 
+# -- numbers and letters ------------------------------------------------------------------------
+
+
+def _problem(one: numbers.Problem) -> Turn:
+    return Turn(one.asked, one.answer, "number", (str(one.value),))
+
+
 def sum_turn(r: Rand) -> Turn:
-    one = numbers.problem(r)
-    return one.asked, one.answer
+    return _problem(numbers.problem(r))
+
+
+def kept_sum(r: Rand) -> Turn:
+    """A sum, or a small story with one, of two numbers that training never put together."""
+    return _problem(pick(r, (numbers.small_sum, numbers.small_sum, numbers.word_problem))(r, True))
+
+
+def tool_turn(r: Rand, kept: bool = False) -> Turn:
+    def make(r: Rand) -> Turn:
+        one = calculator.task(r)
+        return Turn(one.question, one.answer, "number", (one.result,))
+
+    return drawn(r, make, kept)
 
 
 def letter_turn(r: Rand) -> Turn:
     one = letters.riddle(r)
-    return _manner(r, one.question), one.answer
+    return Turn(_manner(r, one.question), one.answer, "says", (one.value,))
 
+
+def spelling_turn(r: Rand, kept: bool = False) -> Turn:
+    one = letters.spelling(r, kept)
+    return Turn(one.question, one.answer, "spells", (one.value,))
+
+
+def count_turn(r: Rand, kept: bool = False) -> Turn:
+    one = letters.how_many(r, kept)
+    return Turn(one.question, one.answer, "number", (one.number,))
+
+
+# -- what is not known ----------------------------------------------------------------------------
 
 _START = (
     "b bl br c cr d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sk sl sn spl st t tr v w z"
@@ -158,107 +266,130 @@ def _real_words() -> frozenset[str]:
     return frozenset(vocabulary())
 
 
-def invented(r: Rand, parts: int = 2) -> str:
+def invented(r: Rand, kept: bool = False) -> str:
     """A made-up word that is no real one: 'blorvim'."""
     while True:
-        syllables = [pick(r, _START.split()) + pick(r, _MIDDLE.split()) for _ in range(parts)]
+        syllables = [pick(r, _START.split()) + pick(r, _MIDDLE.split()) for _ in range(2)]
         word = "".join(syllables) + pick(r, _END.split())
-        if word not in _real_words():
+        if word not in _real_words() and held_out("unknown", word) == kept:
             return word
+
+
+def unheard(r: Rand, kept: bool = False) -> Turn:
+    """A question about a country, animal, element or person that does not exist."""
+    kind = pick(r, ("country", "country", "animal", "element", "person"))
+    word = invented(r, kept)
+    if kind == "country":
+        word = capital(word) + pick(r, ("ia", "land", "stan", "a", ""))
+    elif kind == "element":
+        word += "ium"
+    elif kind == "person":
+        word = f"{capital(word)} {capital(invented(r, kept))}"
+    told = sections("talk.txt")
+    ask = say(r, told[f"{kind} unknown ask"], {"s": word})
+    named = fill(r, "{a:s}", {"s": word}) if kind == "animal" else word
+    return Turn(ask, say(r, told["unknown answer"], {"s": named}), "refuses")
+
+
+_NOT_TOLD = (
+    "I do not know. You have not told me[| yet].",
+    "You have not told me[ that|] yet, so I do not know.",
+)
 
 
 def unknown(r: Rand) -> list[Turn]:
     """Questions about what does not exist or cannot be known, and real ones among them."""
-    kind = pick(r, ("country", "country", "animal", "element", "person", "cannot", "forgotten"))
-    if kind == "cannot":
+    chance = r()
+    if chance < 0.15:
         turns = [_said(r, "cannot")]
-    elif kind == "forgotten":
+    elif chance < 0.3:
         name = pick(r, ("name", "age", "colour", "home", "likes"))
         ask = say(r, sections("talk.txt")[f"{name} ask"], {"v": "", "k": "pet"})
-        lines = (
-            "I do not know. You have not told me[| yet].",
-            "You have not told me[ that|] yet, so I do not know.",
-        )
-        turns = [(ask, say(r, lines))]
+        turns = [Turn(ask, say(r, _NOT_TOLD), "refuses")]
     else:
-        word = invented(r)
-        if kind == "country":
-            word = capital(word) + pick(r, ("ia", "land", "stan", "a", ""))
-        elif kind == "element":
-            word += "ium"
-        elif kind == "person":
-            word = f"{capital(word)} {capital(invented(r))}"
-        slots = {"s": word}
-        told = sections("talk.txt")
-        ask = say(r, told[f"{kind} unknown ask"], slots)
-        if kind == "animal":
-            slots = {"s": f"{'an' if word[0] in 'aeiou' else 'a'} {word}"}
-        turns = [
-            (_manner(r, ask) if kind == "element" else ask, say(r, told["unknown answer"], slots))
-        ]
+        turns = [unheard(r)]
     if r() < 0.4:
         turns.insert(whole(r, 0, 1), fact_turn(r))
     return turns
 
 
-_WHO = ("who", "who", "made", "robot", "can", "small", "mistakes", "always", "program", "online")
+# -- who is speaking, and small talk ---------------------------------------------------------------
+
+IDENTITY = ("who", "called", "made", "robot", "can", "small", "mistakes", "always")
+IDENTITY += ("program", "online")
+_BEFORE = ("", "", "", "Hello! ", "Hi. ", "Excuse me, ", "One question: ", "Tell me, ", "So, ")
+
+
+def _opened(r: Rand, question: str) -> str:
+    """The question, with a word or two before it now and then."""
+    before = pick(r, _BEFORE)
+    if before[-2:] in (", ", ": "):
+        question = question[:1].lower() + question[1:] if question[:2] != "I " else question
+    return before + question
+
+
+def about_me(r: Rand, kept: bool = False) -> Turn:
+    """Who are you, who made you, what can you do: `kept` half in words of the exam's own."""
+    told = sections("talk.txt")
+    name = pick(r, IDENTITY)
+    anew = kept and r() < 0.5
+
+    def make(r: Rand) -> Turn:
+        ask = _opened(r, say(r, told[f"{name} {'ask anew' if anew else 'ask'}"]))
+        return Turn(ask, say(r, told[f"{name} answer"]), "mentions", told[f"{name} key"])
+
+    return make(r) if anew else drawn(r, make, kept)
 
 
 def identity(r: Rand) -> list[Turn]:
-    """Who are you, who made you, what can you do."""
-    return [_said(r, name) for name in dict.fromkeys(some(r, _WHO, whole(r, 1, 3)))]
+    return [about_me(r) for _ in range(whole(r, 1, 3))]
 
 
 def smalltalk(r: Rand) -> list[Turn]:
     """How are you, what do you like, a joke."""
     kind = pick(r, ("how", "sad", "like", "joke", "joke", "rude", "harm"))
-    turns = [_manner_of(r, _said(r, kind))]
+    turns = [_mannered(r, _said(r, kind))]
     if kind == "how" and r() < 0.5:
         turns.append(_said(r, "fine"))
     return turns
 
 
-def _manner_of(r: Rand, turn: Turn) -> Turn:
-    return _manner(r, turn[0]), turn[1]
+def _mannered(r: Rand, turn: Turn) -> Turn:
+    return turn._replace(ask=_manner(r, turn.ask))
 
 
 def greeting(r: Rand) -> list[Turn]:
     """A hello and a short exchange."""
-    turns = [_manner_of(r, _said(r, "hello"))]
+    turns = [_mannered(r, _said(r, "hello"))]
     return turns + (pick(r, (smalltalk, identity, facts))(r) if r() < 0.7 else [])
 
 
-def calculating(r: Rand) -> list[Turn]:
-    return [calculator.task(r) for _ in range(whole(r, 1, 3))]
+# -- conversations ---------------------------------------------------------------------------------
 
 
-def sums(r: Rand) -> list[Turn]:
-    return [sum_turn(r) for _ in range(whole(r, 1, 3))]
+def _several(make: Callable[[Rand], Turn], most: int) -> Callable[[Rand], list[Turn]]:
+    return lambda r: [make(r) for _ in range(whole(r, 1, most))]
 
 
-def spelling(r: Rand) -> list[Turn]:
-    return [letter_turn(r) for _ in range(whole(r, 1, 3))]
-
-
-def instructions(r: Rand) -> list[Turn]:
-    return [tasks.instruction(r) for _ in range(whole(r, 1, 2))]
-
-
-def storytelling(r: Rand) -> list[Turn]:
-    return [tasks.tell_story(r)]
-
-
-def choices(r: Rand) -> list[Turn]:
-    one = [tasks.choice(r) if r() < 0.75 else tasks.yes_or_no(r) for _ in range(whole(r, 1, 2))]
-    return one
+def _choice(r: Rand) -> Turn:
+    return tasks.choice(r) if r() < 0.75 else drawn(r, tasks.yes_or_no)
 
 
 def chat(r: Rand) -> list[Turn]:
     """A mixed talk: several short blocks one after the other."""
-    kinds = (facts, followup, sums, spelling, identity, smalltalk, calculating, unknown, science)
+    kinds = (
+        "facts",
+        "followup",
+        "sums",
+        "letters",
+        "identity",
+        "smalltalk",
+        "calculator",
+        "unknown",
+    )
     turns: list[Turn] = []
     for block in some(r, kinds, 2):
-        turns += block(r)[:2]
+        turns += BLOCKS[block](r)[:2]
     return turns
 
 
@@ -270,13 +401,13 @@ BLOCKS: dict[str, Callable[[Rand], list[Turn]]] = {
     "science": science,
     "followup": followup,
     "memory": memory,
-    "calculator": calculating,
-    "sums": sums,
-    "letters": spelling,
-    "instructions": instructions,
-    "storytelling": storytelling,
+    "calculator": _several(tool_turn, 3),
+    "sums": _several(sum_turn, 3),
+    "letters": _several(letter_turn, 3),
+    "instructions": _several(tasks.instruction, 2),
+    "storytelling": lambda r: [tasks.tell_story(r)],
     "reading": tasks.reading,
-    "choice": choices,
+    "choice": _several(_choice, 2),
     "unknown": unknown,
     "chat": chat,
 }
@@ -291,10 +422,14 @@ def messages(r: Rand, kind: str) -> tuple[dict[str, str], ...]:
         turns.append(_said(r, "thanks"))
     if len(turns) < 5 and r() < 0.05:
         turns.append(_said(r, "bye"))
-    found = []
-    if r() < 0.12:
-        found.append({"role": "system", "content": say(r, sections("talk.txt")["system"])})
-    for question, answer in turns[:5]:
-        found.append({"role": "user", "content": question})
-        found.append({"role": "assistant", "content": answer})
+    system = say(r, sections("talk.txt")["system"]) if r() < 0.12 else ""
+    return as_messages(turns[:5], system)
+
+
+def as_messages(turns: list[Turn], system: str = "") -> tuple[dict[str, str], ...]:
+    """User and assistant in turn, after a system line if there is one."""
+    found = [{"role": "system", "content": system}] if system else []
+    for turn in turns:
+        found.append({"role": "user", "content": turn.ask})
+        found.append({"role": "assistant", "content": turn.answer})
     return tuple(found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from .facts import ASKED, Fact, any_fact, short_answer, subjects, topic
+from .facts import ASKED, Fact, asked_fact, short_answer, subjects, topic
+from .holdout import asked, held_out
 from .phrase import (
     Rand,
     article,
@@ -20,19 +21,24 @@ from .phrase import (
     whole,
 )
 from .stories import story
-from .words import in_words, vocabulary
-
-Turn = tuple[str, str]
+from .turn import Turn, drawn
+from .words import in_words, spelled_words
 
 _SHORT = ("capital", "symbol", "number", "opposite", "plural", "past", "young", "after", "colour")
 
 
-def short_fact(r: Rand) -> Fact:
-    """A fact whose answer is a word or two."""
+def posed(r: Rand, name: str = "", kept: bool = False) -> tuple[Fact, str]:
+    """A fact that may be asked, with a question: one that training may show, or that it never
+    shows."""
     while True:
-        fact = any_fact(r)
-        if fact.relation in _SHORT:
-            return fact
+        fact = asked_fact(r, name)
+        question = fact.question(r)
+        if held_out("question", asked(question)) == kept:
+            return fact, question
+
+
+_COLOURS = ["red", "blue", "green", "yellow", "white", "black", "brown", "pink", "grey"]
+_FRUITS = ["apples", "pears", "plums", "cherries", "bananas", "oranges", "grapes", "lemons"]
 
 
 @cache
@@ -50,13 +56,23 @@ def _kinds_of_things() -> dict[str, tuple[str, ...]]:
         "chemical elements": [row[0] for row in rows("elements.txt")],
         "planets": [row[0] for row in rows("planets.txt")],
         "months": [row[0] for row in rows("calendar.txt")],
-        "colours": ["red", "blue", "green", "yellow", "white", "black", "brown", "pink", "grey"],
-        "fruits": ["apples", "pears", "plums", "cherries", "bananas", "oranges", "grapes"],
+        "colours": _COLOURS,
+        "fruits": _FRUITS,
         "names": [*sections("cast.txt")["girls"], *sections("cast.txt")["boys"]],
     }
-    for name, _, continent in rows("countries.txt"):
-        kinds.setdefault(f"countries in {continent}", []).append(name)
+    for facts in topic("countries").values():
+        for fact in facts:
+            if fact.relation == "continent" and fact.taught:
+                kinds.setdefault(f"countries in {fact.value}", []).append(fact.slots["s"])
     return {kind: tuple(items) for kind, items in kinds.items()}
+
+
+_LIST_ASKS = (
+    "[Name|List|Tell me|Give me] {n} {k}.",
+    "Can you name {n} {k}?",
+    "I need {n} {k}[.|, please.]",
+    "[Make|Write] a list of {n} {k}.",
+)
 
 
 def make_list(r: Rand) -> Turn:
@@ -66,123 +82,101 @@ def make_list(r: Rand) -> Turn:
     count = whole(r, 2, 5)
     items = some(r, kinds[kind], count)
     number = in_words(count) if r() < 0.7 else str(count)
-    ask = say(
-        r,
-        (
-            "[Name|List|Tell me|Give me] {n} {k}.",
-            "Can you name {n} {k}?",
-            "I need {n} {k}[.|, please.]",
-            "[Make|Write] a list of {n} {k}.",
-        ),
-        {"n": number, "k": kind},
-    )
-    if "list" in ask.lower() or r() < 0.3:
+    ask = say(r, _LIST_ASKS, {"n": number, "k": kind})
+    right = (str(count), *kinds[kind])
+    if "list" in ask.lower():
         lines = [f"{i}. {capital(item)}" for i, item in enumerate(items, start=1)]
-        return ask, "\n".join(lines)
-    return ask, capital(listing(items)) + "."
+        return Turn(ask, "\n".join(lines), "list", right)
+    return Turn(ask, capital(listing(items)) + ".", "list", right)
 
 
-def one_word(r: Rand) -> Turn:
+_LIMITS = ("Give only the answer.", "Just the answer, please.", "Only the answer, no sentence.")
+
+
+def one_word(r: Rand, kept: bool = False) -> Turn:
     """A question to be answered with the value alone."""
-    fact = short_fact(r)
-    one = " " not in fact.value
-    limit = pick(
-        r,
-        (
-            "Answer in one word." if one else "Give just the answer.",
-            "Give only the answer.",
-            "Answer with one word only." if one else "Only the answer.",
-            "Just the answer, please.",
-            "Only the answer, no sentence.",
-        ),
-    )
-    ask = fact.question(r)
+    while True:
+        fact, ask = posed(r, kept=kept)
+        if fact.relation in _SHORT:
+            break
+    short = ("Answer in one word.", "Answer with one word only.") if " " not in fact.value else ()
+    limit = pick(r, (*_LIMITS, *short))
+    value = short_answer(fact)
     plain = f"{limit} {ask}" if r() < 0.3 else f"{ask} {limit}"
-    return plain, short_answer(fact)
+    return Turn(plain, value, "exactly", (value, *fact.values))
 
 
 def in_capitals(r: Rand) -> Turn:
-    """An answer, or a word, in capital letters."""
-    if r() < 0.5:
-        word = " ".join(some(r, vocabulary(), whole(r, 1, 3)))
-        ask = say(
-            r,
-            (
-                "Write {w} in capital letters.",
-                "Put this in capitals: {w}",
-                "Say {w} in capitals.",
-            ),
-            {"w": word},
-        )
-        return ask, word.upper()
-    fact = short_fact(r)
-    return f"{fact.question(r)} Answer in capital letters.", fact.answer(r).upper()
+    """Words in capital letters."""
+    words = " ".join(some(r, spelled_words(False), whole(r, 1, 2)))
+    asks = ("Write {w} in capital letters.", "Put this in capitals: {w}", "Say {w} in capitals.")
+    return Turn(say(r, asks, {"w": words}), words.upper(), "exactly", (words.upper(),))
 
 
 def echo(r: Rand) -> Turn:
     """Say it after me, or say it several times."""
-    word = pick(r, vocabulary())
     if r() < 0.5:
-        count = whole(r, 2, 5)
+        word, count = pick(r, spelled_words(False)), whole(r, 2, 5)
         ask = f"Say the word {word} {in_words(count)} times."
-        return ask, capital(" ".join([word] * count)) + "."
-    words = " ".join(some(r, vocabulary(), whole(r, 2, 4)))
-    return pick(r, ("Repeat after me: ", "Say this: ", "Copy this: ")) + words, words
+        return Turn(ask, " ".join([word] * count), "repeats", (str(count), word))
+    words = " ".join(some(r, spelled_words(False), whole(r, 2, 4)))
+    return Turn(
+        pick(r, ("Repeat after me: ", "Say this: ", "Copy this: ")) + words,
+        words,
+        "exactly",
+        (words,),
+    )
 
 
 def sort_numbers(r: Rand) -> Turn:
     """Numbers from the smallest to the largest, or the other way round."""
-    numbers = some(r, range(1, 100), whole(r, 3, 5))
+    numbers = some(r, range(1, 100), 3)
     down = r() < 0.3
-    row = sorted(numbers, reverse=down)
+    row = ", ".join(map(str, sorted(numbers, reverse=down)))
     way = "from the largest to the smallest" if down else "from the smallest to the largest"
     given = ", ".join(map(str, numbers))
     ask = pick(r, (f"Sort these numbers {way}: {given}.", f"Put {given} in order {way}."))
-    return ask, ", ".join(map(str, row)) + "."
+    return Turn(ask, row + ".", "exactly", (row,))
 
 
-def tell_story(r: Rand) -> Turn:
+_STORY_ASKS = (
+    "[Tell me|Write|Make up|Please tell me] a [short |little |]story about {x}.",
+    "[I would like to hear|I want|I would like] a [short |]story about {x}[.|, please.]",
+)
+
+
+def tell_story(r: Rand, kept: bool = False) -> Turn:
     """A short story about someone or something."""
-    told = story(r, brief=True, questions=0)
+    told = story(r, brief=True, questions=0, kept=kept)
     s = told.slots
-    about = pick(
-        r,
-        (
-            f"{s['A']} and {s['B']}",
-            f"{article(s['Aplain'])} {s['Aplain']} named {s['A']}",
-            f"{article(s['Aplain'])} {s['Aplain']}",
-            f"someone called {s['A']}",
-        ),
-    )
-    asks = (
-        "[Tell me|Write|Make up|Please tell me] a [short |little |]story about {x}.",
-        "[I would like to hear|I want|I would like] a [short |]story about {x}[.|, please.]",
-        "[Tell me|Tell|Write] a [short |]story[.|, please.]",
-    )
-    ask = say(r, asks, {"x": about})
-    return ask, told.text
+    if not kept and r() < 0.1:
+        return Turn(say(r, ("[Tell me|Tell|Write] a [short |]story[.|, please.]",)), told.text)
+    plain = f"{article(s['Aplain'])} {s['Aplain']}"
+    both = f"{s['A']} and {s['B']}"
+    about = pick(r, (both, both, f"{plain} named {s['A']}", f"someone called {s['A']}"))
+    right = (s["A"], s["B"]) if about == both else (s["A"],)
+    return Turn(say(r, _STORY_ASKS, {"x": about}), told.text, "tells", right)
 
 
-def choice(r: Rand) -> Turn:
+def choice(r: Rand, kept: bool = False) -> Turn:
     """A question with three or four answers to choose from."""
     while True:
         name = weighted(r, ASKED)
-        fact = any_fact(r, name)
+        fact, question = posed(r, name, kept)
         others = [] if fact.relation in _MANY_RIGHT else _others(r, fact, name)
         if len(others) >= 2:
             break
     options = some(r, [fact.value, *others], len(others) + 1)
-    letters = "ABCD"
-    rows_ = [f"{letter}) {option}" for letter, option in zip(letters, options, strict=False)]
-    right = rows_[options.index(fact.value)]
+    lines = [f"{letter}) {option}" for letter, option in zip("ABCD", options, strict=False)]
+    right = lines[options.index(fact.value)]
     lead = pick(r, ("", "", "Choose the right answer. ", "Which answer is right? "))
-    ask = f"{lead}{fact.question(r)}\n" + "\n".join(rows_)
-    if r() < 0.2:
-        return ask + "\nAnswer with the letter only.", right[0]
-    return ask, pick(r, (right, f"The answer is {right}.", f"{right} is right."))
+    ask = f"{lead}{question}\n" + "\n".join(lines)
+    # The fact first: a small model finds the letter more easily once it has said the answer.
+    return Turn(ask, f"{fact.answer(r)} The answer is {right}.", "option", (right[0],))
 
 
-_MANY_RIGHT = ("eats", "lives", "sound", "is", "use", "season", "state", "legs")
+# Relations of which a subject may have more values than the table names.
+_MANY_RIGHT = ("eats", "lives", "sound", "is", "use", "season", "state", "legs", "neighbour")
 
 
 def _others(r: Rand, fact: Fact, name: str) -> list[str]:
@@ -202,45 +196,52 @@ def _others(r: Rand, fact: Fact, name: str) -> list[str]:
 
 def _also_right(fact: Fact, value: str) -> bool:
     """Whether an answer meant to be wrong could be held for right."""
-    return value in fact.value or fact.value in value
+    return any(value in own or own in value for own in fact.values)
 
 
 def yes_or_no(r: Rand) -> Turn:
     """'Is Paris the capital of France?'"""
-    name, city, continent = pick(r, rows("countries.txt"))
-    other, wrong, away = pick(r, rows("countries.txt"))
-    if r() < 0.5:
-        if r() < 0.5 or other == name:
-            return f"Is {city} the capital of {name}?", f"Yes, {city} is the capital of {name}."
-        return (
-            f"Is {wrong} the capital of {name}?",
-            f"No, the capital of {name} is {city}.",
-        )
-    if away == continent:
-        return f"Is {name} in {continent}?", f"Yes, {name} is in {continent}."
-    return f"Is {name} in {away}?", f"No, {name} is in {continent}."
+    relation = pick(r, ("capital", "continent"))
+    fact, other = (_taught(r, relation) for _ in range(2))
+    country, right, said = fact.slots["s"], fact.value, pick(r, (fact, other)).value
+    if relation == "capital":
+        ask, truth = f"Is {said} the capital of {country}?", f"the capital of {country} is {right}."
+    else:
+        ask, truth = f"Is {country} in {said}?", f"{country} is in {right}."
+    word = "Yes" if said == right else "No"
+    return Turn(ask, f"{word}, {truth}", "says", (word,))
 
 
-def instruction(r: Rand) -> Turn:
+def _taught(r: Rand, relation: str) -> Fact:
+    """Any country's fact of that relation that may be asked."""
+    while True:
+        for fact in topic("countries")[pick(r, subjects("countries"))]:
+            if fact.relation == relation and fact.taught:
+                return fact
+
+
+_OTHERS = (make_list, make_list, in_capitals, echo, sort_numbers)
+
+
+def instruction(r: Rand, kept: bool = False) -> Turn:
     """Any of the short instructions."""
-    return pick(r, (make_list, make_list, one_word, one_word, in_capitals, echo, sort_numbers))(r)
+    return one_word(r, kept) if r() < 0.3 else drawn(r, pick(r, _OTHERS), kept)
 
 
-def reading(r: Rand) -> list[Turn]:
-    """A short story and one or two questions about it."""
-    told = story(r, brief=True, questions=whole(r, 1, 3))
-    first, *rest = told.asked
-    ask = fill(
-        r,
-        pick(
-            r,
-            (
-                "{t}\n\n{q}",
-                "[Read this|Read this story|Here is a story]: {t}\n\n{q}",
-                "{t}\n\n[Question: |Answer this: |]{q}",
-                "{q} [The story:|Read:] {t}",
-            ),
-        ),
-        {"t": told.text, "q": first.question},
-    )
-    return [(ask, first.answer), *((one.question, one.answer) for one in rest)]
+_READING = (
+    "{t}\n\n{q}",
+    "[Read this|Read this story|Here is a story]: {t}\n\n{q}",
+    "{t}\n\n[Question: |Answer this: |]{q}",
+)
+
+
+def reading(r: Rand, kept: bool = False) -> list[Turn]:
+    """A short story and one to three questions about it."""
+    told = story(r, brief=True, questions=whole(r, 1, 3), kept=kept)
+    turns = [
+        # Where the answer begins with the key ("Who found it?"), another order is another answer.
+        Turn(a.question, a.answer, "begins" if a.answer.startswith(a.key) else "says", (a.key,))
+        for a in told.asked
+    ]
+    ask = fill(r, pick(r, _READING), {"t": told.text, "q": turns[0].ask})
+    return [turns[0]._replace(ask=ask), *turns[1:]]

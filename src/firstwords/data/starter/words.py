@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from .phrase import table_text
+from .holdout import held_out
+from .phrase import rows, sections, table_text
 
 _ONES = [
     "zero",
@@ -72,7 +73,50 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural(noun)}"
 
 
+_FORMS = ("verbs.txt", "plurals.txt", "opposites.txt")
+
+
+def _listed(section: str) -> list[str]:
+    return " ".join(sections("words.txt")[section]).split()
+
+
+def _plurals() -> list[str]:
+    """Of all things and animals whose plural is regular."""
+    irregular = {one for one, _ in rows("plurals.txt")}
+    singular = [row[0] for row in rows("animals.txt") if row[1] == plural(row[0])]
+    return [plural(noun) for noun in _listed("things") + singular if noun not in irregular]
+
+
+def _doing() -> list[str]:
+    """'bake', 'baked', 'baking'."""
+    found = []
+    for verb in _listed("doing"):
+        soft = verb[-1] == "y" and verb[-2] not in "aeiou"
+        found += [
+            verb,
+            verb + "d" if verb[-1] == "e" else verb[:-1] + "ied" if soft else verb + "ed",
+        ]
+        found.append(verb.removesuffix("e") + "ing")
+    return found
+
+
 @cache
 def vocabulary() -> tuple[str, ...]:
-    """Common words of two to ten letters, in alphabetical order."""
-    return tuple(sorted(set(table_text("words.txt").split())))
+    """Common words of two to ten letters and their forms, in alphabetical order."""
+    found = [*_listed("words"), *_listed("things"), *_plurals(), *_doing()]
+    found += [cell for name in _FORMS for row in rows(name) for cell in row]
+    found += [row[0] for row in rows("animals.txt")]
+    plain = {word for word in found if word.isascii() and word.isalpha() and word.islower()}
+    return tuple(sorted(word for word in plain if 2 <= len(word) <= 10))
+
+
+@cache
+def spelled_words(kept: bool) -> tuple[str, ...]:
+    """The words that letter games are played with: those of training, or those of the exam."""
+    return tuple(word for word in vocabulary() if held_out("word", word) == kept)
+
+
+@cache
+def rhymes() -> tuple[tuple[str, ...], ...]:
+    """Families of words that rhyme."""
+    return tuple(tuple(line.split()) for line in table_text("rhymes.txt").splitlines())
