@@ -120,7 +120,7 @@ def test_steps_follow_time_and_speed_and_are_never_too_few(training: float, spee
 
 
 def draft() -> Recipe:
-    return plan.draft_recipe(600.0, 0, "float32")
+    return plan.draft_recipe(600.0, 0, "float32", True)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from firstwords import induction
 from firstwords.recipe import ModelConfig
 
 IGNORE = -100  # a target that carries no loss, cross_entropy's own default
@@ -133,7 +134,8 @@ class Transformer(nn.Module):
         Projections into the residual stream start at zero, so that the first step sees the
         embedding unchanged; other matrices keep the variance of their input; the embedding is
         also the output head, and a small one makes the first predictions nearly uniform: a token
-        predicts itself by a logit of std * n_embd, kept at 5 or less.
+        predicts itself by a logit of std * n_embd, kept at 5 or less. Two heads know from the
+        start how to look back (`induction.py`).
         """
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
@@ -145,6 +147,7 @@ class Transformer(nn.Module):
                 parameter.normal_(0, 1 / math.sqrt(parameter.shape[1]), generator=generator)
             else:
                 parameter.fill_(1.0)
+        induction.plant(self, generator)
         return self
 
     def hidden(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:

@@ -30,8 +30,8 @@ MIN_SECONDS = 30.0
 COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays for itself
 SEQ_LEN = 256
 FEWEST_STEPS = 8  # of a stage
-TOKENS_PER_PARAMETER = 1.5  # tokens of pretraining per matmul parameter
-SHARES = {"base": 0.70, "mid": 0.16, "sft": 0.14}  # of the time for training
+TOKENS_PER_PARAMETER = 1.5  # of all stages; at the speed of a small model's eager step
+SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the time for training
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
 TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
 
@@ -70,11 +70,10 @@ def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
         "float32": machine.matmul_gflops(torch.float32),
         "bfloat16": machine.matmul_gflops(torch.bfloat16),
     }
-    draft = draft_recipe(seconds, seed, "bfloat16" if bfloat16_pays(rates) else "float32")
+    dtype: Dtype = "bfloat16" if bfloat16_pays(rates) else "float32"
+    draft = draft_recipe(seconds, seed, dtype, corpus.is_starter)
     flops = measure_tokens_per_second(draft) * flops_per_token(draft.model, SEQ_LEN)
-    shape = choose_shape(
-        draft.model.vocab_size, flops * SHARES["base"] * training_time(seconds, measuring=0.0)
-    )
+    shape = choose_shape(draft.model.vocab_size, flops * training_time(seconds, measuring=0.0))
     chosen = draft.model_copy(update={"model": model_config(shape, draft.model.vocab_size)})
     if seconds >= COMPILE_FROM and machine.can_compile():
         chosen = compiled_if_possible(chosen)
@@ -105,10 +104,11 @@ def compiled_if_possible(recipe: Recipe) -> Recipe:
     return compiled
 
 
-def draft_recipe(seconds: float, seed: int, dtype: Dtype) -> Recipe:
+def draft_recipe(seconds: float, seed: int, dtype: Dtype, starter: bool) -> Recipe:
     """Everything that follows from the budget alone, around a small model to measure with."""
-    short = seconds < 120
-    rows = 8 if seconds < 1200 else 16  # few tokens are worth more in many small steps
+    # The curriculum's few words need few tokens, and spelling is easier in smaller pieces.
+    vocab_size = 2048 if starter or seconds < 120 else 4096
+    rows = 8 if seconds < 2400 else 16  # few tokens are worth more in many small steps
     stage = StageConfig(steps=1, batch_rows=rows, micro_rows=rows, seq_len=SEQ_LEN)
     return Recipe(
         seed=seed,
@@ -116,7 +116,7 @@ def draft_recipe(seconds: float, seed: int, dtype: Dtype) -> Recipe:
         dtype=dtype,
         compile=False,
         tokenizer_bytes=round(min(100e6, seconds * TOKENIZER_BYTES_PER_SECOND)),
-        model=model_config(LADDER[1], vocab_size=2048 if short else 4096),
+        model=model_config(LADDER[1], vocab_size),
         base=stage,
         mid=stage,
         sft=stage,
@@ -156,7 +156,9 @@ def training_time(seconds: float, measuring: float) -> float:
 
 
 def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Recipe:
-    def stage(share: float, lr_scale: float, warmup: float) -> StageConfig:
+    def stage(
+        share: float, lr_scale: float, warmup: float, decay: float, final: float
+    ) -> StageConfig:
         steps = max(
             FEWEST_STEPS, round(training * share * tokens_per_second / recipe.base.batch_tokens)
         )
@@ -165,14 +167,16 @@ def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Rec
                 "steps": steps,
                 "lr_scale": lr_scale,
                 "warmup_steps": min(40, max(1, round(steps * warmup))),
+                "decay_fraction": decay,
+                "final_lr": final,
             }
         )
 
     return recipe.model_copy(
         update={
-            "base": stage(SHARES["base"], 1.0, 0.05),
-            "mid": stage(SHARES["mid"], 0.5, 0.02).model_copy(update={"decay_fraction": 0.8}),
-            "sft": stage(SHARES["sft"], 0.25, 0.02).model_copy(update={"decay_fraction": 1.0}),
+            "base": stage(SHARES["base"], 1.0, 0.05, decay=0.3, final=0.7),
+            "mid": stage(SHARES["mid"], 0.8, 0.02, decay=0.7, final=0.5),
+            "sft": stage(SHARES["sft"], 0.4, 0.02, decay=1.0, final=0.03),
         }
     )
 

@@ -94,7 +94,7 @@ class Recipe(Fixed):
     base: StageConfig
     mid: StageConfig
     sft: StageConfig
-    replay: float = Field(default=0.25, ge=0, lt=1)
+    replay: float = Field(default=0.15, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1_000)
 
     @model_validator(mode="after")

@@ -296,7 +296,7 @@ _OFTEN = {
     "opposite": 5.0,
     "plural": 2.0,
     "past": 3.0,
-    "is": 8.0,
+    "is": 5.0,
     "measure": 1.5,
     "mix": 0.4,
 }

@@ -138,8 +138,15 @@ def about_word(r: Rand) -> str:
     return " ".join(say(r, told[f"letters {kind}"], slots) for kind in kinds)
 
 
+def bee(r: Rand) -> str:
+    """A spelling bee: one word after the other."""
+    return " ".join(spelling(r).answer for _ in range(whole(r, 7, 12)))
+
+
 def page(r: Rand) -> str:
     """A page about the letters of a few words."""
+    if r() < 0.5:
+        return bee(r)
     told = []
     for _ in range(whole(r, 2, 4)):
         told.append(about_word(r))

@@ -73,7 +73,7 @@ def small_sum(r: Rand, kept: bool = False) -> Problem:
     """A sum, difference, product or quotient."""
     a, sign, b, result = sum_of(r, kept)
     word = _SIGN_WORDS[sign]
-    if r() < 0.4:
+    if r() < 0.25:
         left, right, out = in_words(a), in_words(b), in_words(result)
     else:
         left, right, out = str(a), str(b), str(result)
@@ -240,8 +240,15 @@ def ranking(r: Rand) -> str:
     return f"In the race to {place}, " + ", ".join(row[:-1]) + f", and {row[-1]}."
 
 
+def drill(r: Rand) -> str:
+    """Many small sums, one after the other."""
+    return " ".join(small_sum(r).given for _ in range(whole(r, 8, 14)))
+
+
 def page(r: Rand) -> str:
     """A page of sums, stories with numbers, counting and comparing."""
+    if r() < 0.5:
+        return drill(r)
     told: list[str] = []
     for _ in range(whole(r, 4, 7)):
         choice = r()
