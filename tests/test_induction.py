@@ -1,0 +1,57 @@
+"""Before any training, the model looks back for a token and repeats what followed it."""
+
+import torch
+
+from firstwords import induction
+from firstwords.model import Transformer
+from firstwords.plan import LADDER, model_config
+from firstwords.recipe import ModelConfig
+
+CONFIG = model_config((4, 192, 3), 512)
+
+
+def repeated(config: ModelConfig, rows: int = 8, length: int = 60) -> torch.Tensor:
+    """Random tokens, and then the same again."""
+    generator = torch.Generator().manual_seed(1)
+    half_BT = torch.stack(
+        [torch.randperm(config.vocab_size, generator=generator)[:length] for _ in range(rows)]
+    )
+    return torch.cat((half_BT, half_BT), 1)
+
+
+def losses(model: Transformer, ids_BT: torch.Tensor) -> tuple[float, float]:
+    """Nats per token in the first half, and in the second, which can be looked up."""
+    with torch.inference_mode():
+        loss_N = model.loss(ids_BT[:, :-1], ids_BT[:, 1:], reduction="none")
+    loss_BT = loss_N.view(len(ids_BT), -1)
+    half = ids_BT.shape[1] // 2
+    return float(loss_BT[:, : half - 1].mean()), float(loss_BT[:, half + 2 :].mean())
+
+
+def test_what_was_said_before_is_expected_again() -> None:
+    for seed in range(3):
+        new, again = losses(Transformer(CONFIG).init_weights(seed), repeated(CONFIG))
+        assert again < new - 0.1, (seed, new, again)
+
+
+def test_without_the_planted_heads_nothing_is_expected() -> None:
+    model = Transformer(CONFIG).init_weights(0)
+    for layer in range(2):
+        model.layers[layer].self_attn.o_proj.weight.data.zero_()  # type: ignore[union-attr]
+    new, again = losses(model, repeated(CONFIG))
+    assert abs(again - new) < 0.05
+
+
+def test_every_planned_shape_starts_with_finite_losses() -> None:
+    for shape in LADDER[:6]:
+        config = model_config(shape, 512)
+        new, again = losses(Transformer(config).init_weights(0), repeated(config, rows=2))
+        assert again < new < 10
+
+
+def test_a_shape_without_room_is_left_alone() -> None:
+    config = CONFIG.model_copy(update={"n_layer": 1})
+    model = Transformer(config).init_weights(0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    induction.plant(model, torch.Generator().manual_seed(0))
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
