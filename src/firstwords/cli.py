@@ -236,33 +236,48 @@ def show(source: str, as_json: bool, **options: Any) -> None:
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else render(shown))
 
 
+class Tasks(click.ParamType):
+    name = "LIST"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        from firstwords.evaluation.stage import TASKS
+
+        chosen = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
+        for task in chosen:
+            if task not in TASKS:
+                self.fail(f"{task!r} is no task; choose from {', '.join(TASKS)}", param, ctx)
+        return chosen
+
+
 @cli.command("eval")
 @EXISTING_RUN
 @STAGE
 @click.option(
+    "--tasks",
+    type=Tasks(),
+    default="bits_per_byte",
+    show_default=True,
+    help="What to measure, joined by commas: bits_per_byte of held-out text, and exam, the "
+    "questions of the starter curriculum that training never shows.",
+)
+@click.option(
     "--max-items",
     type=click.IntRange(min=0),
     metavar="N",
-    help="At most this many held-out documents; 0 for all.  [default: those of train]",
+    help="At most this many held-out documents, and questions in each category of the exam; 0 for "
+    "all.  [default: those of train]",
 )
 @JSON
-def evaluate(name: str | None, stage: Any, max_items: int | None, as_json: bool) -> None:
-    """Bits per byte of held-out text, with a 95 % interval."""
+def evaluate(
+    name: str | None, stage: Any, tasks: tuple[str, ...], max_items: int | None, as_json: bool
+) -> None:
+    """How good a stage's model is, with 95 % intervals and what guessing would get."""
     from firstwords import run as runs
-    from firstwords.evaluation.stage import evaluate_text
+    from firstwords.evaluation import stage as stages
 
     run = runs.open_run(name)
-    result = evaluate_text(run, stage, max_items)
-    if as_json:
-        click.echo(json.dumps(result, indent=2))
-        return
-    bits = result["tasks"]["bits_per_byte"]
-    low, high = bits["ci95"]
-    click.echo(
-        f"{run.name}, {result['stage']}: {bits['score']:.4f} bits per byte "
-        f"(95 % interval {low:.4f} to {high:.4f}; chance {bits['chance']:g}) "
-        f"on {bits['n']:,} documents"
-    )
+    result = stages.evaluate(run, stage, tasks, max_items)
+    click.echo(json.dumps(result, indent=2) if as_json else stages.describe(result))
 
 
 @cli.command()

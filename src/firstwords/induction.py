@@ -16,13 +16,13 @@ the like for other patterns):
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from firstwords.model import Transformer
+    from firstwords.model import Attention, Transformer
 
 LOOK_BACK_PAIRS = 3  # rotary pairs, the fastest, whose phases together point one token back
 WRITTEN = 0.05  # how strongly the two heads write at first, per unit of what they read
@@ -34,7 +34,7 @@ def plant(model: Transformer, generator: torch.Generator) -> None:
     size = config.head_dim
     if config.n_layer < 2 or size < 4 * LOOK_BACK_PAIRS or config.n_embd <= size:
         return
-    first, second = (model.layers[i].self_attn for i in range(2))
+    first, second = (cast("Attention", model.layers[i].self_attn) for i in range(2))
     embedding_VC = model.embed_tokens.weight
     # A constant channel, as long as the rest: what a query that asks only for a place is made of.
     # In the tied head it adds the same to every logit.

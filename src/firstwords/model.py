@@ -37,6 +37,10 @@ class KVCache:
         self.v_LBKSD[layer, :, :, self.length : end] = v_BKTD
         return self.k_LBKSD[layer, :, :, :end], self.v_LBKSD[layer, :, :, :end]
 
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these of the batch's sequences alone."""
+        self.k_LBKSD, self.v_LBKSD = self.k_LBKSD[:, rows], self.v_LBKSD[:, rows]
+
 
 class RMSNorm(nn.Module):
     """Divide by the root mean square over the last dimension, times a learned weight."""
@@ -165,6 +169,10 @@ class Transformer(nn.Module):
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Logits (B, T, V) of the token that follows each of `ids_BT`."""
         return F.linear(self.hidden(ids_BT, cache), self.embed_tokens.weight)
+
+    def next_logits(self, ids_BT: Tensor, cache: KVCache) -> Tensor:
+        """Logits (B, V) of the token that follows the last of `ids_BT`."""
+        return F.linear(self.hidden(ids_BT, cache)[:, -1], self.embed_tokens.weight)
 
     def loss(self, x_BT: Tensor, y_BT: Tensor, reduction: str = "mean") -> Tensor:
         """Cross-entropy in nats; targets equal to IGNORE carry none. "none" gives (B * T,)."""

@@ -46,8 +46,12 @@ def _stage_summary(stage: Stage) -> Callable[[Run], str]:
 
 def _evaluation_summary(run: Run) -> str:
     tasks = {stage: files.read_json(run.evaluation(stage))["tasks"] for stage in STAGES}
-    scores = (f"{stage} {task['bits_per_byte']['score']:.3f}" for stage, task in tasks.items())
-    return "bits per byte of held-out text: " + ", ".join(scores)
+    bits = (f"{stage} {task['bits_per_byte']['score']:.3f}" for stage, task in tasks.items())
+    exams = [f"{s} {task['exam']['score']:.0%}" for s, task in tasks.items() if "exam" in task]
+    lines = ["bits per byte of held-out text: " + ", ".join(bits)]
+    if exams:
+        lines.append("right answers in the exam: " + ", ".join(exams))
+    return "\n".join(lines)
 
 
 def _stage(title: str, stage: Stage, work: Callable[[Run, Stop], None]) -> Phase:

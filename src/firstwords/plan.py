@@ -14,6 +14,7 @@ import torch
 
 from firstwords import console, machine
 from firstwords.data.corpora import Corpus
+from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.errors import UserError
 from firstwords.model import Transformer, flops_per_token, matmul_parameters, n_parameters
 from firstwords.optimizer import Optimizer
@@ -33,6 +34,7 @@ FEWEST_STEPS = 8  # of a stage
 TOKENS_PER_PARAMETER = 1.5  # of all stages; at the speed of a small model's eager step
 SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the time for training
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
+EXAM_ITEMS_PER_SECOND = 1 / 9  # of the budget, in each category
 TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
 
 # (layers, channels, heads): heads are 64 wide, the MLP 8/3 of the channels.
@@ -121,6 +123,7 @@ def draft_recipe(seconds: float, seed: int, dtype: Dtype, starter: bool) -> Reci
         mid=stage,
         sft=stage,
         val_bytes=round(min(1e6, max(20_000, seconds * 400))),
+        exam_items=round(min(PER_CATEGORY, max(10, seconds * EXAM_ITEMS_PER_SECOND))),
     )
 
 

@@ -81,7 +81,8 @@ class Recipe(Fixed):
 
     `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
     `tokenizer_bytes` of text train the tokenizer. `replay` is the share of plain text among
-    midtraining's rows. `val_bytes` of held-out text are measured after each stage.
+    midtraining's rows. `val_bytes` of held-out text are measured after each stage, and a model
+    that learned from the starter's conversations takes an exam of `exam_items` in each category.
     """
 
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -96,6 +97,7 @@ class Recipe(Fixed):
     sft: StageConfig
     replay: float = Field(default=0.15, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1_000)
+    exam_items: int = Field(default=200, ge=1, le=1_000)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":

@@ -44,6 +44,7 @@ def render(run: Run) -> str:
         _training(run),
         "## Evaluation",
         _evaluation(run, evaluations),
+        *_exam(run, evaluations),
         "## Samples",
         _samples(evaluations),
         "## Time and memory",
@@ -182,6 +183,54 @@ def _evaluation(run: Run, evaluations: dict[Any, Any]) -> str:
         "and on held-out conversations. Chance is 8 bits per byte; the loss on answers is in nats "
         "per token that the assistant wrote."
     )
+
+
+def _exam(run: Run, evaluations: dict[Any, Any]) -> list[str]:
+    """The exam's table, and wrong answers to read; nothing if it was not taken."""
+    taken = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
+    if not taken:
+        return []
+    last = taken["sft"]
+    rows = []
+    for name, category in last["categories"].items():
+        scores = [_exam_score(taken[s]["categories"].get(name)) for s in STAGES]
+        rows.append([category["title"], *scores, f"{category['chance']:.0%}", category["rule"]])
+    overall = [_exam_score(taken[s]) for s in STAGES]
+    rows.append(["**all**", *overall, f"{last['chance']:.0%}", ""])
+    header = ["questions", *(TITLES[s] for s in STAGES), "always the same", "right is"]
+    n = next(iter(last["categories"].values()))["n"]
+    words = (
+        f"{n} questions in each part that training never shows, answered with the likeliest "
+        "tokens; in parentheses the 95 % interval (Wilson). *Always the same* is what the best "
+        "constant answer would get. The base model, which knows no conversations, is asked in plain text "
+        "after a few examples, where that makes sense. After finetuning "
+        f"{last['empty']} answers were empty, and {last['broken_calls']} calls of the calculator "
+        "broken. All wrong answers stand in `evaluation/`."
+    )
+    return ["## Exam", words, table(header, rows), _wrong_answers(run)]
+
+
+def _exam_score(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    low, high = score["ci95"]
+    return f"{score['score']:.0%} ({low:.0%} to {high:.0%})"
+
+
+WRONG_OF_EACH = 3
+
+
+def _wrong_answers(run: Run) -> str:
+    """The first wrong answers of every category after finetuning, folded away."""
+    shown: dict[str, list[str]] = {}
+    for wrong in files.read_json_lines(run.wrong_answers("sft")):
+        parts = shown.setdefault(wrong["category"], [])
+        if len(parts) < WRONG_OF_EACH:
+            talk = [f"{m['role']}: {m['content']}" for m in wrong["messages"]]
+            talk += [f"right: {wrong['expected']}", f"said: {wrong['answer'] or '(nothing)'}"]
+            parts.append(quote("\n".join(talk)))
+    text = "\n\n".join(part for parts in shown.values() for part in parts) or "None."
+    return f"<details>\n<summary>Some wrong answers</summary>\n\n{text}\n\n</details>"
 
 
 def _samples(evaluations: dict[Any, Any]) -> str:

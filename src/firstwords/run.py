@@ -79,6 +79,9 @@ class Run:
     def evaluation(self, stage: Stage) -> Path:
         return self.directory / "evaluation" / f"{stage}.json"
 
+    def wrong_answers(self, stage: Stage) -> Path:
+        return self.directory / "evaluation" / f"{stage}.exam.jsonl"
+
     def newest(self, stage: Stage) -> Checkpoint | None:
         return checkpoint.newest(self.checkpoints(stage), self._warn_once)
 

@@ -27,9 +27,13 @@ def _starter_samples(
     conversations: bool, kind: str | None, count: int, seed: int
 ) -> list[dict[str, Any]]:
     if kind == "list":
-        return [{"text": f"text: {name}"} for name in starter.DOCUMENT_KINDS] + [
-            {"text": f"conversations: {name}"} for name in starter.CONVERSATION_KINDS
+        return [
+            {"kind": "text", "text": "\n".join(starter.DOCUMENT_KINDS)},
+            {"kind": "conversations", "text": "\n".join(starter.CONVERSATION_KINDS)},
         ]
+    # A kind that only conversations have needs no option.
+    if kind in starter.CONVERSATION_KINDS and kind not in starter.DOCUMENT_KINDS:
+        conversations = True
     kinds = starter.CONVERSATION_KINDS if conversations else starter.DOCUMENT_KINDS
     if kind and kind not in kinds:
         raise UserError(f"--kind {kind}", f"use one of: {', '.join(kinds)}")

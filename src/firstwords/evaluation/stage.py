@@ -1,5 +1,5 @@
-"""What is measured of every stage: bits per byte, the loss on held-out conversations, and what it
-writes when asked. The same text, conversations and prompts for each, so that they can be compared.
+"""What is measured of every stage: bits per byte, the loss on held-out conversations, the exam, and
+what it writes when asked. The same text and questions for each, so that they can be compared.
 """
 
 import tempfile
@@ -15,9 +15,12 @@ from firstwords import checkpoint, console, files, machine
 from firstwords.conversation import encode_prompt
 from firstwords.data import corpora
 from firstwords.data.rows import PackedRows, stack
+from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.data.tokens import TokenStore, store_texts
 from firstwords.errors import UserError
 from firstwords.evaluation import bits_per_byte as bpb
+from firstwords.evaluation import exam
+from firstwords.evaluation.exam import Taken
 from firstwords.inference.chat import answer
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
@@ -51,7 +54,8 @@ def is_evaluated(run: Run, stage: Stage) -> bool:
 
 
 def evaluate_stage(run: Run, stage: Stage) -> None:
-    """Write evaluation/STAGE.json. Raises UserError if the stage is not finished."""
+    """Write evaluation/STAGE.json, and the exam's wrong answers. Raises UserError if the stage is
+    not finished."""
     found = run.finished_or_fail(stage)
     tokenizer = load_tokenizer(run)
     model = checkpoint.load_model(found.directory)
@@ -64,10 +68,15 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
         meter.advance(1, "answers")
         samples = write_samples(model, tokenizer)
         meter.advance(1, "samples")
+    tasks = {"bits_per_byte": task(bits)}
+    if learned_the_starter(run):
+        taken = take_exam(model, tokenizer, stage, run.recipe.exam_items)
+        tasks["exam"] = taken.task
+        files.write_json_lines(run.wrong_answers(stage), taken.wrong)
     result = {
         "stage": stage,
         "step": found.step,
-        "tasks": {"bits_per_byte": task(bits)},
+        "tasks": tasks,
         "chat_loss": chat_loss,
         "samples": samples,
     }
@@ -82,6 +91,17 @@ def task(bits: bpb.BitsPerByte) -> dict[str, Any]:
         "n": bits.n,
         "text_bytes": bits.text_bytes,
     }
+
+
+def learned_the_starter(run: Run) -> bool:
+    """Whether the exam asks what the run's conversations taught."""
+    return corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data").is_starter
+
+
+def take_exam(model: Transformer, tokenizer: Tokenizer, stage: Stage, per_category: int) -> Taken:
+    total = len(exam.questions(stage, per_category))
+    with console.progress(f"exam of {stage}", total, "questions") as meter:
+        return exam.take(model, tokenizer, stage, per_category, meter.advance)
 
 
 @torch.inference_mode()
@@ -115,16 +135,50 @@ def write_samples(model: Transformer, tokenizer: Tokenizer) -> list[dict[str, st
     ]
 
 
-def evaluate_text(run: Run, stage: Stage | None, max_items: int | None) -> dict[str, Any]:
-    """Bits per byte of one stage's newest checkpoint on the first `max_items` held-out documents:
-    None takes those of training, 0 all. Raises UserError."""
+TASKS = ("bits_per_byte", "exam")
+
+
+def evaluate(
+    run: Run, stage: Stage | None, tasks: tuple[str, ...], max_items: int | None
+) -> dict[str, Any]:
+    """The tasks for one stage's newest checkpoint. `max_items` bounds the held-out documents and
+    the exam's questions in each category: None takes as many as training, 0 all. Raises
+    UserError."""
     chosen, found = run.newest_of(stage)
     machine.setup(run.recipe.n_threads)
     tokenizer = load_tokenizer(run)
     model = checkpoint.load_model(found.directory)
-    with held_out(run, tokenizer, max_items) as store:
-        bits = bpb.bits_per_byte(model, store, model.config.max_seq_len, tokenizer.special_ids)
-    return {"run": run.name, "stage": chosen, "tasks": {"bits_per_byte": task(bits)}}
+    results: dict[str, Any] = {}
+    if "bits_per_byte" in tasks:
+        with held_out(run, tokenizer, max_items) as store:
+            bits = bpb.bits_per_byte(model, store, model.config.max_seq_len, tokenizer.special_ids)
+        results["bits_per_byte"] = task(bits)
+    if "exam" in tasks:
+        count = run.recipe.exam_items if max_items is None else max_items or PER_CATEGORY
+        results["exam"] = take_exam(model, tokenizer, chosen, count).task
+    return {"run": run.name, "stage": chosen, "tasks": results}
+
+
+def describe(result: dict[str, Any]) -> str:
+    """The result of `evaluate` in words, a score a line."""
+    lines = [f"{result['run']}, {result['stage']}"]
+    if bits := result["tasks"].get("bits_per_byte"):
+        low, high = bits["ci95"]
+        lines.append(
+            f"{bits['score']:.4f} bits per byte (95 % interval {low:.4f} to {high:.4f}; chance "
+            f"{bits['chance']:g}) on {bits['n']:,} documents"
+        )
+    if whole := result["tasks"].get("exam"):
+        for score in (*whole["categories"].values(), {**whole, "title": "the whole exam"}):
+            low, high = score["ci95"]
+            lines.append(
+                f"{score['title']:<32} {score['score']:4.0%}  ({low:.0%} to {high:.0%}; always the "
+                f"same answer: {score['chance']:.0%}; {score['n']} questions)"
+            )
+        lines.append(
+            f"{whole['empty']} empty answers, {whole['broken_calls']} broken calculator calls"
+        )
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -1,41 +1,15 @@
 """A conversation with the model: context, tool calls, whole characters."""
 
-import codecs
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from firstwords.calculator import calculate
 from firstwords.conversation import Message, Messages, encode_prompt
-from firstwords.inference.engine import Engine, Generation
+from firstwords.inference.engine import Engine
+from firstwords.inference.reader import Event, Reader
 from firstwords.inference.sampling import Sampling
-from firstwords.tokenizer import (
-    END_OF_TEXT,
-    IM_END,
-    IM_START,
-    TOOL_CALL,
-    TOOL_CALL_END,
-    TOOL_RESPONSE,
-    TOOL_RESPONSE_END,
-    Tokenizer,
-)
+from firstwords.tokenizer import IM_START, Tokenizer
 
 ANSWER_ROOM = 64  # tokens of the context kept free for the answer, a quarter at most
-
-
-class Event(NamedTuple):
-    """A stretch of the answer's text, or one whole call of the calculator."""
-
-    kind: Literal["text", "tool"]
-    text: str
-    result: str = ""
-
-    @property
-    def content(self) -> str:
-        """As it is written in a message."""
-        if self.kind == "text":
-            return self.text
-        call = f"{TOOL_CALL}{self.text}{TOOL_CALL_END}"
-        return f"{call}{TOOL_RESPONSE}{self.result}{TOOL_RESPONSE_END}"
 
 
 class Prompt(NamedTuple):
@@ -63,50 +37,17 @@ def answer(
     engine: Engine, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling
 ) -> Iterator[Event]:
     """The assistant's answer as it is generated."""
-    ends = {tokenizer.special(text) for text in (IM_END, END_OF_TEXT, IM_START)}
-    tool_markup = {
-        tokenizer.special(text) for text in (TOOL_CALL_END, TOOL_RESPONSE, TOOL_RESPONSE_END)
-    }
+    reader = Reader(tokenizer)
     tokens = engine.generate(prompt, sampling)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for token in tokens:
-        if token in ends:
-            break
-        if token == tokenizer.special(TOOL_CALL):
-            event = _call_tool(tokens, tokenizer, ends)
-            if event is None:
-                break
+        if event := reader.read(token):
             yield event
-        elif token not in tool_markup and (text := decoder.decode(tokenizer.token_bytes(token))):
-            yield Event("text", text)
-    if rest := decoder.decode(b"", final=True):
-        yield Event("text", rest)
-
-
-def _call_tool(tokens: Generation, tokenizer: Tokenizer, ends: set[int]) -> Event | None:
-    """Read the call to its end, compute, and put the response into the context.
-
-    None if the call has no end: the answer, or the context, is over before.
-    """
-    call: list[int] = []
-    for token in tokens:
-        if token == tokenizer.special(TOOL_CALL_END):
+        if reader.over:
             break
-        if token in ends:
-            return None
-        call.append(token)
-    else:
-        return None
-    expression = tokenizer.decode(call)
-    result = calculate(expression)
-    tokens.force(
-        [
-            tokenizer.special(TOOL_RESPONSE),
-            *tokenizer.encode(result),
-            tokenizer.special(TOOL_RESPONSE_END),
-        ]
-    )
-    return Event("tool", expression, result)
+        tokens.force(reader.forced)
+        reader.forced = []
+    if event := reader.finish():
+        yield event
 
 
 class Chat:

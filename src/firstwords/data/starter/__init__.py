@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import encyclopedia, letters, numbers, recall, talk
+from . import encyclopedia, letters, numbers, quiz, recall, scenes, talk
 from .mixture import CONVERSATIONS, DOCUMENTS
 from .phrase import Rand, source, weighted
 from .stories import story
@@ -52,6 +52,7 @@ def _story(r: Rand) -> str:
 
 _PAGES: dict[str, Callable[[Rand], str]] = {
     "story": _story,
+    "scene": scenes.page,
     "countries": encyclopedia.countries,
     "elements": encyclopedia.elements,
     "animals": encyclopedia.animals,
@@ -64,6 +65,7 @@ _PAGES: dict[str, Callable[[Rand], str]] = {
     "numbers": numbers.page,
     "letters": letters.page,
     "recall": recall.page,
+    "quiz": quiz.page,
 }
 
 

@@ -40,6 +40,13 @@ def _operand(r: Rand, digits: int) -> int:
     return whole(r, 21 if digits == 2 else 10 ** (digits - 1), 10**digits - 1)
 
 
+def _division(r: Rand) -> tuple[int, int]:
+    """Small or large; nearly always without a remainder."""
+    b = whole(r, 2, 10) if r() < 0.5 else _operand(r, 2)
+    a = b * whole(r, 2, 400)
+    return (a, b) if r() < 0.9 else (a // 4 + 1, 4)
+
+
 _SPOKEN = {"+": ("plus",), "-": ("minus",), "*": ("times", "multiplied by"), "/": ("divided by",)}
 _ASKS = (
     "What is {e}?",
@@ -57,8 +64,7 @@ def two_numbers(r: Rand) -> Task:
     a = _operand(r, whole(r, 2, 4))
     b = _operand(r, whole(r, 2, 3 if sign in "*/" else 4))
     if sign == "/":
-        if r() < 0.7:
-            a *= b
+        a, b = _division(r)
         value: float | int = a / b
     else:
         value = {"+": a + b, "-": a - b, "*": a * b}[sign]
@@ -100,8 +106,22 @@ def large_problem(r: Rand) -> Task:
     noun = plural(pick(r, NOUNS))
     name = pick(r, lists["girls"] + lists["boys"])
     a, b = _operand(r, whole(r, 2, 3)), _operand(r, 2)
-    kind = pick(r, ("*", "+", "-"))
+    kind = pick(r, ("*", "+", "-", "/"))
     given: tuple[str, ...]
+    if kind == "/":
+        b = whole(r, 2, 9)
+        a = b * whole(r, 2, 60)
+        given = (
+            f"{name} shares {a} {noun} fairly among {b} friends.",
+            f"{a} {noun} are put in equal numbers into {b} boxes.",
+            f"{name} has {a} {noun} and makes {b} equal heaps.",
+        )
+        question = f"{pick(r, given)} How many {noun} are there for each?"
+        return Task(
+            question,
+            call(f"{a}/{b}", a // b) + f"There are {a // b} {noun} for each.",
+            str(a // b),
+        )
     if kind == "*":
         given = (
             f"A shop has {a} boxes with {b} {noun} in each.",

@@ -171,11 +171,12 @@ CATEGORIES: dict[str, Category] = {
 
 def items(per_category: int = PER_CATEGORY) -> list[Item]:
     """The exam, in the order of CATEGORIES: as many items of each category, all different."""
-    return [item for name in CATEGORIES for item in _items(name, per_category)]
+    return [item for name in CATEGORIES for item in items_of(name, per_category)]
 
 
 @cache
-def _items(category: str, count: int) -> tuple[Item, ...]:
+def items_of(category: str, count: int = PER_CATEGORY) -> tuple[Item, ...]:
+    """The first items of one category."""
     found: dict[str, Item] = {}
     index = 0
     while len(found) < count:

@@ -108,7 +108,7 @@ def neighbours() -> dict[str, tuple[str, ...]]:
 
 
 def _countries() -> dict[str, list[Fact]]:
-    spoken = dict(rows("languages.txt"))
+    spoken = {row[0]: tuple(row[1].split(", ")) for row in rows("languages.txt")}
     found = {}
     for name, city, continent in rows("countries.txt"):
         own = name + ("'" if name.endswith("s") else "'s")
@@ -120,7 +120,7 @@ def _countries() -> dict[str, list[Fact]]:
             found[name].append(_fact("capitalof", city, name, key=f"capital:{name}"))
         for relation, values in (
             ("neighbour", neighbours()[name]),
-            ("language", tuple(spoken[name].split(", "))),
+            ("language", spoken[name]),
         ):
             if values:
                 found[name].append(_fact(relation, name, listing(values), values=values))

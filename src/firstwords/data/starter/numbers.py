@@ -34,11 +34,34 @@ _NOUNS = (
 NOUNS = tuple(_NOUNS.split())
 
 
+def _ordered(a: int, sign: str, b: int) -> tuple[int, int]:
+    """7 + 5 and 5 + 7 are one sum; so are 7 x 5 and 5 x 7."""
+    return (a, b) if sign == "-" else (max(a, b), min(a, b))
+
+
 def is_kept(a: int, sign: str, b: int) -> bool:
-    """Whether this sum is kept for the exam: 7 + 5 and 5 + 7 are one."""
-    if sign in "+*":
-        a, b = min(a, b), max(a, b)
-    return held_out("sum", f"{a}{sign}{b}")
+    """Whether this sum is kept for the exam; never two in a row, for each is worked out from the
+    one before it."""
+    a, b = _ordered(a, sign, b)
+    return b > 1 and held_out("sum", f"{a}{sign}{b}") and not is_kept(a, sign, b - 1)
+
+
+def result_of(a: int, sign: str, b: int) -> int:
+    return a + b if sign == "+" else a - b if sign == "-" else a * b
+
+
+def worked_out(a: int, sign: str, b: int, written: Callable[[int], str]) -> str:
+    """A sum by way of the one before it: '7 plus 4 is 11, so 7 plus 5 is 12.' What is easy, or
+    would need a sum of the exam, is said at once."""
+    word = _SIGN_WORDS[sign]
+
+    def said(b: int) -> str:
+        return f"{written(a)} {word} {written(b)} is {written(result_of(a, sign, b))}"
+
+    a, b = _ordered(a, sign, b)
+    if b < 2 or is_kept(a, sign, b - 1):
+        return said(b)
+    return f"{said(b - 1)}, so {said(b)}"
 
 
 def sum_of(r: Rand, kept: bool = False) -> tuple[int, str, int, int]:
@@ -50,58 +73,49 @@ def sum_of(r: Rand, kept: bool = False) -> tuple[int, str, int, int]:
 
 
 def _any_sum(r: Rand) -> tuple[int, str, int, int]:
-    sign = pick(r, "+++--**/")
+    sign = pick(r, "+++--**")
     if sign == "*":
         a, b = whole(r, 1, 10), whole(r, 1, 10)
-        return a, sign, b, a * b
-    if sign == "/":
-        b, result = whole(r, 1, 10), whole(r, 1, 10)
-        return b * result, sign, b, result
-    if sign == "+":
+    elif sign == "+":
         a = whole(r, 0, 20)
         b = whole(r, 0, 20 - a)
-        return a, sign, b, a + b
-    a = whole(r, 0, 20)
-    b = whole(r, 0, a)
-    return a, sign, b, a - b
+    else:
+        a = whole(r, 0, 20)
+        b = whole(r, 0, a)
+    return a, sign, b, result_of(a, sign, b)
 
 
-_SIGN_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
+_SIGN_WORDS = {"+": "plus", "-": "minus", "*": "times"}
 
 
 def small_sum(r: Rand, kept: bool = False) -> Problem:
-    """A sum, difference, product or quotient."""
+    """A sum, difference or product."""
     a, sign, b, result = sum_of(r, kept)
-    word = _SIGN_WORDS[sign]
-    if r() < 0.25:
-        left, right, out = in_words(a), in_words(b), in_words(result)
-    else:
-        left, right, out = str(a), str(b), str(result)
-    slots = {"a": left, "w": word, "b": right, "c": out}
+    written = in_words if r() < 0.25 else str
+    slots = {
+        "a": written(a),
+        "w": _SIGN_WORDS[sign],
+        "b": written(b),
+        "c": written(result),
+    }
     told = sections("talk.txt")
-    # Written with signs only in digits: "7 - 3 = 4".
-    if left.isdigit() and r() < 0.35:
-        mark = {"*": "×", "/": "÷"}.get(sign, sign) if r() < 0.3 else sign
-        given = f"{a} {mark} {b} = {result}"
-        ask = pick(r, (f"{a} {mark} {b} = ?", f"What is {a} {mark} {b}?", f"{a}{mark}{b}"))
-        return Problem(given + ".", ask, given + ".", result)
-    return Problem(
-        say(r, told["sum say"], slots),
-        say(r, told["sum ask"], slots),
-        say(r, told["sum answer"], slots),
-        result,
-    )
+    answer = capital(worked_out(a, sign, b, written)) + "."
+    given = answer if r() < 0.5 else say(r, told["sum say"], slots)
+    ask = say(r, told["sum ask"], slots)
+    # Written with signs only in digits: "7 - 3".
+    if written is str and r() < 0.35:
+        mark = "×" if sign == "*" and r() < 0.3 else sign
+        ask = pick(r, (f"{a} {mark} {b} = ?", f"What is {a} {mark} {b}?", f"{a} {mark} {b}"))
+        given = f"{a} {mark} {b} = {result}." if r() < 0.5 else answer
+    return Problem(given, ask, answer, result)
 
 
-_OPERATION = {"more": "+", "both": "+", "less": "-", "each": "*", "share": "/"}
+_OPERATION = {"more": "+", "both": "+", "less": "-", "each": "*"}
 
 
 def _operands(r: Rand, kind: str) -> tuple[int, int]:
     if kind == "each":
         return whole(r, 2, 10), whole(r, 2, 10)
-    if kind == "share":
-        b = whole(r, 2, 6)
-        return b * whole(r, 1, 10), b
     a, b = whole(r, 1, 12), whole(r, 1, 8)
     return (a + b, b) if kind == "less" else (a, b)
 
@@ -113,11 +127,11 @@ def word_problem(r: Rand, kept: bool = False) -> Problem:
     girl = r() < 0.5
     name = pick(r, lists["girls" if girl else "boys"])
     other = pick(r, lists["boys" if girl else "girls"])
-    kind = pick(r, ("more", "more", "less", "less", "each", "share", "both"))
+    kind = pick(r, ("more", "more", "less", "less", "each", "both"))
     a, b = _operands(r, kind)
     while is_kept(a, _OPERATION[kind], b) != kept:
         a, b = _operands(r, kind)
-    result = {"+": a + b, "-": a - b, "*": a * b, "/": a // b}[_OPERATION[kind]]
+    result = result_of(a, _OPERATION[kind], b)
     slots = {
         "n": name,
         "m": other,
@@ -135,13 +149,8 @@ def word_problem(r: Rand, kept: bool = False) -> Problem:
         "isb": f"{'is' if b == 1 else 'are'} {count_of(b, noun)}",
         "many": plural(noun),
         "noun": noun,
-        "sum": {
-            "each": f"{a} times {b} is {result}",
-            "less": f"{a} minus {b} is {result}",
-            "share": f"{a} divided by {b} is {result}",
-        }.get(kind, f"{a} plus {b} is {result}"),
+        "sum": worked_out(a, _OPERATION[kind], b, str),
     }
-    slots["isleft"] = f"{slots['isare']} {slots['tc']}"
     told = sections("talk.txt")
     given = say(r, told[f"problem {kind}"], slots)
     ask = say(r, told[f"problem {kind} ask"], slots)

@@ -34,7 +34,25 @@ def _manner(r: Rand, question: str) -> str:
         return question.lower().rstrip("?.! ")
     if chance < 0.13:
         return question.rstrip("?. ")
+    if chance < 0.25:
+        return pick(r, _LEADS) + question
     return question
+
+
+_LEADS = (
+    "I have a question. ",
+    "Here is my question: ",
+    "Can you help me? ",
+    "Please help me. ",
+    "I want to know something. ",
+    "A question for you: ",
+    "I forgot something. ",
+    "My teacher asks: ",
+    "Now think. ",
+    "Do you know this? ",
+    "Thank you. ",
+    "Good. ",
+)
 
 
 # -- facts ----------------------------------------------------------------------------------
@@ -315,8 +333,10 @@ def unknown(r: Rand) -> list[Turn]:
 
 # -- who is speaking, and small talk ---------------------------------------------------------------
 
-IDENTITY = ("who", "called", "made", "robot", "can", "small", "mistakes", "always")
-IDENTITY += ("program", "online")
+IDENTITY = (
+    *("who", "called", "made", "robot", "can", "small", "mistakes", "always"),
+    *("program", "online"),
+)
 _BEFORE = ("", "", "", "Hello! ", "Hi. ", "Excuse me, ", "One question: ", "Tell me, ", "So, ")
 
 

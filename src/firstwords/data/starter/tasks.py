@@ -1,4 +1,4 @@
-"""Instructions and choices: lists, one word only, capitals, stories to order, A) B) C)."""
+"""Instructions and choices: lists, one word only, capitals, stories to order, (A) (B) (C)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .phrase import (
     weighted,
     whole,
 )
+from .scenes import scene
 from .stories import story
 from .turn import Turn, drawn
 from .words import in_words, spelled_words
@@ -167,12 +168,15 @@ def choice(r: Rand, kept: bool = False) -> Turn:
         if len(others) >= 2:
             break
     options = some(r, [fact.value, *others], len(others) + 1)
-    lines = [f"{letter}) {option}" for letter, option in zip("ABCD", options, strict=False)]
-    right = lines[options.index(fact.value)]
+    # The letter after its option, and in the answer too: a small model finds what followed a word
+    # more easily than what stood before it.
+    lines = [f"- {option} ({letter})" for letter, option in zip("ABCD", options, strict=False)]
+    place = options.index(fact.value)
     lead = pick(r, ("", "", "Choose the right answer. ", "Which answer is right? "))
     ask = f"{lead}{question}\n" + "\n".join(lines)
-    # The fact first: a small model finds the letter more easily once it has said the answer.
-    return Turn(ask, f"{fact.answer(r)} The answer is {right}.", "option", (right[0],))
+    # The fact first: then the answer only has to be found among the options.
+    answer = f"{fact.answer(r)} The answer is {fact.value} ({'ABCD'[place]})."
+    return Turn(ask, answer, "option", ("ABCD"[place],))
 
 
 # Relations of which a subject may have more values than the table names.
@@ -236,12 +240,17 @@ _READING = (
 
 
 def reading(r: Rand, kept: bool = False) -> list[Turn]:
-    """A short story and one to three questions about it."""
-    told = story(r, brief=True, questions=whole(r, 1, 3), kept=kept)
+    """A scene or a short story, and one to three questions about it."""
+    count = whole(r, 1, 3)
+    if r() < 0.6:
+        text, asks = scene(r, count, kept)
+    else:
+        told = story(r, brief=True, questions=count, kept=kept)
+        text, asks = told.text, told.asked
     turns = [
         # Where the answer begins with the key ("Who found it?"), another order is another answer.
         Turn(a.question, a.answer, "begins" if a.answer.startswith(a.key) else "says", (a.key,))
-        for a in told.asked
+        for a in asks
     ]
-    ask = fill(r, pick(r, _READING), {"t": told.text, "q": turns[0].ask})
+    ask = fill(r, pick(r, _READING), {"t": text, "q": turns[0].ask})
     return [turns[0]._replace(ask=ask), *turns[1:]]
