@@ -34,6 +34,8 @@ FEWEST_STEPS = 8  # of a stage
 TOKENS_PER_PARAMETER = 1.5  # of all stages; at the speed of a small model's eager step
 SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the time for training
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
+TOKENIZER_BYTES = 100e6  # at most
+STARTER_TOKENIZER_BYTES = 12e6  # at most: few words, and making text takes longer than reading it
 EXAM_ITEMS_PER_SECOND = 1 / 9  # of the budget, in each category
 TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
 
@@ -117,7 +119,12 @@ def draft_recipe(seconds: float, seed: int, dtype: Dtype, starter: bool) -> Reci
         n_threads=machine.physical_cores(),
         dtype=dtype,
         compile=False,
-        tokenizer_bytes=round(min(100e6, seconds * TOKENIZER_BYTES_PER_SECOND)),
+        tokenizer_bytes=round(
+            min(
+                STARTER_TOKENIZER_BYTES if starter else TOKENIZER_BYTES,
+                seconds * TOKENIZER_BYTES_PER_SECOND,
+            )
+        ),
         model=model_config(LADDER[1], vocab_size),
         base=stage,
         mid=stage,

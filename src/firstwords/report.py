@@ -202,8 +202,8 @@ def _exam(run: Run, evaluations: dict[Any, Any]) -> list[str]:
     words = (
         f"{n} questions in each part that training never shows, answered with the likeliest "
         "tokens; in parentheses the 95 % interval (Wilson). *Always the same* is what the best "
-        "constant answer would get. The base model, which knows no conversations, is asked in plain text "
-        "after a few examples, where that makes sense. After finetuning "
+        "constant answer would get. The base model, which knows no conversations, is asked in "
+        "plain text after a few examples, where that makes sense. After finetuning "
         f"{last['empty']} answers were empty, and {last['broken_calls']} calls of the calculator "
         "broken. All wrong answers stand in `evaluation/`."
     )

@@ -14,7 +14,7 @@ from firstwords.data.starter.holdout import SHARE, asked, held_out
 from firstwords.data.starter.numbers import is_kept
 from firstwords.data.starter.phrase import rows, sections
 from firstwords.data.starter.turn import is_right
-from firstwords.data.starter.words import spelled_words, vocabulary
+from firstwords.data.starter.words import in_words, spelled_words, vocabulary
 
 CALL = re.compile(r"<tool_call>.*?</tool_response>")
 NGRAM = 5
@@ -182,13 +182,16 @@ class Shown:
         return self.kept & set(re.findall(r"\b[a-z](?:-[a-z])+\b", text.lower()))
 
 
-SUM = re.compile(r"(\d+) (plus|minus|times|divided by|[-+×*÷/]) (\d+)(?![.\d]* [-+×*÷/])")
-SIGNS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/", "×": "*", "÷": "/"}
+SUM = re.compile(r"(\d+) (plus|minus|times|[-+×*]) (\d+)(?![.\d]* [-+×*÷/])")
+SIGNS = {"plus": "+", "minus": "-", "times": "*", "×": "*"}
+DIGITS = {in_words(number): str(number) for number in range(101)}
+NUMBER_WORDS = re.compile(rf"\b({'|'.join(sorted(DIGITS, key=len, reverse=True))})\b")
 
 
 def kept_sums(text: str) -> list[str]:
     """The sums in a text that only the exam may have."""
     found = []
+    text = NUMBER_WORDS.sub(lambda m: DIGITS[m[0]], text.lower())
     for a, sign, b in SUM.findall(text):
         plain = SIGNS.get(sign, sign)
         in_head = int(a) <= 20 and int(b) <= 20 if plain in "+-" else int(b) <= 10

@@ -232,11 +232,12 @@ def test_hero_and_friend_never_share_a_pronoun() -> None:
 def test_choices_contain_the_right_answer_once() -> None:
     for index in range(300):
         ask, answer, _, right = tasks.choice(source(4, "choice", index))
-        options = re.findall(r"^([A-D])\) (.+)$", ask, flags=re.MULTILINE)
-        assert right[0] in dict(options)
+        options = re.findall(r"^- (.+) \(([A-D])\)$", ask, flags=re.MULTILINE)
+        letters = [letter for _, letter in options]
+        assert letters == list("ABCD")[: len(options)]
         assert 3 <= len(options) <= 4
-        assert len({text for _, text in options}) == len(options)
-        assert any(f"{letter}) {text}" in answer or letter == answer for letter, text in options)
+        assert len({text for text, _ in options}) == len(options)
+        assert answer.endswith(f"{options[letters.index(right[0])][0]} ({right[0]}).")
 
 
 # -- variety ------------------------------------------------------------------------------

@@ -321,20 +321,21 @@ def kept_fact(r: Rand, name: str = "") -> Fact:
 
 def _of_relation(r: Rand, name: str, taught: bool) -> Fact:
     """The topic first, then the relation, then the fact: rare relations get their share too."""
-    found = _by_relation(name or weighted(r, ASKED), taught)
-    often = {relation: _OFTEN.get(relation, 1.0) for relation in found}
+    found, often = _by_relation(name or weighted(r, ASKED), taught)
     return pick(r, found[weighted(r, often)])
 
 
 @cache
-def _by_relation(name: str, taught: bool) -> dict[str, tuple[Fact, ...]]:
-    """The facts of a topic that are taught, or those that are not, by relation."""
+def _by_relation(name: str, taught: bool) -> tuple[dict[str, tuple[Fact, ...]], dict[str, float]]:
+    """The facts of a topic that are taught, or those that are not, by relation; and how often
+    each relation is asked."""
     found: dict[str, list[Fact]] = {}
     for facts in topic(name).values():
         for fact in facts:
             if fact.taught == taught:
                 found.setdefault(fact.relation, []).append(fact)
-    return {relation: tuple(facts) for relation, facts in found.items()}
+    often = {relation: _OFTEN.get(relation, 1.0) for relation in found}
+    return {relation: tuple(facts) for relation, facts in found.items()}, often
 
 
 def short_answer(fact: Fact) -> str:

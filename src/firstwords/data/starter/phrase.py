@@ -17,9 +17,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
-from typing import TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 Rand = Callable[[], float]
 T = TypeVar("T")
@@ -65,6 +65,7 @@ _TAKES_A = ("uni", "use", "usu", "eu", "one", "once", "ut")
 _TAKES_AN = ("hour", "honest", "heir", "honour")
 
 
+@lru_cache(maxsize=10_000)
 def article(phrase: str) -> str:
     """ "a" or "an", as the sound of the phrase asks."""
     word = phrase.lower()
@@ -91,16 +92,12 @@ def listing(items: Sequence[str], word: str = "and") -> str:
     return ", ".join(items[:-1]) + f", {word} {items[-1]}"
 
 
-class _Slot:
+class _Slot(NamedTuple):
     """A place in a template where a value goes."""
 
-    __slots__ = ("article", "capital", "key")
-
-    def __init__(self, mark: str) -> None:
-        self.capital = mark.startswith("^")
-        mark = mark.lstrip("^")
-        self.article = mark.startswith("a:")
-        self.key = mark[2:] if self.article else mark
+    key: str
+    article: bool
+    capital: bool
 
     def value(self, slots: Mapping[str, str]) -> str:
         text = slots[self.key]
@@ -109,7 +106,14 @@ class _Slot:
         return capital(text) if self.capital else text
 
 
-_Parts = tuple[object, ...]
+def _slot(mark: str) -> _Slot:
+    plain = mark.lstrip("^")
+    return _Slot(plain.removeprefix("a:"), plain.startswith("a:"), mark.startswith("^"))
+
+
+# A template, parsed: text, slots, and lists of alternatives, which are templates in turn. One
+# without marks stays a string: most alternatives are a word or two.
+_Parts = str | tuple[object, ...]
 _MARK = re.compile(r"([\[\]|]|\{[^}]*\})")
 _MACRO = re.compile(r"<([a-z]+)>")
 
@@ -127,31 +131,42 @@ def _parse(template: str) -> _Parts:
         if piece == "[":
             stack.append([[]])
         elif piece == "]":
-            options = [tuple(option) for option in stack.pop()]
+            options = [_joined(option) for option in stack.pop()]
             stack[-1][-1].append(options)
         elif piece == "|" and len(stack) > 1:
             stack[-1].append([])
         elif piece.startswith("{"):
-            stack[-1][-1].append(_Slot(piece[1:-1]))
+            stack[-1][-1].append(_slot(piece[1:-1]))
         elif piece:
             stack[-1][-1].append(piece)
     if len(stack) != 1:
         raise ValueError(f"unbalanced brackets in template: {template!r}")
-    return tuple(stack[0][0])
+    return _joined(stack[0][0])
+
+
+def _joined(parts: list[object]) -> _Parts:
+    if all(type(part) is str for part in parts):
+        return "".join(cast("list[str]", parts))
+    return tuple(parts)
 
 
 _parsed: dict[str, _Parts] = {}
 
 
-def _render(r: Rand, parts: _Parts, slots: Mapping[str, str], out: list[str]) -> None:
+def _render(r: Rand, parts: tuple[object, ...], slots: Mapping[str, str], out: list[str]) -> None:
+    """Append the pieces of a template to `out`. This is where the curriculum's time goes."""
     for part in parts:
-        kind = type(part)
-        if kind is str:
-            out.append(part)  # type: ignore[arg-type]
-        elif kind is list:
-            _render(r, part[int(r() * len(part))], slots, out)  # type: ignore[index,arg-type]
-        else:
+        if type(part) is list:
+            part = part[int(r() * len(part))]
+            if type(part) is tuple:
+                _render(r, part, slots, out)
+                continue
+        if type(part) is str:
+            out.append(part)
+        elif part.article or part.capital:  # type: ignore[attr-defined]
             out.append(part.value(slots))  # type: ignore[attr-defined]
+        else:
+            out.append(slots[part.key])  # type: ignore[attr-defined]
 
 
 _NONE: Mapping[str, str] = {}
@@ -162,6 +177,8 @@ def fill(r: Rand, template: str, slots: Mapping[str, str] = _NONE) -> str:
     parts = _parsed.get(template)
     if parts is None:
         parts = _parsed[template] = _parse(template)
+    if isinstance(parts, str):
+        return parts
     out: list[str] = []
     _render(r, parts, slots, out)
     return "".join(out)

@@ -7,7 +7,7 @@ conversations may ask, and nothing that the exam keeps.
 
 from __future__ import annotations
 
-from .phrase import Rand, pick, whole
+from .phrase import Rand, capital, pick, whole
 from .talk import count_turn, fact_turn, letter_turn, spelling_turn, sum_turn
 from .tasks import choice
 
@@ -21,4 +21,4 @@ def page(r: Rand) -> str:
     """Some rounds, each of questions of one sort."""
     rounds = [pick(r, _ROUNDS) for _ in range(whole(r, 1, 3))]
     turns = [make(r) for make in rounds for _ in range(whole(r, 2, 5))]
-    return "\n".join(f"{turn.ask}\n{turn.answer}" for turn in turns)
+    return "\n".join(f"{capital(turn.ask)}\n{turn.answer}" for turn in turns)

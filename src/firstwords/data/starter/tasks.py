@@ -148,6 +148,10 @@ _STORY_ASKS = (
 
 def tell_story(r: Rand, kept: bool = False) -> Turn:
     """A short story about someone or something."""
+    return drawn(r, lambda r: _tell_story(r, kept), kept)
+
+
+def _tell_story(r: Rand, kept: bool) -> Turn:
     told = story(r, brief=True, questions=0, kept=kept)
     s = told.slots
     if not kept and r() < 0.1:
