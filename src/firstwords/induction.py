@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from firstwords.model import Attention, Transformer
 
 LOOK_BACK_PAIRS = 3  # rotary pairs, the fastest, whose phases together point one token back
-WRITTEN = 0.05  # how strongly the two heads write at first, per unit of what they read
+# How strongly the two heads write at first, per unit of what they read. Of 4 x 4 pairs these bring
+# the token to be repeated to the top of the logits; more of the first drowns what it is to mark.
+LOOK_BACK, REPEAT = 0.05, 0.3
 
 
 def plant(model: Transformer, generator: torch.Generator) -> None:
@@ -46,7 +48,7 @@ def plant(model: Transformer, generator: torch.Generator) -> None:
         weight[:size] = 0
         weight[:size, 0] = row_D
     first.v_proj.weight[:size] = read_DC
-    first.o_proj.weight[:, :size] = WRITTEN * write_DC.T
+    first.o_proj.weight[:, :size] = LOOK_BACK * write_DC.T
 
     # Matching uses the slow half of the rotary pairs, which hardly turn within a context.
     pairs = torch.arange(size // 4, size // 2)
@@ -55,7 +57,7 @@ def plant(model: Transformer, generator: torch.Generator) -> None:
         weight[:size] = 0
         weight[slow] = from_DC[: len(slow)]
     second.v_proj.weight[:size] = copied_DC
-    second.o_proj.weight[:, :size] = WRITTEN * copied_DC.T
+    second.o_proj.weight[:, :size] = REPEAT * copied_DC.T
 
 
 def _directions(count: int, n_embd: int, generator: torch.Generator) -> Tensor:

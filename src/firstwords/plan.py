@@ -129,7 +129,7 @@ def draft_recipe(seconds: float, seed: int, dtype: Dtype, starter: bool) -> Reci
         base=stage,
         mid=stage,
         sft=stage,
-        val_bytes=round(min(1e6, max(20_000, seconds * 400))),
+        val_bytes=round(min(1e6, max(20_000, seconds * 150))),
         exam_items=round(min(PER_CATEGORY, max(10, seconds * EXAM_ITEMS_PER_SECOND))),
     )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from firstwords.data.rows import (
     Batches,
+    EchoRows,
     JoinedRows,
     PackedRows,
     Piece,
@@ -282,5 +283,29 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     assert first[:50] != list(range(50))
 
 
-def test_epochs_are_counted_in_rows() -> None:
-    assert Batches(NumberedRows(20), 5, seed=0).epochs(6) == 1.5
+# --- echo rows ------------------------------------------------------------------------------------
+
+
+@given(index=st.integers(0, 10**6), seq_len=st.integers(8, 300), vocab=st.integers(300, 5000))
+def test_every_target_of_an_echo_can_be_found_in_what_came_before(
+    index: int, seq_len: int, vocab: int
+) -> None:
+    x_T, y_T = EchoRows(vocab, seq_len, 1, seed=2).row(index)
+    assert x_T.shape == y_T.shape == (seq_len,)
+    assert x_T.min() >= 0
+    assert x_T.max() < vocab
+    targets = np.flatnonzero(y_T != IGNORE)
+    assert all(y_T[at] == x_T[at + 1] for at in targets if at + 1 < seq_len)
+    found = sum(
+        any(x_T[k] == x_T[at] and x_T[k + 1] == y_T[at] for k in range(at)) for at in targets
+    )
+    assert found == len(targets)
+
+
+def test_echoes_ask_much_and_depend_on_seed_and_index_alone() -> None:
+    rows = EchoRows(500, 128, 64, seed=1)
+    share = np.mean([(rows.row(i)[1] != IGNORE).mean() for i in range(len(rows))])
+    assert 0.5 < share < 0.9
+    assert np.array_equal(rows.row(5)[0], EchoRows(500, 128, 9, seed=1).row(5)[0])
+    assert not np.array_equal(rows.row(5)[0], rows.row(6)[0])
+    assert not np.array_equal(rows.row(5)[0], EchoRows(500, 128, 64, seed=2).row(5)[0])

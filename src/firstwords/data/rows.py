@@ -149,6 +149,44 @@ class JoinedRows:
         return self.all_of.row(index) if index < n else self.first_of.row(index - n)
 
 
+class EchoRows:
+    """Random tokens that come again: rows on which a model learns to look back, and nothing else.
+
+    Half of the rows repeat one stretch over and over. The others draw from a handful of short
+    stretches in any order: from the first token of one, the rest must be found. Only what can be
+    found is a target. Row `index` is a pure function of (seed, index).
+    """
+
+    def __init__(self, vocab_size: int, seq_len: int, n: int, seed: int) -> None:
+        self.vocab_size, self.seq_len, self.n, self.seed = vocab_size, seq_len, n, seed
+
+    def __len__(self) -> int:
+        return self.n
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng([self.seed, index])
+        length = self.seq_len + 1
+        if random.random() < 0.5:
+            lengths = random.integers(4, max(5, self.seq_len // 4), 1)
+            order = np.zeros(length, dtype=np.int64)
+        else:
+            lengths = random.integers(2, 7, max(2, self.seq_len // 24))
+            order = random.integers(len(lengths), size=length)
+        stretches = [random.integers(self.vocab_size, size=n) for n in lengths]
+        ids, new, seen = [], [], set()
+        for number in order[:length].tolist():
+            stretch = stretches[number]
+            ids.append(stretch)
+            known = np.full(len(stretch), number in seen)
+            known[0] = False  # which stretch comes next cannot be known
+            new.append(~known)
+            seen.add(number)
+            if sum(map(len, ids)) >= length:
+                break
+        tokens, unknown = np.concatenate(ids)[:length], np.concatenate(new)[:length]
+        return tokens[:-1], np.where(unknown[1:], IGNORE, tokens[1:])
+
+
 def stack(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
     """Inputs and targets of some rows, both (number of rows, seq_len)."""
     filled = [rows.row(index) for index in indices]
@@ -167,9 +205,6 @@ class Batches:
         """Inputs and targets, both (batch_rows, seq_len)."""
         first = step * self.batch_rows
         return stack(self.rows, (self._index(first + i) for i in range(self.batch_rows)))
-
-    def epochs(self, step: int) -> float:
-        return step * self.batch_rows / len(self.rows)
 
     def _index(self, number: int) -> int:
         epoch, place = divmod(number, len(self.rows))

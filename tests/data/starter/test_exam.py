@@ -179,7 +179,8 @@ class Shown:
         return None
 
     def spelled(self, text: str) -> set[str]:
-        return self.kept & set(re.findall(r"\b[a-z](?:-[a-z])+\b", text.lower()))
+        uncounted = re.sub(r"(?<=\b[a-z])\d+", "", text.lower())  # "b-a1-n-a2" spells too
+        return self.kept & set(re.findall(r"\b[a-z](?:-[a-z])+\b", uncounted))
 
 
 SUM = re.compile(r"(\d+) (plus|minus|times|[-+×*]) (\d+)(?![.\d]* [-+×*÷/])")
@@ -239,6 +240,7 @@ def test_the_search_finds_what_is_shown() -> None:
     assert shown.in_talk(({"role": "user", "content": question.upper()},))
     word = spelled_words(True)[0]
     assert shown.spelled(f"The word is spelled {'-'.join(word)}.")
+    assert shown.spelled("Counted: " + "-".join(f"{c}{i}" for i, c in enumerate(word, start=1)))
     a, b = next((a, b) for a in range(2, 9) for b in range(2, 9) if is_kept(a, "+", b))
     assert kept_sums(f"We say {a} plus {b} is {a + b}.")
 

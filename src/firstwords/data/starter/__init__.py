@@ -47,7 +47,7 @@ def _story(r: Rand) -> str:
     """A story, perhaps with a title, perhaps with questions about it."""
     told = story(r, brief=r() < 0.5, questions=3 if r() < 0.5 else 0)
     text = f"{told.title}\n\n{told.text}" if r() < 0.35 else told.text
-    return "\n".join([text, *(f"{one.question} {one.answer}" for one in told.asked)])
+    return "\n".join([text, *(f"{one.question}\n{one.answer}" for one in told.asked)])
 
 
 _PAGES: dict[str, Callable[[Rand], str]] = {

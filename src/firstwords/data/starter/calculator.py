@@ -89,7 +89,7 @@ def longer(r: Rand) -> Task:
     elif kind == 2:
         expression, value = f"({a}-{b})*{c}", (a - b) * c
     elif kind == 3:
-        tenths = whole(r, 0, 9)
+        tenths = whole(r, 1, 9)
         expression, value = f"{a}.{tenths}*{c}", float(f"{a}.{tenths}") * c
     else:
         power = whole(r, 2, 3)
@@ -113,8 +113,8 @@ def large_problem(r: Rand) -> Task:
         a = b * whole(r, 2, 60)
         given = (
             f"{name} shares {a} {noun} fairly among {b} friends.",
-            f"{a} {noun} are put in equal numbers into {b} boxes.",
-            f"{name} has {a} {noun} and makes {b} equal heaps.",
+            f"There are {a} {noun} for {b} boxes, and every box gets the same number.",
+            f"{name} has {a} {noun} for {b} children, and all get the same number.",
         )
         question = f"{pick(r, given)} How many {noun} are there for each?"
         return Task(
@@ -139,7 +139,7 @@ def large_problem(r: Rand) -> Task:
         a += b
         given = (
             f"{name} has {a} {noun} and sells {b} of them.",
-            f"Of {a} {noun}, {b} are broken. {name} keeps the others.",
+            f"Of {a} {noun}, {b} are lost. {name} keeps the others.",
         )
         value = a - b
     left = kind == "-"

@@ -38,7 +38,8 @@ def _titled(r: Rand, name: str, facts: list[Fact], text: str) -> str:
         return text
     slots = dict(facts[0].slots)
     slots["t"] = facts[-1].slots["s"]
-    title = say(r, sections("facts.txt")[f"title {name}"], {"p": "", **slots})
+    slots["tp"] = facts[-1].slots.get("p", "")
+    title = say(r, sections("facts.txt")[f"title {name}"], slots)
     return f"{title}\n\n{text}"
 
 
@@ -65,13 +66,9 @@ def countries(r: Rand) -> str:
     facts = []
     for name in names:
         facts += _facts_about(r, "countries", name, whole(r, 1, 3))
-    first = next((f for f in facts if f.relation == "continent"), None)
-    same = first and all(f.value == first.value for f in facts if f.relation == "continent")
-    titled = [first] if first and same else [topic("countries")[names[0]][1]]
-    text = _telling(r, facts)
-    if first and same and len({topic("countries")[n][1].value for n in names}) == 1:
-        return _titled(r, "countries", [*titled, topic("countries")[names[-1]][1]], text)
-    return text
+    homes = [topic("countries")[name][1] for name in names]
+    one_home = len({home.value for home in homes}) == 1
+    return _titled(r, "continent" if one_home else "countries", homes, _telling(r, facts))
 
 
 def elements(r: Rand) -> str:
@@ -90,7 +87,7 @@ def animals(r: Rand) -> str:
         facts += _facts_about(r, "animals", name, 6 if len(names) == 1 else 4)
     if len(names) == 1:
         extra = some(r, topic("animals")[pick(r, subjects("animals"))], 2)
-        return _titled(r, "animals", [facts[0]], _telling(r, facts + extra))
+        return _titled(r, "animal", [facts[0]], _telling(r, facts + extra))
     return _titled(r, "animals", facts, _telling(r, facts))
 
 
@@ -152,7 +149,7 @@ def science(r: Rand) -> str:
 def almanac(r: Rand) -> str:
     """A little of everything."""
     leads = (
-        "[Did you know|Have you heard|Can you guess]? ",
+        "[Did you know this|Have you heard this|Do you know this]? ",
         "[Here is something to remember|Here is a small fact|Now for something else]. ",
         "[Think about this|Remember this|Write this down]. ",
         "",

@@ -53,7 +53,7 @@ class Fact(NamedTuple):
         return not held_out("fact", self.key)
 
     def _worded(self, r: Rand, use: str) -> str:
-        return say(r, sections("facts.txt")[f"{self.relation} {use}"], self.slots)
+        return ended(say(r, sections("facts.txt")[f"{self.relation} {use}"], self.slots))
 
     def told(self, r: Rand) -> str:
         """The fact as a sentence of a text."""
@@ -68,6 +68,11 @@ class Fact(NamedTuple):
 
     def answer(self, r: Rand) -> str:
         return self._worded(r, "answer")
+
+
+def ended(text: str) -> str:
+    """The sentence with one full stop at its end: 'Washington, D.C.' brings its own."""
+    return text[:-1] if text.endswith("..") and not text.endswith("...") else text
 
 
 def _fact(
@@ -107,23 +112,48 @@ def neighbours() -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(others, key=order.__getitem__)) for name, others in found.items()}
 
 
+def _city(name: str) -> str:
+    """'the city of Lima', 'Kuwait City'."""
+    return name if name.endswith("City") else f"the city of {name}"
+
+
+def _borders(values: tuple[str, ...]) -> dict[str, str]:
+    """Slots for one or several neighbours."""
+    either = listing(values, "or")
+    if len(values) == 1:
+        return {
+            "lb": "a land border",
+            "its": "its only land border",
+            "bs": "land border",
+            "bare": "is",
+            "vor": either,
+        }
+    return {
+        "lb": "land borders",
+        "its": "its land borders",
+        "bs": "land borders",
+        "bare": "are",
+        "vor": either,
+    }
+
+
 def _countries() -> dict[str, list[Fact]]:
     spoken = {row[0]: tuple(row[1].split(", ")) for row in rows("languages.txt")}
     found = {}
     for name, city, continent in rows("countries.txt"):
         own = name + ("'" if name.endswith("s") else "'s")
         found[name] = [
-            _fact("capital", name, city, o=own),
-            _fact("continent", name, continent),
+            _fact("capital", name, city, o=own, c=_city(city)),
+            _fact("continent", name, continent, o=own),
         ]
         if city != name:
-            found[name].append(_fact("capitalof", city, name, key=f"capital:{name}"))
-        for relation, values in (
-            ("neighbour", neighbours()[name]),
-            ("language", spoken[name]),
+            found[name].append(_fact("capitalof", city, name, key=f"capital:{name}", c=_city(city)))
+        for relation, values, more in (
+            ("neighbour", neighbours()[name], _borders(neighbours()[name])),
+            ("language", spoken[name], {"vare": "is" if len(spoken[name]) == 1 else "are"}),
         ):
             if values:
-                found[name].append(_fact(relation, name, listing(values), values=values))
+                found[name].append(_fact(relation, name, listing(values), values=values, **more))
     return found
 
 
@@ -147,7 +177,7 @@ def _elements() -> dict[str, list[Fact]]:
 def _legs(name: str, many: str, count: int) -> Fact:
     value = in_words(count) if count else "no"
     values = (value, str(count)) if count else (value, "0", "zero", "none")
-    return _fact("legs", name, value, values=values, p=many)
+    return _fact("legs", name, value, values=values, p=many, vn=value if count else "none")
 
 
 def _animals() -> dict[str, list[Fact]]:
@@ -195,7 +225,7 @@ def _calendar() -> dict[str, list[Fact]]:
         following = table[(i + 1) % 12][0]
         found[name] = [
             _number("days", name, int(days), leap=leap),
-            _fact("month", name, place, w=table[(i + 5) % 12][1]),
+            _fact("month", name, place),
             _fact("after", name, following),
             _fact("season", name, season),
         ]

@@ -35,34 +35,56 @@ def _word(r: Rand, kept: bool, longest: int = 10) -> str:
             return word
 
 
+def quoted(word: str) -> str:
+    """A word spoken of as a word. The quotation mark also parts it from the blank before it, so
+    that the tokenizer cuts it into the pieces that other words are made of, whose letters are
+    known, where " bread" alone would be one token that nobody ever spelled."""
+    return f'"{word}"'
+
+
+def in_question(r: Rand, word: str) -> str:
+    """The word as people write it when they ask about it: mostly with quotation marks."""
+    return quoted(word) if r() < 0.8 else word
+
+
 def _riddle(r: Rand, name: str, value: str, **slots: str) -> Riddle:
     told = sections("talk.txt")
     slots["v"] = value
     return Riddle(say(r, told[f"{name} ask"], slots), say(r, told[f"{name} answer"], slots), value)
 
 
+def _about(r: Rand, name: str, word: str, value: str, **slots: str) -> Riddle:
+    """A riddle about the letters of a word."""
+    told = sections("talk.txt")
+    slots["v"] = value
+    question = say(r, told[f"{name} ask"], {**slots, "s": in_question(r, word)})
+    return Riddle(question, say(r, told[f"{name} answer"], {**slots, "s": quoted(word)}), value)
+
+
 def spelling(r: Rand, kept: bool = False) -> Riddle:
     """The letters of a word, one by one."""
     word = _word(r, kept)
-    return _riddle(r, "spell", "-".join(word), s=word)
+    return _about(r, "spell", word, "-".join(word))
 
 
 def how_many(r: Rand, kept: bool = False) -> Riddle:
-    """How often a letter stands in a word: spelled first, then counted."""
+    """How often a letter stands in a word, counted while it is spelled: 'b-a1-n-a2-n-a3'."""
     word = _word(r, kept)
     letter = pick(r, word) if r() < 0.8 else pick(r, "abcdefghilmnoprstuw")
     count = word.count(letter)
     times = {0: "no", 1: "one", 2: "two", 3: "three", 4: "four"}[count]
     name = letter if count == 1 else f"{letter}'s"
     verb = "is" if count == 1 else "are"
-    slots = {"s": word, "l": letter, "ls": name, "isv": verb, "row": "-".join(word)}
-    return _riddle(r, "howmany", times, **slots)._replace(number=str(count))
+    row = [one + str(word[: i + 1].count(letter)) * (one == letter) for i, one in enumerate(word)]
+    slots = {"l": letter, "ls": name, "isv": verb, "row": "-".join(row)}
+    return _about(r, "howmany", word, times, **slots)._replace(number=str(count))
 
 
 def length(r: Rand) -> Riddle:
     """How many letters a word has."""
     word = _word(r, False, 8)
-    return _riddle(r, "length", in_words(len(word)), s=word, row="-".join(word))
+    row = "-".join(f"{letter}{place}" for place, letter in enumerate(word, start=1))
+    return _about(r, "length", word, in_words(len(word)), row=row)
 
 
 def first_or_last(r: Rand) -> Riddle:
@@ -70,7 +92,7 @@ def first_or_last(r: Rand) -> Riddle:
     word = _word(r, False)
     at = pick(r, (0, 0, -1, -1, 1, 2))
     place = "last" if at < 0 else ORDINALS[at]
-    return _riddle(r, "place", word[at], s=word, place=place)
+    return _about(r, "place", word, word[at], place=place)
 
 
 def backwards(r: Rand) -> Riddle:
@@ -78,7 +100,7 @@ def backwards(r: Rand) -> Riddle:
     word = _word(r, False, 5)
     while word[::-1] in vocabulary():  # "rats" would spell "star", which may be the exam's
         word = _word(r, False, 5)
-    return _riddle(r, "reverse", "-".join(word[::-1]), s=word, row="-".join(word))
+    return _about(r, "reverse", word, "-".join(word[::-1]), row="-".join(word))
 
 
 def order(r: Rand) -> Riddle:
@@ -123,7 +145,7 @@ def about_word(r: Rand) -> str:
     """Several things about the letters of one word."""
     word = _word(r, False)
     slots = {
-        "s": word,
+        "s": quoted(word),
         "spelled": "-".join(word),
         "n": in_words(len(word)),
         "first": word[0],
@@ -133,7 +155,7 @@ def about_word(r: Rand) -> str:
     }
     told = sections("talk.txt")
     kinds = some(r, ("spell", "length", "first", "last"), whole(r, 2, 3))
-    if len(word) <= 5 and r() < 0.4:
+    if len(word) <= 5 and word[::-1] not in vocabulary() and r() < 0.4:
         kinds.append("back")
     return " ".join(say(r, told[f"letters {kind}"], slots) for kind in kinds)
 

@@ -61,8 +61,8 @@ def weighted(r: Rand, table: Mapping[str, float]) -> str:
 
 
 # Words that begin with a vowel letter and a consonant sound, or the other way round.
-_TAKES_A = ("uni", "use", "usu", "eu", "one", "once", "ut")
-_TAKES_AN = ("hour", "honest", "heir", "honour")
+_TAKES_A = ("uni", "uran", "use", "usu", "eu", "one", "once", "ut")
+_TAKES_AN = ("hour", "honest", "heir", "honour", "yt")
 
 
 @lru_cache(maxsize=10_000)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from .holdout import held_out
 from .phrase import Rand, article, capital, fill, listing, pick, sections, some, whole
 from .words import vocabulary
+from .world import places_for
 
 
 def _names(r: Rand, count: int) -> list[str]:
@@ -28,12 +29,12 @@ def _things(r: Rand, count: int) -> list[str]:
 
 def echo(r: Rand) -> str:
     """Someone calls, and the echo answers."""
-    place = pick(r, sections("cast.txt")["places"]).split("|")[0]
+    place = pick(r, places_for("outdoors")).at
     (name,) = _names(r, 1)
-    told = [f"There is an echo at {place}."]
+    told = [f"There is an echo {place}."]
     for _ in range(whole(r, 2, 4)):
         words = " ".join(some(r, vocabulary(), whole(r, 2, 6)))
-        calls = pick(r, ("calls", "shouts", "cries", "sings"))
+        calls = pick(r, ("calls", "shouts", "cries", "sings", "yells", "whispers"))
         told.append(f'"{capital(words)}," {calls} {name}. "{capital(words)}," answers the echo.')
     return " ".join(told)
 
@@ -41,7 +42,10 @@ def echo(r: Rand) -> str:
 def bag(r: Rand) -> str:
     """'I packed my bag with a lamp, and a kite, and ...': every time one thing more."""
     opening = fill(
-        r, "[I packed my bag with|Grandma went to the market and bought|In the old chest I found]"
+        r,
+        "[I packed my bag with|Grandma went to the market and bought|In the old chest I found"
+        "|The pedlar sells|On the shelf I see|For our trip we need|The magician pulls out"
+        "|My uncle lost|For the play we borrowed]",
     )
     told, held = [], []
     for thing in _things(r, whole(r, 3, 6)):
@@ -54,7 +58,10 @@ _OWN = (
     ("{n} has {a:t}.", "What does {n} have? {^a:t}.", "Who has the {t}? {n}."),
     ("{n} found {a:t}.", "What did {n} find? {^a:t}.", "Who found the {t}? {n}."),
     ("{n} gets {a:t}.", "{n} holds the {t}.", "The {t} belongs to {n}."),
-    ("the {t} is for {n}.", "{n} gets the {t}.", "For whom is the {t}? For {n}."),
+    ("the {t} is for {n}.", "{n} gets the {t}.", "Who is the {t} for? {n}."),
+    ("{n} bought {a:t}.", "{n} now owns the {t}.", "Who bought the {t}? {n}."),
+    ("{n} drew {a:t}.", "the picture of the {t} is by {n}.", "What did {n} draw? {^a:t}."),
+    ("{n} lost {a:t}.", "the {t} was lost by {n}.", "Who lost the {t}? {n}."),
 )
 
 
@@ -71,18 +78,20 @@ def owners(r: Rand) -> str:
 
 def digits(r: Rand) -> str:
     """Numbers of houses, tickets or boxes, read out and read again."""
-    kind = pick(r, ("house", "ticket", "box", "key", "boat", "seat"))
+    kind = pick(
+        r, ("house", "ticket", "box", "key", "boat", "seat", "locker", "room", "tent", "table")
+    )
     names = _names(r, whole(r, 3, 5))
     numbers = [str(whole(r, 21, 10 ** whole(r, 2, 4) + 20)) for _ in names]
     told = [
-        f"The {kind} of {name} has the number {number}."
+        f"{name}'s {kind} has the number {number}."
         for name, number in zip(names, numbers, strict=True)
     ]
     for name, number in some(r, list(zip(names, numbers, strict=True)), len(names)):
         told.append(
             fill(
                 r,
-                "[Which number has the {k} of {n}? {d}.|Number {d} is the {k} of {n}.|{n}: {d}.]",
+                "[What number is {n}'s {k}? {d}.|Number {d} is {n}'s {k}.|{n}: {d}.]",
                 {"k": kind, "n": name, "d": number},
             )
         )
@@ -93,7 +102,7 @@ def people(r: Rand) -> str:
     """What some people said about themselves, and what is known of them now."""
     told, known = [], []
     for name in _names(r, whole(r, 2, 4)):
-        place = pick(r, sections("cast.txt")["places"]).split("|")[0]
+        place = pick(r, places_for("near")).bare
         age = str(whole(r, 5, 90))
         if held_out("memory", f"name {name}") or held_out("memory", f"age {age}"):
             continue

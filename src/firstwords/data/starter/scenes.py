@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 from .holdout import held_out
 from .phrase import Rand, pick, say, sections, some, whole
 from .stories import Asked
-from .world import places
+from .world import Place, places
 
 TRIES = 40
 
@@ -32,7 +33,7 @@ class Scene:
     told: list[str] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
-    moves: dict[str, dict[str, str]] = field(default_factory=dict)
+    moves: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     things: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
 
     def wording(self, name: str) -> tuple[str, ...]:
@@ -110,8 +111,13 @@ def _makes(scene: Scene, person: dict[str, str]) -> None:
 
 def _wears(scene: Scene, person: dict[str, str]) -> None:
     colour = pick(scene.r, ("red", "blue", "green", "yellow", "white", "brown", "black", "grey"))
-    clothes = scene.fresh(scene.wording("clothes"), "wears", person["X"])
-    scene.state("wears", person, f"{colour} {clothes}")
+    wardrobe = scene.wording("clothes")
+    if person["he"] == "she":
+        wardrobe += scene.wording("clothes of girls")
+    clothes = scene.fresh(wardrobe, "wears", person["X"])
+    pair = "pair of "  # of blue boots: the colour is the boots' own
+    worn = clothes.removeprefix(pair)
+    scene.state("wears", person, f"{pair if worn != clothes else ''}{colour} {worn}")
 
 
 def _counts(scene: Scene, person: dict[str, str]) -> None:
@@ -119,14 +125,24 @@ def _counts(scene: Scene, person: dict[str, str]) -> None:
     scene.state("counts", person, things, n=str(whole(scene.r, 2, 60)))
 
 
+@cache
+def _places() -> tuple[tuple[str, ...], dict[str, Place]]:
+    by_name = {place.bare: place for place in places()}
+    return tuple(by_name), by_name
+
+
 def _goes(scene: Scene, person: dict[str, str]) -> None:
-    """A move; where someone is, is asked at the end."""
-    names = tuple(place.bare for place in places())
-    bare = scene.fresh(names, "goes", person["X"])
-    place = next(place for place in places() if place.bare == bare)
-    slots = {**person, "to": place.to, "at": place.at, "bare": bare}
+    """A move, or two; where someone is, is asked at the end."""
+    names, by_name = _places()
+    place = by_name[scene.fresh(names, "goes", person["X"])]
+    slots = {**person, "to": place.to, "at": place.at, "bare": place.bare}
     scene.tell("goes", slots)
-    scene.moves[person["X"]] = slots
+    scene.moves[person["X"]] = ("goes", slots)
+    if scene.r() < 0.35:
+        then = by_name[scene.fresh(names, "goes", person["X"])]
+        slots = {**person, "to": then.to, "at": then.at, "bare": then.bare, "from": place.at}
+        scene.tell("goes on", slots)
+        scene.moves[person["X"]] = ("goes on", slots)
 
 
 def _gets(scene: Scene, person: dict[str, str]) -> None:
@@ -173,8 +189,10 @@ KINDS = tuple(_EVENTS)
 
 def _people(r: Rand) -> list[dict[str, str]]:
     lists = sections("cast.txt")
-    girls = [{"X": name, "he": "she", "his": "her"} for name in some(r, lists["girls"], 2)]
-    boys = [{"X": name, "he": "he", "his": "his"} for name in some(r, lists["boys"], 2)]
+    she = {"he": "she", "him": "her", "his": "her"}
+    he = {"he": "he", "him": "him", "his": "his"}
+    girls = [{"X": name, **she} for name in some(r, lists["girls"], 2)]
+    boys = [{"X": name, **he} for name in some(r, lists["boys"], 2)]
     return some(r, girls + boys, whole(r, 2, 3))
 
 
@@ -196,18 +214,20 @@ def _scene(r: Rand, kept: bool) -> tuple[list[str], list[Asked]]:
     events = [(kind, person) for kind in kinds for person in now.people]
     if r() < 0.5:
         events = some(r, events, len(events))
-    events = events[: whole(r, 2, 6)]
+    # Who has gone somewhere does nothing more: the place told last is where they are.
+    events = sorted(events[: whole(r, 2, 6)], key=lambda event: event[0] == "goes")
     exams = whole(r, 0, len(events) - 1) if kept else -1
     about = ""
+    filler = whole(r, 0, 2 * len(events))
     for number, (kind, person) in enumerate(events):
         now.kept = number == exams
-        if r() < 0.1:
+        if number == filler:
             now.told.append(say(r, now.wording("filler")))
         _EVENTS[kind](now, person)
         if now.kept:
             about = person["X"]
-    for slots in now.moves.values():
-        now.ask("goes", slots)
+    for kind, slots in now.moves.values():
+        now.ask(kind, slots)
     for kind, slots in now.things.values():
         now.ask(kind, slots)
     busy = [person["X"] for _, person in events]
@@ -236,5 +256,5 @@ def page(r: Rand) -> str:
     told = []
     for _ in range(whole(r, 1, 3)):
         text, asked = scene(r, whole(r, 2, 4))
-        told.append("\n".join([text, *(f"{one.question} {one.answer}" for one in asked)]))
+        told.append("\n".join([text, *(f"{one.question}\n{one.answer}" for one in asked)]))
     return "\n\n".join(told)

@@ -47,16 +47,19 @@ class _Step(NamedTuple):
 class _Plot(NamedTuple):
     name: str
     setting: str
+    things: str
     sets: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...]
     steps: tuple[_Step, ...]
 
 
 def _parse_plot(block: str) -> _Plot:
     name, *lines = [line.strip() for line in block.splitlines() if line.strip()]
-    sets, steps, setting = [], [], ""
+    sets, steps, setting, things = [], [], "", ""
     for line in lines:
         if line.startswith("@ "):
             setting = line[2:]
+        elif line.startswith("* "):
+            things = line[2:]
         elif line.startswith("= "):
             keys, options = line[2:].split(":", 1)
             rows = [tuple(cell.strip() for cell in o.split("~")) for o in options.split(" / ")]
@@ -70,7 +73,8 @@ def _parse_plot(block: str) -> _Plot:
             steps[-1] = steps[-1]._replace(asks=(*steps[-1].asks, (question, answer, key)))
         else:
             steps[-1] = steps[-1]._replace(lines=(*steps[-1].lines, line))
-    return _Plot(name, setting, tuple(sets), tuple(steps))
+    sets.sort(key=lambda one: one[0] == ("title",))  # a title may name what is chosen
+    return _Plot(name, setting, things, tuple(sets), tuple(steps))
 
 
 @cache
@@ -86,14 +90,14 @@ _START = re.compile(r"(?<=[.!?] )[a-z]")
 class _Tale:
     """A story while it is being told: what has been said, who has what, who is where."""
 
-    def __init__(self, r: Rand, brief: bool, setting: str) -> None:
+    def __init__(self, r: Rand, brief: bool, plot: _Plot) -> None:
         self.r = r
         self.brief = brief
-        self.slots = slots_of(r, cast(r, setting))
+        self.slots = slots_of(r, cast(r, plot.setting, plot.things))
         self.actions = sections("actions.txt")
         self.told: list[str] = []
         self.asked: list[tuple[str, str, str]] = []
-        self.where: dict[str, tuple[str, str]] = {}
+        self.where: dict[str, tuple[str, str, str]] = {}
 
     def say(self, lines: tuple[str, ...]) -> None:
         self.told.append(say(self.r, lines, self.slots))
@@ -113,7 +117,7 @@ class _Tale:
             if self.r() < 0.6:
                 self.say(self.actions[f"trait {trait}"])
             if self.r() < 0.6:
-                self.say(("<scenery>.",))
+                self.say(("<scenery>.", "<scenery>.", f"<{self.slots['season']}>."))
 
     def act(self, action: tuple[str, ...]) -> None:
         """Something happens that changes the world: go, give, take, meet, or a feeling."""
@@ -126,19 +130,22 @@ class _Tale:
             mark = "b" if small == "B" else ""
             for form in ("he", "him", "his"):
                 slots[role.lower() + form] = slots[mark + form]
-        if verb == "go":
-            slots["to"] = slots[f"to{rest[0]}"]
-            self.where[who] = (slots[f"place{rest[0]}"], slots[f"bare{rest[0]}"])
+        lines = self.actions[verb]
+        if verb in ("go", "run"):
+            place = rest[0]
+            slots["to"] = slots[f"to{place}"]
+            self.where[who] = slots[f"place{place}"], slots[f"bare{place}"], slots[f"side{place}"]
         elif verb == "meet":
             slots["ynew"] = slots["Bnew"]
             if who in self.where:
-                place, bare = self.where[who]
+                place, bare, side = self.where[who]
+                lines += self.actions["meet in" if side == "in" else "meet out"]
                 self.asked.append(("Where did {A} meet {B}?", f"{{A}} met {{B}} {place}.", bare))
         elif verb == "give":
             to = rest[0]
             answer = f"{{{who}}} gave {{{to}}} the {{O}}."
             self.asked.append((f"Who gave {{{to}}} the {{O}}?", answer, f"{{{who}}}"))
-        self.say(self.actions[verb])
+        self.say(lines)
 
     def play(self, plot: _Plot) -> None:
         for keys, options in plot.sets:
@@ -165,20 +172,28 @@ def story(r: Rand, brief: bool = False, questions: int = 3, kept: bool = False) 
     situation is one that training may tell, or one that the exam keeps."""
     while True:
         plot = pick(r, plots())
-        tale = _Tale(r, brief, plot.setting)
+        tale = _Tale(r, brief, plot)
         situation = f"{plot.name}:{tale.slots['O']}:{tale.slots['bare1']}"
         if held_out("story", situation) == kept:
             return _told(tale, plot, situation, questions)
 
 
+@cache
+def _titles(missing: tuple[str, ...]) -> tuple[str, ...]:
+    """The titles without these slots: a title names nothing that the story does not tell of."""
+    lines = sections("actions.txt")["title"]
+    return tuple(line for line in lines if not any(f"{{{key}}}" in line for key in missing))
+
+
 def _told(tale: _Tale, plot: _Plot, situation: str, questions: int) -> Story:
     r = tale.r
     trait = tale.slots["Aplain"].split(" ", 1)[0]
-    title = say(r, tale.actions["title"], tale.slots)
     tale.open(trait)
     tale.play(plot)
     tale.close()
     text = _START.sub(lambda m: m[0].upper(), " ".join(tale.told))
+    missing = tuple(key for key in ("B", "RO", "bare1", "place1") if tale.slots[key] not in text)
+    title = say(r, _titles(missing), tale.slots)
     asked = []
     for question, answer, key in some(r, tale.asked, questions):
         said = say(r, (answer,), tale.slots)

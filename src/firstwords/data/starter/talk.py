@@ -25,8 +25,9 @@ def _said(r: Rand, name: str, slots: dict[str, str] | None = None) -> Turn:
     )
 
 
-def _manner(r: Rand, question: str) -> str:
-    """The question as people type it: mostly with care, now and then without."""
+def _manner(r: Rand, question: str, leads: bool = True) -> str:
+    """The question as people type it: mostly with care, now and then without, and now and then
+    with a word before it if there may be `leads`."""
     chance = r()
     if chance < 0.06:
         return question[:1].lower() + question[1:]
@@ -34,7 +35,7 @@ def _manner(r: Rand, question: str) -> str:
         return question.lower().rstrip("?.! ")
     if chance < 0.13:
         return question.rstrip("?. ")
-    if chance < 0.25:
+    if chance < 0.25 and leads:
         return pick(r, _LEADS) + question
     return question
 
@@ -375,7 +376,7 @@ def smalltalk(r: Rand) -> list[Turn]:
 
 
 def _mannered(r: Rand, turn: Turn) -> Turn:
-    return turn._replace(ask=_manner(r, turn.ask))
+    return turn._replace(ask=_manner(r, turn.ask, leads=False))
 
 
 def greeting(r: Rand) -> list[Turn]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from .facts import ASKED, Fact, asked_fact, short_answer, subjects, topic
+from .facts import ASKED, Fact, asked_fact, ended, short_answer, subjects, topic
 from .holdout import asked, held_out
+from .letters import in_question
 from .phrase import (
     Rand,
     article,
@@ -104,14 +105,15 @@ def one_word(r: Rand, kept: bool = False) -> Turn:
     limit = pick(r, (*_LIMITS, *short))
     value = short_answer(fact)
     plain = f"{limit} {ask}" if r() < 0.3 else f"{ask} {limit}"
-    return Turn(plain, value, "exactly", (value, *fact.values))
+    return Turn(plain, value, "exactly", (value, *fact.values, value.rstrip(".")))
 
 
 def in_capitals(r: Rand) -> Turn:
     """Words in capital letters."""
     words = " ".join(some(r, spelled_words(False), whole(r, 1, 2)))
+    written = in_question(r, words)
     asks = ("Write {w} in capital letters.", "Put this in capitals: {w}", "Say {w} in capitals.")
-    return Turn(say(r, asks, {"w": words}), words.upper(), "exactly", (words.upper(),))
+    return Turn(say(r, asks, {"w": written}), words.upper(), "exactly", (words.upper(),))
 
 
 def echo(r: Rand) -> Turn:
@@ -183,8 +185,11 @@ def choice(r: Rand, kept: bool = False) -> Turn:
     return Turn(ask, answer, "option", ("ABCD"[place],))
 
 
-# Relations of which a subject may have more values than the table names.
-_MANY_RIGHT = ("eats", "lives", "sound", "is", "use", "season", "state", "legs", "neighbour")
+# Relations of which a subject may have more values than the table names, or is asked for several.
+_MANY_RIGHT = (
+    *("eats", "lives", "sound", "is", "use", "season", "state", "legs", "neighbour"),
+    "participle",
+)
 
 
 def _others(r: Rand, fact: Fact, name: str) -> list[str]:
@@ -217,7 +222,7 @@ def yes_or_no(r: Rand) -> Turn:
     else:
         ask, truth = f"Is {country} in {said}?", f"{country} is in {right}."
     word = "Yes" if said == right else "No"
-    return Turn(ask, f"{word}, {truth}", "says", (word,))
+    return Turn(ask, ended(f"{word}, {truth}"), "says", (word,))
 
 
 def _taught(r: Rand, relation: str) -> Fact:

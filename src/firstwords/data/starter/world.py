@@ -7,6 +7,12 @@ from typing import NamedTuple
 
 from .phrase import Rand, article, fill, pick, sections, some
 
+SEASONS = {
+    "spring": ("March", "April", "May"),
+    "summer": ("June", "July", "August"),
+    "autumn": ("September", "October", "November"),
+    "winter": ("December", "January", "February"),
+}
 _PRONOUNS = {"she": ("she", "her", "her", "herself"), "he": ("he", "him", "his", "himself")}
 
 
@@ -28,12 +34,14 @@ class Character(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A place: 'the mill', 'at the mill', 'to the mill'; `side` is in, out (of doors) or wild."""
+    """A place: 'the mill', 'at the mill', 'to the mill'; `side` is in, out (of doors) or wild.
+    `mark` is "soil" where plants grow, "room" where nobody lives near."""
 
     bare: str
     at: str
     to: str
     side: str
+    mark: str = ""
 
 
 class Cast(NamedTuple):
@@ -46,20 +54,41 @@ class Cast(NamedTuple):
     look: str
     places: tuple[Place, Place]
     spot: str
+    season: str
 
 
 @cache
 def places() -> tuple[Place, ...]:
     """All places of `cast.txt`."""
     cells = [line.split("|") for line in sections("cast.txt")["places"]]
-    return tuple(Place(bare, f"{at} {bare}", f"to {bare}", side) for bare, at, side in cells)
+    return tuple(
+        Place(bare, f"{at} {bare}", f"to {bare}", side, *mark) for bare, at, side, *mark in cells
+    )
 
 
 @cache
 def places_for(setting: str) -> tuple[Place, ...]:
-    """The places that suit a setting: "wild", "outdoors" (the wild too), or "" for all."""
-    sides = {"wild": ("wild",), "outdoors": ("wild", "out")}.get(setting, ("wild", "out", "in"))
-    return tuple(place for place in places() if place.side in sides)
+    """The places that suit a setting: "wild", "outdoors" (the wild too), "town" (not the wild),
+    "open" (in town, under the sky), "soil", "near" (where one may live near), or "" for all."""
+    if setting == "soil":
+        return tuple(place for place in places() if place.mark == "soil")
+    if setting == "near":
+        return tuple(place for place in places() if place.mark != "room")
+    sides = {
+        "wild": ("wild",),
+        "outdoors": ("wild", "out"),
+        "town": ("out", "in"),
+        "open": ("out",),
+    }
+    return tuple(place for place in places() if place.side in sides.get(setting, place.side))
+
+
+@cache
+def seasons_and_places(setting: str) -> tuple[tuple[str, ...], tuple[Place, ...]]:
+    """A plot's setting, like "wild summer autumn", read: its seasons and its places."""
+    words = setting.split()
+    seasons = tuple(word for word in words if word in SEASONS) or tuple(SEASONS)
+    return seasons, places_for(" ".join(word for word in words if word not in SEASONS))
 
 
 def _character(r: Rand, kind: str, he: str, taken: str) -> Character:
@@ -74,8 +103,9 @@ def _character(r: Rand, kind: str, he: str, taken: str) -> Character:
     return Character(name, kind, pick(r, lists["traits"]), *_PRONOUNS[he])
 
 
-def cast(r: Rand, setting: str = "") -> Cast:
-    """A cast for one story, with places that suit the setting.
+def cast(r: Rand, setting: str = "", things: str = "") -> Cast:
+    """A cast for one story, with places and a season that suit the setting, and with an object of
+    the kind `things` (any if empty).
 
     Hero and friend never share a pronoun, so "he" is always clear.
     """
@@ -91,15 +121,17 @@ def cast(r: Rand, setting: str = "") -> Cast:
     hero = _character(r, kinds[0], he, "")
     friend = _character(r, kinds[1], other, hero.name)
     elders = "elders of animals" if kinds[0] != "child" else "elders of children"
-    two = some(r, places_for(setting), 2)
+    seasons, suited = seasons_and_places(setting)
+    two = some(r, suited, 2)
     return Cast(
         hero,
         friend,
         pick(r, lists[elders]),
-        pick(r, lists["objects"]),
+        pick(r, lists[f"objects {things}" if things else "objects"]),
         pick(r, lists["looks"]),
         (two[0], two[1]),
         pick(r, lists["spots in" if two[1].side == "in" else "spots out"]),
+        pick(r, seasons),
     )
 
 
@@ -117,6 +149,10 @@ def slots_of(r: Rand, c: Cast) -> dict[str, str]:
     )
     known = fill(r, f"{a.his} [|good |dear |old |best ]friend {b.name}")
     first, second = c.places
+    homes = [
+        pick(r, places_for("near")).bare if place.mark == "room" else place.bare
+        for place in c.places
+    ]
     return {
         "A": a.name,
         "Aplain": a.plain,
@@ -142,5 +178,11 @@ def slots_of(r: Rand, c: Cast) -> dict[str, str]:
         "place2": second.at,
         "to2": second.to,
         "bare2": second.bare,
+        "side1": first.side,
+        "side2": second.side,
+        "near1": homes[0],
+        "near2": homes[1],
+        "season": c.season,
+        "month": pick(r, SEASONS[c.season]),
         "spot": c.spot,
     }
