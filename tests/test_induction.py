@@ -34,6 +34,16 @@ def test_what_was_said_before_is_expected_again() -> None:
         assert again < new - 0.1, (seed, new, again)
 
 
+def test_what_followed_before_is_among_the_likeliest() -> None:
+    ids_BT = repeated(CONFIG)
+    half = ids_BT.shape[1] // 2
+    with torch.inference_mode():
+        logits_BTV = Transformer(CONFIG).init_weights(0)(ids_BT)[:, half:-1]
+    next_BT1 = ids_BT[:, half + 1 :, None]
+    rank_BT = (logits_BTV > logits_BTV.gather(-1, next_BT1)).sum(-1)
+    assert (rank_BT < 3).float().mean() > 0.8
+
+
 def test_without_the_planted_heads_nothing_is_expected() -> None:
     model = Transformer(CONFIG).init_weights(0)
     for layer in range(2):

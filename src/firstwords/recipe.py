@@ -81,7 +81,7 @@ class Recipe(Fixed):
 
     `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
     `tokenizer_bytes` of text train the tokenizer. `echo` is the share of rows of random tokens that
-    repeat in pretraining, `replay` that of plain text in midtraining. `val_bytes` of held-out text
+    repeat, `replay` that of plain text in midtraining. `val_bytes` of held-out text
     are measured after each stage, and a model that learned from the starter's conversations takes
     an exam of `exam_items` in each category.
     """
@@ -96,7 +96,7 @@ class Recipe(Fixed):
     base: StageConfig
     mid: StageConfig
     sft: StageConfig
-    echo: float = Field(default=0.05, ge=0, lt=1)
+    echo: float = Field(default=0.04, ge=0, lt=1)
     replay: float = Field(default=0.15, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1_000)
     exam_items: int = Field(default=200, ge=1, le=1_000)

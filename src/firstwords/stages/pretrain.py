@@ -4,22 +4,18 @@ From random weights, predict the next token of plain text. All knowledge of lang
 starts here, so this stage gets most of the time. Documents follow each other in rows of equal
 length; every token is a target, and there is no padding but in the last row.
 
-Among them are some rows of random tokens that repeat. The heads that look back (`induction.py`)
-are of little use to a model that still learns the commonest words, and would be washed away before
-their time comes; these rows keep them at work. `docs/lab-notebook.md` has the figures.
+Here and in the later stages, some rows are echoes: random tokens that repeat.
 """
 
-from firstwords.data.rows import EchoRows, JoinedRows, TextRows
+from firstwords.data.rows import TextRows
 from firstwords.run import Run
 from firstwords.signals import Stop
-from firstwords.stages.common import load_tokenizer, padding, text_store, train_stage
+from firstwords.stages.common import load_tokenizer, padding, text_store, train_stage, with_echoes
 
 
 def pretrain(run: Run, stop: Stop) -> None:
     recipe, config = run.recipe, run.recipe.base
     tokenizer = load_tokenizer(run)
     text = TextRows(text_store(run, tokenizer, "train"), config.seq_len, padding(tokenizer))
-    n_echo = round(len(text) * recipe.echo / (1 - recipe.echo))
-    echo = EchoRows(tokenizer.vocab_size, config.seq_len, n_echo, recipe.seed)
-    rows = JoinedRows(text, echo, n_echo)
+    rows = with_echoes(run, text, tokenizer, config.seq_len)
     train_stage(run, "base", rows, lambda model: model.init_weights(recipe.seed), stop)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from simpleeval import simple_eval
@@ -232,12 +236,12 @@ def test_hero_and_friend_never_share_a_pronoun() -> None:
 def test_choices_contain_the_right_answer_once() -> None:
     for index in range(300):
         ask, answer, _, right = tasks.choice(source(4, "choice", index))
-        options = re.findall(r"^- (.+) \(([A-D])\)$", ask, flags=re.MULTILINE)
+        options = re.findall(r"^- (.+)=([A-D])$", ask, flags=re.MULTILINE)
         letters = [letter for _, letter in options]
         assert letters == list("ABCD")[: len(options)]
         assert 3 <= len(options) <= 4
         assert len({text for text, _ in options}) == len(options)
-        assert answer.endswith(f"{options[letters.index(right[0])][0]} ({right[0]}).")
+        assert answer.endswith(f"{options[letters.index(right[0])][0]}={right[0]}.")
 
 
 # -- variety ------------------------------------------------------------------------------
@@ -252,6 +256,21 @@ def test_documents_are_varied() -> None:
     top = sum(len(one) * count for one, count in sentences.most_common(100))
     assert top <= 0.05 * len(whole)
     assert len(set(re.findall(r"[a-z]+", whole.lower()))) >= 3800
+
+
+@pytest.mark.slow
+def test_twenty_megabytes_are_varied() -> None:
+    script = Path(__file__).parents[3] / "benchmarks" / "variety.py"
+    printed = subprocess.run(
+        [sys.executable, str(script), "--json"], capture_output=True, text=True, check=True
+    )
+    found = json.loads(printed.stdout)
+    print(found)
+    assert found["compression"] <= 4.0
+    assert found["repeated_documents"] == 0
+    assert found["frequent_sentences"] <= 0.03
+    assert found["words"] >= 6000
+    assert 0 < found["repeated_13_grams"] < 0.2
 
 
 def test_conversations_are_mostly_short() -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from .holdout import held_out
-from .phrase import Rand, capital, listing, pick, rows, say, sections, weighted
+from .phrase import Rand, listing, pick, rows, say, sections, weighted
 from .words import in_words
 
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -366,8 +366,3 @@ def _by_relation(name: str, taught: bool) -> tuple[dict[str, tuple[Fact, ...]], 
                 found.setdefault(fact.relation, []).append(fact)
     often = {relation: _OFTEN.get(relation, 1.0) for relation in found}
     return {relation: tuple(facts) for relation, facts in found.items()}, often
-
-
-def short_answer(fact: Fact) -> str:
-    """The value alone, as a one-word answer is written."""
-    return capital(fact.value)

@@ -67,11 +67,20 @@ def spelling(r: Rand, kept: bool = False) -> Riddle:
     return _about(r, "spell", word, "-".join(word))
 
 
+def _counted(r: Rand, kept: bool) -> tuple[str, str, int]:
+    """A word, a letter, and how often it stands there: never, once and more often alike."""
+    wanted = whole(r, 0, 2)
+    while True:
+        word = _word(r, kept)
+        letter = pick(r, word if wanted else "abcdefghilmnoprstuw")
+        count = word.count(letter)
+        if min(count, 2) == wanted and count <= 4:
+            return word, letter, count
+
+
 def how_many(r: Rand, kept: bool = False) -> Riddle:
     """How often a letter stands in a word, counted while it is spelled: 'b-a1-n-a2-n-a3'."""
-    word = _word(r, kept)
-    letter = pick(r, word) if r() < 0.8 else pick(r, "abcdefghilmnoprstuw")
-    count = word.count(letter)
+    word, letter, count = _counted(r, kept)
     times = {0: "no", 1: "one", 2: "two", 3: "three", 4: "four"}[count]
     name = letter if count == 1 else f"{letter}'s"
     verb = "is" if count == 1 else "are"

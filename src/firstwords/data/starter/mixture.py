@@ -6,21 +6,21 @@ The weights are shares of the number of samples, not of their length.
 from __future__ import annotations
 
 DOCUMENTS = {
-    "story": 14.0,
-    "scene": 13.0,
-    "countries": 14.0,
-    "elements": 8.0,
-    "animals": 12.0,
-    "words": 7.0,
+    "story": 9.0,
+    "scene": 12.0,
+    "countries": 17.0,
+    "elements": 10.0,
+    "animals": 14.0,
+    "words": 9.0,
     "calendar": 1.5,
     "planets": 1.5,
-    "things": 7.0,
+    "things": 9.0,
     "science": 2.0,
-    "almanac": 14.0,
-    "numbers": 10.0,
+    "almanac": 18.0,
+    "numbers": 8.0,
     "letters": 12.0,
-    "recall": 9.0,
-    "quiz": 16.0,
+    "recall": 6.0,
+    "quiz": 18.0,
 }
 
 CONVERSATIONS = {

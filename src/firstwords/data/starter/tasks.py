@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .facts import ASKED, Fact, asked_fact, ended, short_answer, subjects, topic
+from .facts import ASKED, Fact, asked_fact, ended, subjects, topic
 from .holdout import asked, held_out
 from .letters import in_question
 from .phrase import (
@@ -103,9 +103,10 @@ def one_word(r: Rand, kept: bool = False) -> Turn:
             break
     short = ("Answer in one word.", "Answer with one word only.") if " " not in fact.value else ()
     limit = pick(r, (*_LIMITS, *short))
-    value = short_answer(fact)
     plain = f"{limit} {ask}" if r() < 0.3 else f"{ask} {limit}"
-    return Turn(plain, value, "exactly", (value, *fact.values, value.rstrip(".")))
+    # As it stands in a sentence: with a capital it would be another token, to be learned apart.
+    right = {value.rstrip(".") for value in (fact.value, *fact.values)}
+    return Turn(plain, fact.value, "exactly", (*sorted(right), *sorted(map(capital, right))))
 
 
 def in_capitals(r: Rand) -> Turn:
@@ -174,14 +175,14 @@ def choice(r: Rand, kept: bool = False) -> Turn:
         if len(others) >= 2:
             break
     options = some(r, [fact.value, *others], len(others) + 1)
-    # The letter after its option, and in the answer too: a small model finds what followed a word
-    # more easily than what stood before it.
-    lines = [f"- {option} ({letter})" for letter, option in zip("ABCD", options, strict=False)]
+    # The letter behind its option, as one token with the sign before it ("=A"): a model that looks
+    # back for the option finds its letter in one step.
+    lines = [f"- {option}={letter}" for letter, option in zip("ABCD", options, strict=False)]
     place = options.index(fact.value)
     lead = pick(r, ("", "", "Choose the right answer. ", "Which answer is right? "))
     ask = f"{lead}{question}\n" + "\n".join(lines)
     # The fact first: then the answer only has to be found among the options.
-    answer = f"{fact.answer(r)} The answer is {fact.value} ({'ABCD'[place]})."
+    answer = f"{fact.answer(r)} The answer is {fact.value}={'ABCD'[place]}."
     return Turn(ask, answer, "option", ("ABCD"[place],))
 
 

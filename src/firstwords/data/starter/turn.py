@@ -82,15 +82,13 @@ def _begins(right: tuple[str, ...], answer: str) -> bool:
 
 @cache
 def _numbers() -> dict[str, str]:
-    return {in_words(number): str(number) for number in range(1000)}
+    return {"no": "0", **{in_words(number): str(number) for number in range(1000)}}
 
 
 def _number(right: tuple[str, ...], answer: str) -> bool:
     words = re.findall(r"-?\d[\d,]*(?:\.\d+)?|[a-z]+(?:-[a-z]+)?", answer.lower())
     found = [_numbers().get(word, word.replace(",", "")) for word in words]
     values = [word for word in found if word.lstrip("-")[:1].isdigit()]
-    if right[0] == "0" and not values:
-        return "no" in words
     return bool(values) and values[-1].rstrip(".") == right[0]
 
 
