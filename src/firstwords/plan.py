@@ -31,7 +31,7 @@ MIN_SECONDS = 30.0
 COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays for itself
 SEQ_LEN = 256
 FEWEST_STEPS = 8  # of a stage
-TOKENS_PER_PARAMETER = 4.0  # of all stages; at the speed of a small model's eager step
+TOKENS_PER_PARAMETER = 1.5  # of all stages; at the speed of a small model's eager step
 SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the time for training
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
 TOKENIZER_BYTES = 100e6  # at most
@@ -43,7 +43,6 @@ TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long en
 LADDER = (
     (2, 128, 2),
     (3, 128, 2),
-    (5, 128, 2),
     (4, 192, 3),
     (5, 256, 4),
     (6, 256, 4),

@@ -81,7 +81,7 @@ class Recipe(Fixed):
 
     `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
     `tokenizer_bytes` of text train the tokenizer. `echo` is the share of rows of random tokens that
-    repeat, `replay` that of plain text in midtraining. `val_bytes` of held-out text
+    repeat in pretraining, `replay` that of plain text in midtraining. `val_bytes` of held-out text
     are measured after each stage, and a model that learned from the starter's conversations takes
     an exam of `exam_items` in each category.
     """

@@ -9,7 +9,7 @@ from typing import Any
 from firstwords import checkpoint, console, files, machine
 from firstwords import run as runs
 from firstwords.data import corpora
-from firstwords.data.rows import Batches, EchoRows, JoinedRows, Rows
+from firstwords.data.rows import Batches, Rows
 from firstwords.data.tokens import (
     Counts,
     TokenStore,
@@ -99,17 +99,6 @@ def load_tokenizer(run: Run) -> Tokenizer:
             f"first run: firstwords tokenizer --run {run.name}",
         )
     return Tokenizer.load(run.tokenizer_path)
-
-
-def with_echoes(run: Run, rows: Rows, tokenizer: Tokenizer, seq_len: int) -> Rows:
-    """The rows of a stage, with the recipe's share of echoes among them.
-
-    The heads that look back (`induction.py`) are of little use to a model that still learns the
-    commonest words, and training washes away what is of no use yet; echoes keep them at work.
-    `docs/lab-notebook.md` has the figures.
-    """
-    n = round(len(rows) * run.recipe.echo / (1 - run.recipe.echo))
-    return JoinedRows(rows, EchoRows(tokenizer.vocab_size, seq_len, n, run.recipe.seed), n)
 
 
 def weights_of(run: Run, stage: Stage) -> Callable[[Transformer], None]:

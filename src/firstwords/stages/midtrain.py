@@ -17,7 +17,6 @@ from firstwords.stages.common import (
     text_store,
     train_stage,
     weights_of,
-    with_echoes,
 )
 
 
@@ -31,4 +30,4 @@ def midtrain(run: Run, stop: Stop) -> None:
     text = TextRows(text_store(run, tokenizer, "train"), seq_len, pad)
     replay = run.recipe.replay
     rows = JoinedRows(chat, text, n=round(len(chat) * replay / (1 - replay)))
-    train_stage(run, "mid", with_echoes(run, rows, tokenizer, seq_len), start, stop)
+    train_stage(run, "mid", rows, start, stop)

@@ -9,22 +9,14 @@ from firstwords import console
 from firstwords.data.rows import PackedRows
 from firstwords.run import Run
 from firstwords.signals import Stop
-from firstwords.stages.common import (
-    chat_store,
-    load_tokenizer,
-    padding,
-    train_stage,
-    weights_of,
-    with_echoes,
-)
+from firstwords.stages.common import chat_store, load_tokenizer, padding, train_stage, weights_of
 
 
 def finetune(run: Run, stop: Stop) -> None:
     start = weights_of(run, "mid")
     tokenizer = load_tokenizer(run)
     store = chat_store(run, tokenizer, "train")
-    seq_len = run.recipe.sft.seq_len
-    rows = PackedRows(store, seq_len, padding(tokenizer), masked=True)
+    rows = PackedRows(store, run.recipe.sft.seq_len, padding(tokenizer), masked=True)
     if rows.n_split:
         console.say(f"{rows.n_split:,} conversations are longer than a row: cut into pieces")
-    train_stage(run, "sft", with_echoes(run, rows, tokenizer, seq_len), start, stop)
+    train_stage(run, "sft", rows, start, stop)
