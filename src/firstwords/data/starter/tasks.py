@@ -71,7 +71,7 @@ def _kinds_of_things() -> dict[str, tuple[str, ...]]:
 
 _LIST_ASKS = (
     "[Name|List|Tell me|Give me] {n} {k}.",
-    "Can you name {n} {k}?",
+    "Can you think of {n} {k}?",
     "I need {n} {k}[.|, please.]",
     "[Make|Write] a list of {n} {k}.",
 )
