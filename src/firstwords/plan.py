@@ -37,6 +37,7 @@ TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 t
 TOKENIZER_BYTES = 100e6  # at most
 STARTER_TOKENIZER_BYTES = 12e6  # at most: few words, and making text takes longer than reading it
 EXAM_ITEMS_PER_SECOND = 1 / 9  # of the budget, in each category
+ECHO = 0.04  # of pretraining's rows, for the curriculum; on other text it has not been measured
 TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
 
 # (layers, channels, heads): heads are 64 wide, the MLP 8/3 of the channels.
@@ -129,6 +130,7 @@ def draft_recipe(seconds: float, seed: int, dtype: Dtype, starter: bool) -> Reci
         base=stage,
         mid=stage,
         sft=stage,
+        echo=ECHO if starter else 0.0,
         val_bytes=round(min(1e6, max(20_000, seconds * 150))),
         exam_items=round(min(PER_CATEGORY, max(10, seconds * EXAM_ITEMS_PER_SECOND))),
     )

@@ -96,7 +96,7 @@ class Recipe(Fixed):
     base: StageConfig
     mid: StageConfig
     sft: StageConfig
-    echo: float = Field(default=0.04, ge=0, lt=1)
+    echo: float = Field(default=0.0, ge=0, lt=1)
     replay: float = Field(default=0.15, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1_000)
     exam_items: int = Field(default=200, ge=1, le=1_000)
