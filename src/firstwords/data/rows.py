@@ -135,6 +135,11 @@ def fill_row(
     return x_T, y_T
 
 
+def rows_beside(n: int, share: float) -> int:
+    """How many rows, put beside `n` others, are `share` of all of them."""
+    return round(n * share / (1 - share))
+
+
 class JoinedRows:
     """All rows of one source and the first `n` of another."""
 
@@ -173,18 +178,18 @@ class EchoRows:
             lengths = random.integers(2, 7, max(2, self.seq_len // 24))
             order = random.integers(len(lengths), size=length)
         stretches = [random.integers(self.vocab_size, size=n) for n in lengths]
-        ids, new, seen = [], [], set()
-        for number in order[:length].tolist():
-            stretch = stretches[number]
-            ids.append(stretch)
-            known = np.full(len(stretch), number in seen)
-            known[0] = False  # which stretch comes next cannot be known
-            new.append(~known)
+        ids: list[int] = []
+        targets: list[int] = []
+        seen: set[int] = set()
+        for number in order.tolist():
+            first, *rest = stretches[number].tolist()
+            ids += [first, *rest]
+            # Which stretch comes next cannot be known, and the rest only if it has been there.
+            targets += [IGNORE, *(rest if number in seen else [IGNORE] * len(rest))]
             seen.add(number)
-            if sum(map(len, ids)) >= length:
+            if len(ids) >= length:
                 break
-        tokens, unknown = np.concatenate(ids)[:length], np.concatenate(new)[:length]
-        return tokens[:-1], np.where(unknown[1:], IGNORE, tokens[1:])
+        return np.array(ids[: length - 1]), np.array(targets[1:length])
 
 
 def stack(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ rows; only those longer than a row are cut.
 """
 
 from firstwords import console
-from firstwords.data.rows import JoinedRows, PackedRows, TextRows
+from firstwords.data.rows import JoinedRows, PackedRows, TextRows, rows_beside
 from firstwords.run import Run
 from firstwords.signals import Stop
 from firstwords.stages.common import (
@@ -28,6 +28,5 @@ def midtrain(run: Run, stop: Stop) -> None:
     if chat.n_split:
         console.say(f"{chat.n_split:,} conversations are longer than a row: cut into pieces")
     text = TextRows(text_store(run, tokenizer, "train"), seq_len, pad)
-    replay = run.recipe.replay
-    rows = JoinedRows(chat, text, n=round(len(chat) * replay / (1 - replay)))
+    rows = JoinedRows(chat, text, rows_beside(len(chat), run.recipe.replay))
     train_stage(run, "mid", rows, start, stop)

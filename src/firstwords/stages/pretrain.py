@@ -9,7 +9,7 @@ little use to a model that still learns the commonest words, and training washes
 use yet; echoes keep them at work. `docs/lab-notebook.md` has the figures.
 """
 
-from firstwords.data.rows import EchoRows, JoinedRows, TextRows
+from firstwords.data.rows import EchoRows, JoinedRows, TextRows, rows_beside
 from firstwords.run import Run
 from firstwords.signals import Stop
 from firstwords.stages.common import load_tokenizer, padding, text_store, train_stage
@@ -19,7 +19,7 @@ def pretrain(run: Run, stop: Stop) -> None:
     recipe, config = run.recipe, run.recipe.base
     tokenizer = load_tokenizer(run)
     text = TextRows(text_store(run, tokenizer, "train"), config.seq_len, padding(tokenizer))
-    n_echo = round(len(text) * recipe.echo / (1 - recipe.echo))
+    n_echo = rows_beside(len(text), recipe.echo)
     echo = EchoRows(tokenizer.vocab_size, config.seq_len, n_echo, recipe.seed)
     rows = JoinedRows(text, echo, n_echo)
     train_stage(run, "base", rows, lambda model: model.init_weights(recipe.seed), stop)
