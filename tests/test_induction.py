@@ -7,7 +7,7 @@ from firstwords.model import Transformer
 from firstwords.plan import LADDER, model_config
 from firstwords.recipe import ModelConfig
 
-CONFIG = model_config((4, 192, 3), 512)
+CONFIG = model_config((4, 192, 2), 512)
 
 
 def repeated(config: ModelConfig, rows: int = 8, length: int = 60) -> torch.Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstwords.model import Transformer
-from firstwords.optimizer import Optimizer, learning_rate, orthogonalize
+from firstwords.optimizer import Optimizer, blocks, learning_rate, orthogonalize
 from firstwords.recipe import ModelConfig, OptimizerConfig
 
 
@@ -17,34 +17,33 @@ from firstwords.recipe import ModelConfig, OptimizerConfig
 @given(
     n=st.integers(1, 3),
     rows=st.integers(1, 48),
-    columns=st.integers(1, 48),
+    more=st.integers(0, 32),
     seed=st.integers(0, 2**31),
     scale=st.sampled_from([1e-6, 1.0, 1e4]),
 )
 def test_an_orthogonalized_matrix_has_singular_values_near_one(
-    n: int, rows: int, columns: int, seed: int, scale: float
+    n: int, rows: int, more: int, seed: int, scale: float
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
-    # A known spectrum, no direction weaker than a tenth of the strongest: five steps do not lift
+    # A known spectrum, no direction weaker than a tenth of the strongest: a few steps do not lift
     # directions that are hardly there.
-    short = min(rows, columns)
-    left = torch.linalg.qr(torch.randn(n, rows, short, generator=generator)).Q
-    right = torch.linalg.qr(torch.randn(n, columns, short, generator=generator)).Q
-    spectrum = 0.1 + 0.9 * torch.rand(n, short, generator=generator)
+    left = torch.linalg.qr(torch.randn(n, rows, rows, generator=generator)).Q
+    right = torch.linalg.qr(torch.randn(n, rows + more, rows, generator=generator)).Q
+    spectrum = 0.1 + 0.9 * torch.rand(n, rows, generator=generator)
     g_NRC = scale * (left * spectrum[:, None]) @ right.mT
     done = orthogonalize(g_NRC, torch.float32)
     assert done.shape == g_NRC.shape
     values = torch.linalg.svdvals(done)
     assert values.min() > 0.6
-    assert values.max() < 1.25
+    assert values.max() < 1.3
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 16), (1, 16, 64), (2, 32, 32)])
+@pytest.mark.parametrize("shape", [(1, 16, 64), (2, 32, 32)])
 def test_random_matrices_become_nearly_orthogonal(shape: tuple[int, int, int]) -> None:
     g_NRC = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(orthogonalize(g_NRC, torch.float32))
-    assert values.max() < 1.25
-    assert values.median() > 0.6
+    assert values.max() < 1.3
+    assert values.median() > 0.7
     u, _, v = torch.linalg.svd(g_NRC, full_matrices=False)
     exact = u @ v
     cosine = (orthogonalize(g_NRC, torch.float32) * exact).sum() / exact.norm() ** 2
@@ -56,6 +55,25 @@ def test_stacked_matrices_are_orthogonalized_one_by_one() -> None:
     together = orthogonalize(g_NRC, torch.float32)
     for i in range(3):
         torch.testing.assert_close(together[i], orthogonalize(g_NRC[i : i + 1], torch.float32)[0])
+
+
+@pytest.mark.parametrize("name", ["q_proj.weight", "v_proj.weight", "o_proj.weight"])
+def test_a_head_learns_for_itself(name: str) -> None:
+    heads, head_dim, n_embd = 3, 4, 16
+    shape = (n_embd, heads * head_dim) if name == "o_proj.weight" else (heads * head_dim, n_embd)
+    weight_RC = torch.arange(n_embd * heads * head_dim).float().view(shape)
+    parts_NRC = blocks(f"layers.0.self_attn.{name}", weight_RC, head_dim)
+    assert parts_NRC.shape == (heads, head_dim, n_embd)
+    second = weight_RC[:, 4:8].T if name == "o_proj.weight" else weight_RC[4:8]
+    assert torch.equal(parts_NRC[1], second)
+    parts_NRC.zero_()
+    assert not weight_RC.any(), "the blocks are a view"
+
+
+@pytest.mark.parametrize("shape", [(16, 48), (48, 16), (16, 16)])
+def test_other_matrices_are_one_block_that_lies_on_its_side(shape: tuple[int, int]) -> None:
+    parts_NRC = blocks("layers.0.mlp.up_proj.weight", torch.zeros(shape), 4)
+    assert parts_NRC.shape == (1, min(shape), max(shape))
 
 
 def test_the_schedule_warms_up_stays_and_decays() -> None:
@@ -78,7 +96,7 @@ def test_the_schedule_stays_between_zero_and_the_peak(
 ) -> None:
     rates = [learning_rate(step, steps, warmup, decay, final) for step in range(steps)]
     assert all(0 <= rate <= 1 for rate in rates)
-    if final > 0:
+    if final > 1e-9:  # less is lost beside 1
         assert min(rates) > 0
 
 
@@ -111,7 +129,8 @@ def test_a_step_moves_a_matrix_by_the_rate_in_every_direction(tiny_model: ModelC
     matrix = model.layers[0].self_attn.o_proj.weight
     gradients(model, 0)
     optimizer.step(0.5)
-    moved = torch.linalg.svdvals(matrix.detach())[:5]
+    head = matrix.detach()[:, : tiny_model.head_dim]
+    moved = torch.linalg.svdvals(head)[:5]
     assert moved.max() < 1.3 * 0.5 * OptimizerConfig().matrix_lr
     assert moved.min() > 0.3 * 0.5 * OptimizerConfig().matrix_lr
 

@@ -40,18 +40,19 @@ EXAM_ITEMS_PER_SECOND = 1 / 9  # of the budget, in each category
 ECHO = 0.04  # of pretraining's rows, for the curriculum; on other text it has not been measured
 TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
 
-# (layers, channels, heads): heads are 64 wide, the MLP 8/3 of the channels.
+# (layers, channels, heads); the MLP is 8/3 of the channels. Few wide heads: 2 of 96 channels
+# learned better than 3 of 64, and those better than 6 of 32 (docs/lab-notebook.md).
 LADDER = (
     (2, 128, 2),
     (3, 128, 2),
-    (4, 192, 3),
-    (5, 256, 4),
-    (6, 256, 4),
-    (6, 320, 5),
-    (8, 384, 6),
-    (10, 448, 7),
-    (12, 512, 8),
-    (12, 640, 10),
+    (4, 192, 2),
+    (5, 256, 2),
+    (6, 256, 2),
+    (6, 384, 3),
+    (8, 384, 3),
+    (10, 448, 4),
+    (12, 512, 4),
+    (12, 640, 5),
 )
 
 

@@ -46,7 +46,7 @@ class ModelConfig(Fixed):
 class OptimizerConfig(Fixed):
     """Peak learning rates. Muon's is per unit of spectral norm; Adam's of the other parameters."""
 
-    matrix_lr: float = Field(default=0.01, gt=0)
+    matrix_lr: float = Field(default=0.008, gt=0)
     embedding_lr: float = Field(default=0.04, gt=0)
     norm_lr: float = Field(default=0.01, gt=0)
     muon_momentum: float = Field(default=0.95, ge=0, lt=1)
@@ -81,9 +81,9 @@ class Recipe(Fixed):
 
     `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
     `tokenizer_bytes` of text train the tokenizer. `echo` is the share of rows of random tokens that
-    repeat in pretraining, `replay` that of plain text in midtraining. `val_bytes` of held-out text
-    are measured after each stage, and a model that learned from the starter's conversations takes
-    an exam of `exam_items` in each category.
+    repeat in pretraining, `replay` that of plain text in the stages after it. `val_bytes` of
+    held-out text are measured after each stage, and a model that learned from the starter's
+    conversations takes an exam of `exam_items` in each category.
     """
 
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -97,7 +97,7 @@ class Recipe(Fixed):
     mid: StageConfig
     sft: StageConfig
     echo: float = Field(default=0.0, ge=0, lt=1)
-    replay: float = Field(default=0.15, ge=0, lt=1)
+    replay: float = Field(default=0.1, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1_000)
     exam_items: int = Field(default=200, ge=1, le=1_000)
 

@@ -49,8 +49,9 @@ def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
 
 
 def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
-    """The run's conversations as tokens: as many as the chat stages read, or all there are."""
-    wanted = max(run.recipe.mid.tokens, run.recipe.sft.tokens)
+    """The run's conversations as tokens: as many as the chat stages read together, or all there
+    are. Both draw from all of them."""
+    wanted = run.recipe.mid.tokens + run.recipe.sft.tokens
     if split == "val":
         wanted = min(wanted, run.recipe.val_bytes // BYTES_PER_TOKEN)
 

@@ -45,7 +45,7 @@ CONVERSATION_KINDS = tuple(CONVERSATIONS)
 
 def _story(r: Rand) -> str:
     """A story, perhaps with a title, perhaps with questions about it."""
-    told = story(r, brief=r() < 0.5, questions=3 if r() < 0.5 else 0)
+    told = story(r, brief=r() < 0.5, questions=4 if r() < 0.6 else 0)
     text = f"{told.title}\n\n{told.text}" if r() < 0.35 else told.text
     return "\n".join([text, *(f"{one.question}\n{one.answer}" for one in told.asked)])
 

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from .phrase import Rand, capital, pick, whole
 from .talk import count_turn, fact_turn, letter_turn, spelling_turn, sum_turn
-from .tasks import choice, make_list, one_word
-from .turn import Turn, drawn
-
-
-def _list(r: Rand) -> Turn:
-    return drawn(r, make_list)
-
+from .tasks import choice, instruction
 
 _ROUNDS = (
     *(fact_turn, fact_turn, fact_turn, fact_turn, fact_turn, fact_turn),
-    *(spelling_turn, sum_turn, count_turn, letter_turn, choice, one_word, _list),
+    *(spelling_turn, spelling_turn, sum_turn, count_turn, letter_turn, choice),
+    *(instruction, instruction, instruction),
 )
 
 

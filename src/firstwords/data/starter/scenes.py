@@ -255,6 +255,6 @@ def page(r: Rand) -> str:
     """A few scenes, each with what can be asked about it."""
     told = []
     for _ in range(whole(r, 1, 3)):
-        text, asked = scene(r, whole(r, 2, 4))
+        text, asked = scene(r, whole(r, 3, 8))
         told.append("\n".join([text, *(f"{one.question}\n{one.answer}" for one in asked)]))
     return "\n\n".join(told)

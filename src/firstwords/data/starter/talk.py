@@ -218,17 +218,12 @@ def memory(r: Rand, kept: bool = False) -> list[Turn]:
             say(r, told[heading], slots), say(r, told[f"{kind} recall"], slots), "says", right
         )
 
-    one = _to_remember(r, kept)
-    other = _to_remember(r, kept) if r() < 0.25 else one
-    turns = [tell(*one)]
-    if other[0] not in (one[0], "hidden"):
-        turns.append(tell(*other))
+    things = dict(_to_remember(r, kept) for _ in range(whole(r, 1, 3)))
+    turns = [tell(kind, slots) for kind, slots in things.items()]
     turns += [
         pick(r, (fact_turn, sum_turn, fact_turn, letter_turn))(r) for _ in range(whole(r, 0, 2))
     ]
-    turns.append(ask(*one))
-    if other[0] not in (one[0], "hidden") and r() < 0.6:
-        turns.append(ask(*other))
+    turns += [ask(kind, slots) for kind, slots in some(r, list(things.items()), len(things))]
     return turns
 
 

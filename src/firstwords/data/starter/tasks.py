@@ -250,12 +250,12 @@ _READING = (
 
 
 def reading(r: Rand, kept: bool = False) -> list[Turn]:
-    """A scene or a short story, and one to three questions about it."""
-    count = whole(r, 1, 3)
+    """A scene or a short story, and some questions about it: the more there are, the more a row of
+    tokens teaches about looking things up."""
     if r() < 0.6:
-        text, asks = scene(r, count, kept)
+        text, asks = scene(r, whole(r, 2, 6), kept)
     else:
-        told = story(r, brief=True, questions=count, kept=kept)
+        told = story(r, brief=True, questions=whole(r, 2, 4), kept=kept)
         text, asks = told.text, told.asked
     turns = [
         # Where the answer begins with the key ("Who found it?"), another order is another answer.
