@@ -34,15 +34,15 @@ def test_an_orthogonalized_matrix_has_singular_values_near_one(
     done = orthogonalize(g_NRC, torch.float32)
     assert done.shape == g_NRC.shape
     values = torch.linalg.svdvals(done)
-    assert values.min() > 0.6
-    assert values.max() < 1.3
+    assert values.min() > 0.7
+    assert values.max() < 1.28
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 64), (2, 32, 32)])
 def test_random_matrices_become_nearly_orthogonal(shape: tuple[int, int, int]) -> None:
     g_NRC = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(orthogonalize(g_NRC, torch.float32))
-    assert values.max() < 1.3
+    assert values.max() < 1.28
     assert values.median() > 0.7
     u, _, v = torch.linalg.svd(g_NRC, full_matrices=False)
     exact = u @ v

@@ -43,8 +43,7 @@ def blocks(name: str, weight_RC: Tensor, head_dim: int) -> Tensor:
     """A view (N, R, C), R at most C, of the parts of a matrix that learn each for itself.
 
     An attention head is a matrix of its own, whichever side of the projection it is on. Learning is
-    as good as with all heads in one, and the products are small: a step takes 17 % less time
-    (docs/lab-notebook.md).
+    as good as with all heads in one, and the products are smaller (docs/lab-notebook.md).
     """
     if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight")):
         parts_NRC = weight_RC.unflatten(0, (-1, head_dim))

@@ -9,7 +9,7 @@ from typing import Any
 from firstwords import checkpoint, console, files, machine
 from firstwords import run as runs
 from firstwords.data import corpora
-from firstwords.data.rows import Batches, Rows
+from firstwords.data.rows import Batches, JoinedRows, PackedRows, Rows, TextRows, rows_beside
 from firstwords.data.tokens import (
     Counts,
     TokenStore,
@@ -106,6 +106,21 @@ def weights_of(run: Run, stage: Stage) -> Callable[[Transformer], None]:
     """Start from the final weights of an earlier stage."""
     found = run.finished_or_fail(stage)
     return lambda model: checkpoint.load_weights(model, found.directory)
+
+
+def train_on_chat(run: Run, stage: Stage, after: Stage, masked: bool, stop: Stop) -> None:
+    """Train a stage on conversations, with the recipe's share of plain text beside them, from the
+    weights of the stage `after` which it comes. With `masked`, only what the assistant says in
+    them is a target. Raises what `train_stage` does."""
+    start = weights_of(run, after)
+    tokenizer = load_tokenizer(run)
+    pad, seq_len = padding(tokenizer), run.recipe.stage(stage).seq_len
+    chat = PackedRows(chat_store(run, tokenizer, "train"), seq_len, pad, masked)
+    if chat.n_split:
+        console.say(f"{chat.n_split:,} conversations are longer than a row: cut into pieces")
+    text = TextRows(text_store(run, tokenizer, "train"), seq_len, pad)
+    rows = JoinedRows(chat, text, rows_beside(len(chat), run.recipe.replay))
+    train_stage(run, stage, rows, start, stop)
 
 
 def train_stage(
