@@ -24,7 +24,8 @@ from firstwords.recipe import ModelConfig
 from firstwords.tokenizer import END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer
 
 KEEP = 2
-PREFIX = "model."  # Qwen3ForCausalLM keeps its transformer in an attribute of that name
+PREFIX = "model."  # Qwen3ForCausalLM keeps all but the output head in an attribute of that name
+HEAD = "lm_head."
 
 
 class Checkpoint(NamedTuple):
@@ -46,7 +47,10 @@ def save(directory: Path, model: Transformer, tokenizer: Tokenizer, optimizer: O
 
 def write_model(directory: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     """The files that other tools read."""
-    weights = {PREFIX + name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    weights = {
+        name if name.startswith(HEAD) else PREFIX + name: tensor.contiguous()
+        for name, tensor in model.state_dict().items()
+    }
     _save_tensors(directory / "model.safetensors", weights)
     tokenizer.save(directory / "tokenizer.json")
     end = [tokenizer.special(IM_END), tokenizer.special(END_OF_TEXT)]
@@ -97,7 +101,7 @@ def hf_config(config: ModelConfig, eos: list[int]) -> dict[str, Any]:
         "hidden_act": "silu",
         "attention_bias": False,
         "attention_dropout": 0.0,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": False,
         "use_cache": True,
         "eos_token_id": eos,
         "torch_dtype": "float32",

@@ -39,7 +39,7 @@ def plant(model: Transformer, generator: torch.Generator) -> None:
     first, second = (cast("Attention", model.layers[i].self_attn) for i in range(2))
     embedding_VC = model.embed_tokens.weight
     # A constant channel, as long as the rest: what a query that asks only for a place is made of.
-    # In the tied head it adds the same to every logit.
+    # In the output head, a copy at first, it adds the same to every logit.
     embedding_VC[:, 0] += embedding_VC.norm(dim=1).mean()
     read_DC, write_DC, copied_DC = (_directions(size, config.n_embd, generator) for _ in range(3))
 

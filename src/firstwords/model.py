@@ -2,7 +2,7 @@
 
 A decoder-only model in the layout of Qwen3 (arXiv 2505.09388): pre-norm RMSNorm, grouped-query
 attention with a norm on each head's queries and keys, rotary positions (arXiv 2104.09864), SwiGLU
-(arXiv 2002.05202), no biases, output head tied to the embedding. Parameter names are those of
+(arXiv 2002.05202), no biases, an output head of its own. Parameter names are those of
 `transformers`' Qwen3 without its leading "model.", so a checkpoint needs no conversion.
 
 Shapes: B sequences, T tokens, S tokens including cached ones, C channels (n_embd), H heads,
@@ -127,6 +127,7 @@ class Transformer(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.n_embd)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.n_layer))
         self.norm = RMSNorm(config.n_embd, config.norm_eps)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         cos_SD, sin_SD = rope_table(config)
         self.register_buffer("cos_SD", cos_SD, persistent=False)
         self.register_buffer("sin_SD", sin_SD, persistent=False)
@@ -136,10 +137,10 @@ class Transformer(nn.Module):
         """Every initial value in one place, from `seed` alone.
 
         Projections into the residual stream start at zero, so that the first step sees the
-        embedding unchanged; other matrices keep the variance of their input; the embedding is
-        also the output head, and a small one makes the first predictions nearly uniform: a token
-        predicts itself by a logit of std * n_embd, kept at 5 or less. Two heads know from the
-        start how to look back (`induction.py`).
+        embedding unchanged; other matrices keep the variance of their input; the output head
+        starts as a copy of the embedding, and small values make the first predictions nearly
+        uniform: a token predicts itself by a logit of std * n_embd, kept at 5 or less. Two heads
+        know from the start how to look back (`induction.py`).
         """
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
@@ -152,6 +153,7 @@ class Transformer(nn.Module):
             else:
                 parameter.fill_(1.0)
         induction.plant(self, generator)
+        self.lm_head.weight.copy_(self.embed_tokens.weight)
         return self
 
     def hidden(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
@@ -168,11 +170,11 @@ class Transformer(nn.Module):
 
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Logits (B, T, V) of the token that follows each of `ids_BT`."""
-        return F.linear(self.hidden(ids_BT, cache), self.embed_tokens.weight)
+        return self.lm_head(self.hidden(ids_BT, cache))
 
     def next_logits(self, ids_BT: Tensor, cache: KVCache) -> Tensor:
         """Logits (B, V) of the token that follows the last of `ids_BT`."""
-        return F.linear(self.hidden(ids_BT, cache)[:, -1], self.embed_tokens.weight)
+        return self.lm_head(self.hidden(ids_BT, cache)[:, -1])
 
     def loss(self, x_BT: Tensor, y_BT: Tensor, reduction: str = "mean") -> Tensor:
         """Cross-entropy in nats; targets equal to IGNORE carry none. "none" gives (B * T,)."""
@@ -197,16 +199,16 @@ def rotate(x_BHTD: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def matmul_parameters(config: ModelConfig) -> int:
-    """Parameters that take part in a matrix product for every token, the tied head included."""
+    """Parameters that take part in a matrix product for every token: all but embedding and norms."""
     attention = 2 * config.n_embd * config.head_dim * (config.n_head + config.n_kv_head)
     mlp = 3 * config.n_embd * config.n_hidden
     return config.n_layer * (attention + mlp) + config.n_embd * config.vocab_size
 
 
 def n_parameters(config: ModelConfig) -> int:
-    """All parameters, the embedding counted once although it is also the head."""
+    embedding = config.n_embd * config.vocab_size
     norms = config.n_layer * 2 * (config.n_embd + config.head_dim) + config.n_embd
-    return matmul_parameters(config) + norms
+    return matmul_parameters(config) + embedding + norms
 
 
 def flops_per_token(config: ModelConfig, seq_len: int) -> int:

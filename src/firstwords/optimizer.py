@@ -1,4 +1,4 @@
-"""Muon for the matrices, AdamW for the embedding and the norms.
+"""Muon for the matrices, AdamW for the embedding, the output head and the norms.
 
 Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon; arXiv 2502.16982) replaces the update
 of a weight matrix by the nearest orthogonal one, so that all its directions learn at one rate.
@@ -63,10 +63,10 @@ class Optimizer:
         self.names = {parameter: name for name, parameter in model.named_parameters()}
         # Stacked are the matrices whose blocks have one shape.
         self.alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
-        embedding, norms = [], []
+        tokens, norms = [], []
         for parameter, name in self.names.items():
-            if name == "embed_tokens.weight":
-                embedding.append(parameter)
+            if name in ("embed_tokens.weight", "lm_head.weight"):
+                tokens.append(parameter)
             elif parameter.ndim == 2:
                 self.alike[blocks(name, parameter, self.head_dim).shape[1:]].append(parameter)
             else:
@@ -74,7 +74,7 @@ class Optimizer:
         self.momentum = {p: torch.zeros_like(p) for alike in self.alike.values() for p in alike}
         self.adam = torch.optim.AdamW(
             [
-                {"params": embedding, "peak_lr": config.embedding_lr},
+                {"params": tokens, "peak_lr": config.embedding_lr},
                 {"params": norms, "peak_lr": config.norm_lr},
             ],
             betas=(config.adam_beta1, config.adam_beta2),

@@ -6,6 +6,7 @@ compiled where that pays; from that the number of steps. What start-up, tokenize
 report need is set aside first.
 """
 
+import statistics
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,7 @@ def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
     chosen = draft.model_copy(update={"model": model_config(shape, draft.model.vocab_size)})
     if seconds >= COMPILE_FROM and machine.can_compile():
         chosen = compiled_if_possible(chosen)
-    tokens_per_second = measure_tokens_per_second(chosen)
+    tokens_per_second = measure_tokens_per_second(chosen, min(10.0, max(2.0, seconds / 120)))
     measuring = time.monotonic() - started
     training = training_time(seconds, measuring)
     recipe = with_steps(chosen, training, tokens_per_second)
@@ -205,7 +206,8 @@ def check_budget(recipe: Recipe, seconds: float, training: float, tokens_per_sec
 
 
 def measure_tokens_per_second(recipe: Recipe, seconds: float = 2.0) -> float:
-    """Whole training steps of the recipe's base stage on random tokens."""
+    """Whole training steps of the recipe's base stage on random tokens: the median of the second
+    half of `seconds`, for the first seconds can be a third slower."""
     stage = recipe.base
     model = Transformer(recipe.model).init_weights(recipe.seed)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
@@ -220,11 +222,11 @@ def measure_tokens_per_second(recipe: Recipe, seconds: float = 2.0) -> float:
         optimizer.step(0.1)
         return time.perf_counter() - start
 
-    step(), step()
-    times = [step()]
+    step()
+    times = [step(), step()]
     while sum(times) < seconds:
         times.append(step())
-    return stage.batch_tokens / (sum(times) / len(times))
+    return stage.batch_tokens / statistics.median(times[len(times) // 2 :])
 
 
 def predict(

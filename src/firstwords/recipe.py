@@ -44,7 +44,8 @@ class ModelConfig(Fixed):
 
 
 class OptimizerConfig(Fixed):
-    """Peak learning rates. Muon's is per unit of spectral norm; Adam's of the other parameters."""
+    """Peak learning rates. Muon's is per unit of spectral norm; Adam's of the other parameters, the
+    output head's that of the embedding."""
 
     matrix_lr: float = Field(default=0.008, gt=0)
     embedding_lr: float = Field(default=0.04, gt=0)
