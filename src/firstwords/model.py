@@ -199,7 +199,7 @@ def rotate(x_BHTD: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def matmul_parameters(config: ModelConfig) -> int:
-    """Parameters that take part in a matrix product for every token: all but embedding and norms."""
+    """Parameters that take part in a matrix product for every token."""
     attention = 2 * config.n_embd * config.head_dim * (config.n_head + config.n_kv_head)
     mlp = 3 * config.n_embd * config.n_hidden
     return config.n_layer * (attention + mlp) + config.n_embd * config.vocab_size

@@ -12,20 +12,17 @@ from typing import NamedTuple
 from . import tasks, turn
 from .facts import asked_fact
 from .phrase import Rand, source
+from .questions import about_anew, fact_turn, followup, untaught_turn
 from .talk import (
-    about_anew,
     about_me,
     as_messages,
     count_turn,
-    fact_turn,
-    followup,
     kept_sum,
     memory,
     spelling_turn,
     sum_turn,
     tool_turn,
     unheard,
-    untaught_turn,
 )
 from .turn import Rule, Turn
 

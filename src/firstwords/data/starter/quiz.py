@@ -8,7 +8,8 @@ conversations may ask, and nothing that the exam keeps.
 from __future__ import annotations
 
 from .phrase import Rand, capital, pick, whole
-from .talk import count_turn, fact_turn, letter_turn, spelling_turn, sum_turn
+from .questions import fact_turn
+from .talk import count_turn, letter_turn, spelling_turn, sum_turn
 from .tasks import choice, instruction
 
 _ROUNDS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -66,21 +67,22 @@ def places() -> tuple[Place, ...]:
     )
 
 
+_SUITS: dict[str, Callable[[Place], bool]] = {
+    "": lambda place: True,
+    "wild": lambda place: place.side == "wild",
+    "outdoors": lambda place: place.side != "in",
+    "town": lambda place: place.side != "wild",
+    "open": lambda place: place.side == "out",
+    "soil": lambda place: place.mark == "soil",
+    "near": lambda place: place.mark != "room",
+}
+
+
 @cache
 def places_for(setting: str) -> tuple[Place, ...]:
     """The places that suit a setting: "wild", "outdoors" (the wild too), "town" (not the wild),
     "open" (in town, under the sky), "soil", "near" (where one may live near), or "" for all."""
-    if setting == "soil":
-        return tuple(place for place in places() if place.mark == "soil")
-    if setting == "near":
-        return tuple(place for place in places() if place.mark != "room")
-    sides = {
-        "wild": ("wild",),
-        "outdoors": ("wild", "out"),
-        "town": ("out", "in"),
-        "open": ("out",),
-    }
-    return tuple(place for place in places() if place.side in sides.get(setting, place.side))
+    return tuple(filter(_SUITS[setting], places()))
 
 
 @cache
