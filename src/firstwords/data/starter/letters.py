@@ -44,7 +44,7 @@ def quoted(word: str) -> str:
 
 def in_question(r: Rand, word: str) -> str:
     """The word as people write it when they ask about it: mostly with quotation marks."""
-    return quoted(word) if r() < 0.8 else word
+    return quoted(word) if r() < 0.9 else word
 
 
 def _riddle(r: Rand, name: str, value: str, **slots: str) -> Riddle:

@@ -6,7 +6,7 @@ from functools import cache
 
 from .facts import ASKED, Fact, asked_fact, ended, subjects, topic
 from .holdout import asked, held_out
-from .letters import in_question
+from .letters import in_question, quoted
 from .phrase import (
     Rand,
     article,
@@ -121,11 +121,11 @@ def echo(r: Rand) -> Turn:
     """Say it after me, or say it several times."""
     if r() < 0.5:
         word, count = pick(r, spelled_words(False)), whole(r, 2, 5)
-        ask = f"Say the word {word} {in_words(count)} times."
+        ask = f"Say the word {quoted(word)} {in_words(count)} times."
         return Turn(ask, " ".join([word] * count), "repeats", (str(count), word))
     words = " ".join(some(r, spelled_words(False), whole(r, 2, 4)))
     return Turn(
-        pick(r, ("Repeat after me: ", "Say this: ", "Copy this: ")) + words,
+        pick(r, ("Repeat after me: ", "Say this: ", "Copy this: ")) + quoted(words),
         words,
         "exactly",
         (words,),
@@ -163,7 +163,9 @@ def _tell_story(r: Rand, kept: bool) -> Turn:
     both = f"{s['A']} and {s['B']}"
     about = pick(r, (both, both, f"{plain} named {s['A']}", f"someone called {s['A']}"))
     right = (s["A"], s["B"]) if about == both else (s["A"],)
-    return Turn(say(r, _STORY_ASKS, {"x": about}), told.text, "tells", right)
+    # With a title in the words of the question, everyone is there before the story begins.
+    titled = f"A story about {about}\n\n{told.text}"
+    return Turn(say(r, _STORY_ASKS, {"x": about}), titled, "tells", right)
 
 
 def choice(r: Rand, kept: bool = False) -> Turn:
