@@ -280,6 +280,47 @@ def evaluate(
     click.echo(json.dumps(result, indent=2) if as_json else stages.describe(result))
 
 
+@cli.group()
+def bench() -> None:
+    """The performance figures of this machine."""
+
+
+@bench.command("train")
+@click.option("--run", "name", metavar="NAME", help="The model of this run, instead of a plan's.")
+@click.option(
+    "--time",
+    "seconds",
+    type=Duration(),
+    default=1800.0,
+    show_default="30m",
+    help="The model that a plan for this time picks here.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many times the contenders take turns, a second each.",
+)
+@JSON
+def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) -> None:
+    """How fast a training step is, and what share of this machine's ceiling that is.
+
+    Beside it, in the same run: the same model in eager PyTorch with its defaults, and a plain GPT
+    of the same size with AdamW.
+    """
+    from firstwords import run as runs
+    from firstwords import start
+    from firstwords.bench import train as benchmark
+
+    if name is None:
+        recipe = start.resolve(start.Request(seconds=seconds))[2].recipe
+    else:
+        recipe = runs.open_run(name).recipe
+    result = benchmark.bench_train(recipe, rounds)
+    click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
+
+
 @cli.command()
 @EXISTING_RUN
 def report(name: str | None) -> None:

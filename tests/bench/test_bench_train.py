@@ -1,0 +1,134 @@
+"""`firstwords bench train`: what is measured is a whole step, and the ratios are what they say."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from firstwords import machine
+from firstwords.bench import train as bench
+from firstwords.bench.contenders import CONTENDERS, PlainGPT, product_shapes, round_of, timed
+from firstwords.model import flops_per_token, matmul_parameters
+from firstwords.recipe import ModelConfig, Recipe, StageConfig
+
+STAGE = StageConfig(steps=1, batch_rows=4, micro_rows=2, seq_len=32)
+PARTS = {"data", "forward", "backward", "optimizer"}
+
+
+@pytest.fixture
+def recipe(tiny_model: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.setattr(machine, "setup", lambda n_threads: None)
+    return Recipe(
+        n_threads=1, tokenizer_bytes=1, model=tiny_model, base=STAGE, mid=STAGE, sft=STAGE
+    )
+
+
+def test_the_ceiling_has_every_product_of_the_model(tiny_model: ModelConfig) -> None:
+    shapes = product_shapes(tiny_model)
+    assert sum(n * i * o for i, o, n in shapes) == matmul_parameters(tiny_model)
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_a_contender_takes_whole_steps(name: str, recipe: Recipe) -> None:
+    step = CONTENDERS[name](recipe)
+    parts = timed(step)
+    assert set(parts) == ({"products"} if name == "products" else PARTS)
+    assert all(seconds > 0 for seconds in parts.values())
+    assert set(round_of(step, seconds=0.0)) == set(parts)
+
+
+@pytest.mark.parametrize("name", ["firstwords", "eager", "adamw"])
+def test_a_step_trains(name: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every parameter moves: a benchmark of a step that leaves something out is worth nothing."""
+    made: list[torch.nn.Module] = []
+    register = torch.nn.Module.__init__
+
+    def remember(self: torch.nn.Module, *args: object, **kwargs: object) -> None:
+        register(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(torch.nn.Module, "__init__", remember)
+    step = CONTENDERS[name](recipe)
+    model = made[0]
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for _ in range(3):  # what starts at zero passes no gradient on before it has moved
+        timed(step)
+    still = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
+    assert not still
+
+
+def test_the_plain_gpt_is_of_the_same_size_and_looks_back_only(tiny_model: ModelConfig) -> None:
+    model = PlainGPT(tiny_model.model_copy(update={"n_kv_head": tiny_model.n_head}))
+    full = matmul_parameters(model_with_all_heads(tiny_model))
+    in_products = sum(
+        p.numel()
+        for name, p in model.named_parameters()
+        if p.ndim == 2 and not name.startswith(("tokens", "positions"))
+    )
+    assert in_products == pytest.approx(full, rel=0.01)
+    x_BT = torch.arange(20)[None]
+    changed_BT = x_BT.clone()
+    changed_BT[0, 10] = 99
+    with torch.inference_mode():
+        same = (model(x_BT) - model(changed_BT)).abs().amax((0, 2)) < 1e-5
+    assert same.tolist() == [True] * 10 + [False] * 10
+
+
+def model_with_all_heads(config: ModelConfig) -> ModelConfig:
+    return config.model_copy(update={"n_kv_head": config.n_head})
+
+
+def test_ratios_are_taken_within_a_round(recipe: Recipe) -> None:
+    """The second round's machine is half as fast, and no ratio changes."""
+
+    def round_at(speed: float) -> bench.Round:
+        ours = {"data": 0.1, "forward": 0.9, "backward": 2.0, "optimizer": 1.0}
+        return {
+            "products": {"products": 2.0 / speed},
+            "firstwords": {part: s / speed for part, s in ours.items()},
+            "eager": {"forward": 10.0 / speed},
+            "adamw": {"forward": 6.0 / speed},
+        }
+
+    result = bench.figures(recipe, [round_at(1.0), round_at(0.5), round_at(1.0)])
+    tokens = recipe.base.batch_tokens
+    useful = flops_per_token(recipe.model, 32) * tokens
+    products = 6 * matmul_parameters(recipe.model) * tokens
+    assert result["fraction_of_ceiling"] == pytest.approx(useful / products * 2.0 / 4.0)
+    assert result["fraction_range"] == pytest.approx([result["fraction_of_ceiling"]] * 2)
+    assert result["tokens_per_second"] == pytest.approx(tokens / 4.0)
+    assert result["ceiling_gflops"] == pytest.approx(products / 2.0 / 1e9)
+    assert result["peers"]["eager"]["times_slower"] == pytest.approx(2.5)
+    assert result["peers"]["adamw"]["range"] == pytest.approx([1.5, 1.5])
+    text = bench.describe(result)
+    assert "2.50 times slower" in text
+    assert "optimizer 25%" in text
+
+
+def test_a_contender_that_dies_is_named(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "CONTENDERS", {"nobody": None})
+    with pytest.raises(RuntimeError, match="nobody stopped"):
+        bench.measure(recipe, 1)
+
+
+@pytest.mark.slow
+def test_the_command_prints_one_document(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A plan for a short time, measured once, with all contenders in processes of their own."""
+    command = ["bench", "train", "--time", "60s", "--rounds", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "firstwords", *command],
+        env={**os.environ, "FIRSTWORDS_HOME": str(tmp_path_factory.mktemp("home"))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert 0 < result["fraction_of_ceiling"] < 1.5
+    assert result["tokens_per_second"] > 0
+    assert result["ceiling_gflops"] > 0
+    assert set(result["peers"]) == {"eager", "adamw"}
+    assert set(result["step_seconds"]) == PARTS
