@@ -35,7 +35,8 @@ def orthogonalize(g_NRC: Tensor, dtype: torch.dtype) -> Tensor:
     x = x / (ROOM * torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for a, b, c in POLAR:
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        # a x + (b gram + c gram gram) x, in two products that add as they go
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.to(g_NRC.dtype)
 
 
