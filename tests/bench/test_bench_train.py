@@ -61,8 +61,8 @@ def test_a_step_trains(name: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_plain_gpt_is_of_the_same_size_and_looks_back_only(tiny_model: ModelConfig) -> None:
-    model = PlainGPT(tiny_model.model_copy(update={"n_kv_head": tiny_model.n_head}))
-    full = matmul_parameters(model_with_all_heads(tiny_model))
+    config = tiny_model.model_copy(update={"n_kv_head": tiny_model.n_head})
+    model, full = PlainGPT(config), matmul_parameters(config)
     in_products = sum(
         p.numel()
         for name, p in model.named_parameters()
@@ -75,10 +75,6 @@ def test_the_plain_gpt_is_of_the_same_size_and_looks_back_only(tiny_model: Model
     with torch.inference_mode():
         same = (model(x_BT) - model(changed_BT)).abs().amax((0, 2)) < 1e-5
     assert same.tolist() == [True] * 10 + [False] * 10
-
-
-def model_with_all_heads(config: ModelConfig) -> ModelConfig:
-    return config.model_copy(update={"n_kv_head": config.n_head})
 
 
 def test_ratios_are_taken_within_a_round(recipe: Recipe) -> None:

@@ -23,7 +23,7 @@ from firstwords.data.rows import Batches, EchoRows
 from firstwords.model import IGNORE, Transformer, causal_mask
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import ModelConfig, Recipe
-from firstwords.training import LossFunction, loss_function, torch_dtype
+from firstwords.training import LossFunction, accumulate, loss_function, torch_dtype
 
 ROUND_SECONDS = 1.0
 WARM_UP = 3  # steps: compiling, then memory that grows to its size
@@ -35,7 +35,7 @@ Step = Callable[[Lap], None]
 def products(recipe: Recipe) -> Step:
     """The ceiling: every matrix product of a step but attention's, and nothing else.
 
-    Forward, and backward towards input and weight, into memory that is there already.
+    Forward, and backward towards input and weight.
     """
     machine.setup(recipe.n_threads)
     dtype, n_tokens = torch_dtype(recipe), recipe.base.micro_rows * recipe.base.seq_len
@@ -143,12 +143,15 @@ def whole_step(recipe: Recipe, loss: LossFunction, update: Callable[[], None]) -
         x_BT, y_BT = batches.batch(number)
         number += 1
         lap("data")
-        micro = zip(x_BT.split(stage.micro_rows), y_BT.split(stage.micro_rows), strict=True)
-        for x_mT, y_mT in micro:
-            part = loss(x_mT, y_mT) / y_BT.numel()
+
+        def watched(x_mT: Tensor, y_mT: Tensor) -> Tensor:
+            lap("backward")  # of the micro-batch before
+            value = loss(x_mT, y_mT)
             lap("forward")
-            part.backward()
-            lap("backward")
+            return value
+
+        accumulate(watched, x_BT, y_BT, stage.micro_rows)
+        lap("backward")
         update()
         lap("optimizer")
 

@@ -18,8 +18,8 @@ from statistics import median
 from typing import Any
 
 from firstwords import console, machine
-from firstwords.bench.contenders import CONTENDERS, ROUND_SECONDS, product_shapes
-from firstwords.model import flops_per_token
+from firstwords.bench.contenders import CONTENDERS, ROUND_SECONDS
+from firstwords.model import flops_per_token, matmul_parameters
 from firstwords.recipe import Recipe
 
 Round = dict[str, dict[str, float]]  # contender -> part -> seconds of one step
@@ -90,14 +90,12 @@ def figures(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
     stage = recipe.base
     useful = flops_per_token(recipe.model, stage.seq_len) * stage.batch_tokens
     n_rows = -(-stage.batch_rows // stage.micro_rows) * stage.micro_rows
-    in_products = sum(
-        6 * n_in * n_out * count * n_rows * stage.seq_len
-        for n_in, n_out, count in product_shapes(recipe.model)
-    )
+    in_products = 6 * matmul_parameters(recipe.model) * n_rows * stage.seq_len
     seconds = [{name: sum(parts.values()) for name, parts in one.items()} for one in rounds]
     ceiling = [in_products / one["products"] / 1e9 for one in seconds]
     rate = [useful / one["firstwords"] / 1e9 for one in seconds]
     fraction = [ours / most for ours, most in zip(rate, ceiling, strict=True)]
+    slower = {name: [one[name] / one["firstwords"] for one in seconds] for name in PEERS}
     return {
         "machine": machine.describe(),
         "recipe": recipe.model_dump(),
@@ -114,13 +112,10 @@ def figures(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
         "peers": {
             name: {
                 "tokens_per_second": stage.batch_tokens / median(one[name] for one in seconds),
-                "times_slower": median(one[name] / one["firstwords"] for one in seconds),
-                "range": [
-                    min(one[name] / one["firstwords"] for one in seconds),
-                    max(one[name] / one["firstwords"] for one in seconds),
-                ],
+                "times_slower": median(ratios),
+                "range": [min(ratios), max(ratios)],
             }
-            for name in PEERS
+            for name, ratios in slower.items()
         },
     }
 
