@@ -35,14 +35,21 @@ class Step(NamedTuple):
 
 
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
-    """The summed loss of a micro-batch, in the recipe's dtype, compiled if the recipe says so."""
+    """The summed loss of a micro-batch, in the recipe's dtype, compiled if the recipe says so.
+
+    Only a block is compiled, once for all layers, and for all later models of this process that have
+    its shape: half the time of compiling the whole, and as fast (docs/lab-notebook.md).
+    """
     dtype = torch_dtype(recipe)
+    if recipe.compile:
+        for block in model.layers:
+            block.compile(dynamic=False)
 
     def loss(x_BT: Tensor, y_BT: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             return model.loss(x_BT, y_BT, reduction="sum")
 
-    return torch.compile(loss, dynamic=False) if recipe.compile else loss
+    return loss
 
 
 def warm_up(loss: LossFunction, batches: Batches, stage: StageConfig, model: Transformer) -> None:

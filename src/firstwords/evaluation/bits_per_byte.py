@@ -38,7 +38,9 @@ def nats_of_tokens(
     for first in range(0, len(rows), BATCH_ROWS):
         x_BT, y_BT = stack(rows, range(first, min(first + BATCH_ROWS, len(rows))))
         y_BT[torch.isin(y_BT, special)] = IGNORE
-        parts.append(model.loss(x_BT, y_BT, reduction="none").numpy())
+        nats_BT = torch.zeros(y_BT.shape)
+        nats_BT[y_BT != IGNORE] = model.loss(x_BT, y_BT, reduction="none")
+        parts.append(nats_BT.flatten().numpy())
     return np.concatenate([[0.0], *parts])[: len(store)].astype(np.float64)
 
 

@@ -16,7 +16,7 @@ from firstwords.inference.reader import Event, Reader
 from firstwords.model import KVCache, Transformer
 from firstwords.tokenizer import Tokenizer
 
-BATCH = 64
+BATCH = 128
 
 
 class Answer(NamedTuple):
