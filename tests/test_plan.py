@@ -1,31 +1,51 @@
 """Plans: from a budget and a machine's speed to a recipe. Nothing is measured here."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstwords import machine, plan
+from firstwords import forecast, machine, measure
 from firstwords.data.corpora import Corpus, open_corpus
 from firstwords.errors import UserError
+from firstwords.forecast import Data
+from firstwords.measure import Settings
 from firstwords.model import matmul_parameters
 from firstwords.plan import (
     FEWEST_STEPS,
+    FEWEST_TOKENS_PER_PARAMETER,
     LADDER,
+    MOST_EPOCHS,
     SHARES,
     Plan,
-    choose_shape,
+    choose_model,
+    draft_recipe,
     make_plan,
     model_config,
+    total_seconds,
     with_steps,
 )
-from firstwords.recipe import STAGES, Recipe
+from firstwords.plan_text import describe
+from firstwords.recipe import STAGES, Dtype, Recipe
 
 STARTER = Corpus("starter", (), ())
+ENDLESS = Data("starter", math.inf, math.inf)
+ROOM = 64e9
 MakePlan = Callable[..., Plan]
+
+
+def settings(dtype: Dtype = "float32", halves: int = 0, flops_per_second: float = 5e10) -> Settings:
+    return Settings(
+        n_threads=2,
+        dtype=dtype,
+        halves=halves,
+        flops_per_second=flops_per_second,
+        matmul_gflops={"float32": 100.0},
+        tried={"2 threads": 5000.0},
+    )
 
 
 @pytest.fixture
@@ -35,36 +55,52 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
     def planned(
         seconds: float,
         tokens_per_second: float = 3000.0,
-        bfloat16: float = 100.0,
+        known: Settings | None = None,
         compiler: bool = True,
-        corpus: Corpus = STARTER,
+        pays: bool = True,
+        text: Corpus = STARTER,
+        chat: Corpus = STARTER,
+        memory: float = 16e9,
+        disk: float = 1e12,
     ) -> Plan:
-        rates = {torch.float32: 200.0, torch.bfloat16: bfloat16}
+        known = known or settings(flops_per_second=tokens_per_second * 14e6)
         monkeypatch.setattr(machine, "setup", lambda n_threads: None)
-        monkeypatch.setattr(machine, "matmul_gflops", lambda dtype: rates[dtype])
         monkeypatch.setattr(machine, "can_compile", lambda: compiler)
-        monkeypatch.setattr(
-            plan, "measure_tokens_per_second", lambda recipe, seconds=0.0: tokens_per_second
-        )
-        return make_plan(seconds, 0, corpus)
+        monkeypatch.setattr(machine, "memory_in_reach", lambda: memory)
+        monkeypatch.setattr(machine, "free_disk", lambda directory: disk)
+        monkeypatch.setattr(measure, "settings", lambda: known)
+        monkeypatch.setattr(measure, "compiling_pays", lambda recipe: pays)
+        monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, s: tokens_per_second)
+        return make_plan(seconds, 0, text, chat)
 
     return planned
 
 
-@given(a=st.floats(1e9, 1e18), b=st.floats(1e9, 1e18))
-def test_more_flops_never_make_a_smaller_model(a: float, b: float) -> None:
+def draft(seconds: float = 600.0) -> Recipe:
+    return draft_recipe(seconds, 0, settings(), starter=True)
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+@given(a=st.floats(1e9, 1e15), b=st.floats(1e9, 1e15))
+def test_more_flops_never_make_a_much_smaller_model(a: float, b: float) -> None:
+    """Not much: the ladder's steps are not monotonous in loss for the same product."""
     small, large = (
-        matmul_parameters(model_config(choose_shape(4096, flops), 4096)) for flops in sorted((a, b))
+        matmul_parameters(choose_model(draft(), 1800.0, flops, ENDLESS, ROOM).model)
+        for flops in sorted((a, b))
     )
     assert small <= large
 
 
-def test_the_ladder_is_used_from_end_to_end() -> None:
-    sizes = [matmul_parameters(model_config(shape, 4096)) for shape in LADDER]
-    assert sizes == sorted(set(sizes))
-    chosen = {choose_shape(4096, 10 ** (exponent / 8)) for exponent in range(88, 150)}
-    assert chosen == set(LADDER)
-    assert choose_shape(4096, 1.0) == LADDER[0]
+def test_a_wide_range_of_machines_uses_most_of_the_ladder() -> None:
+    chosen = {
+        choose_model(draft(), 1800.0, 10 ** (exponent / 4), ENDLESS, 1e12).model
+        for exponent in range(36, 68)
+    }
+    sizes = {model_config(shape, 2048) for shape in LADDER}
+    assert len(chosen & sizes) >= len(LADDER) - 3
+    assert model_config(LADDER[0], 2048) in chosen
 
 
 @pytest.mark.parametrize("shape", LADDER)
@@ -75,71 +111,9 @@ def test_every_model_of_the_ladder_has_whole_heads(shape: tuple[int, int, int]) 
     assert 2 < config.n_hidden / config.n_embd < 3
 
 
-@pytest.mark.parametrize("seconds", [0.5, 10.0, 29.9])
-def test_too_short_a_time_names_the_least(seconds: float, planned: MakePlan) -> None:
-    with pytest.raises(UserError, match=rf"--time {seconds:g}s is too short.*at least 30s"):
-        planned(seconds)
-
-
-@pytest.mark.parametrize("seconds", [30.0, 90.0, 600.0, 3600.0])
-def test_training_fits_the_budget_and_fills_most_of_it(seconds: float, planned: MakePlan) -> None:
-    predicted = planned(seconds, tokens_per_second=20_000.0).predicted
-    training = sum(predicted["stage_seconds"].values())
-    assert training < seconds
-    assert training > 0.6 * seconds
-    assert predicted["seconds"] == seconds
-
-
-def test_training_fits_the_budget_on_a_slow_machine_or_is_refused(planned: MakePlan) -> None:
-    try:
-        predicted = planned(30.0, tokens_per_second=500.0).predicted
-    except UserError:
-        return
-    assert sum(predicted["stage_seconds"].values()) < 30
-
-
-def test_stages_have_their_shares_of_the_steps(planned: MakePlan) -> None:
-    recipe = planned(3600.0, tokens_per_second=20_000.0).recipe
-    total = sum(recipe.stage(stage).tokens for stage in STAGES)
-    assert sum(SHARES.values()) == pytest.approx(1)
-    for stage in STAGES:
-        assert recipe.stage(stage).tokens / total == pytest.approx(SHARES[stage], abs=0.01)
-
-
-@given(training=st.floats(1, 1e5), speed=st.floats(1, 1e6))
-def test_steps_follow_time_and_speed_and_are_never_too_few(training: float, speed: float) -> None:
-    recipe = with_steps(draft(), training, speed)
-    for stage in STAGES:
-        config = recipe.stage(stage)
-        wanted = training * SHARES[stage] * speed / config.batch_tokens
-        assert config.steps >= FEWEST_STEPS
-        assert config.steps <= max(FEWEST_STEPS, wanted + 1)
-        assert config.steps >= wanted - 1
-        assert 1 <= config.warmup_steps < config.steps
-    assert recipe.base.lr_scale > recipe.mid.lr_scale > recipe.sft.lr_scale
-
-
-def draft() -> Recipe:
-    return plan.draft_recipe(600.0, 0, "float32", True)
-
-
-@pytest.mark.parametrize(
-    ("rate", "dtype"), [(100.0, "float32"), (210.0, "float32"), (800.0, "bfloat16")]
-)
-def test_bfloat16_is_chosen_where_it_is_clearly_faster(
-    rate: float, dtype: str, planned: MakePlan
-) -> None:
-    assert planned(300.0, bfloat16=rate).recipe.dtype == dtype
-
-
-@pytest.mark.parametrize(
-    ("seconds", "compiler", "compiled"),
-    [(60.0, True, False), (600.0, True, True), (600.0, False, False)],
-)
-def test_compiling_is_for_longer_runs_with_a_compiler(
-    seconds: float, compiler: bool, compiled: bool, planned: MakePlan
-) -> None:
-    assert planned(seconds, compiler=compiler).recipe.compile is compiled
+def test_the_ladder_is_sorted() -> None:
+    sizes = [matmul_parameters(model_config(shape, 4096)) for shape in LADDER]
+    assert sizes == sorted(set(sizes))
 
 
 def test_a_faster_machine_gets_more_model_and_more_tokens(planned: MakePlan) -> None:
@@ -148,28 +122,164 @@ def test_a_faster_machine_gets_more_model_and_more_tokens(planned: MakePlan) -> 
     assert matmul_parameters(fast.recipe.model) > matmul_parameters(slow.recipe.model)
 
 
-def test_how_often_a_corpus_is_read_follows_from_its_size(
+# --- the time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0.5, 10.0, 29.9])
+def test_too_short_a_time_names_the_least(seconds: float, planned: MakePlan) -> None:
+    with pytest.raises(UserError, match=rf"--time {seconds:g}s is too short.*at least 30s"):
+        planned(seconds)
+
+
+def test_a_machine_too_slow_for_the_fewest_steps_says_how_long_it_takes(planned: MakePlan) -> None:
+    with pytest.raises(UserError, match=r"--time 60s is too short for this machine.*at least \d+s"):
+        planned(60.0, tokens_per_second=100.0)
+
+
+@pytest.mark.parametrize("seconds", [90.0, 300.0, 900.0, 1800.0, 3600.0])
+@pytest.mark.parametrize("speed", [2_000.0, 20_000.0])
+def test_the_plan_fills_its_time(seconds: float, speed: float, planned: MakePlan) -> None:
+    predicted = planned(seconds, tokens_per_second=speed).predicted
+    assert 0.9 * seconds < predicted["total_seconds"] <= seconds
+    assert sum(predicted["phase_seconds"].values()) < predicted["total_seconds"]
+    assert set(predicted["phase_seconds"]) == {"tokenizer", *STAGES, "evaluation"}
+
+
+@given(seconds=st.floats(60, 1e5), speed=st.floats(1000, 1e6))
+def test_steps_follow_time_and_speed_and_are_never_too_few(seconds: float, speed: float) -> None:
+    recipe = with_steps(draft(), seconds, speed, ENDLESS)
+    total = sum(recipe.stage(stage).tokens for stage in STAGES)
+    fewest = all(recipe.stage(stage).steps == FEWEST_STEPS for stage in STAGES)
+    assert fewest or total_seconds(recipe, speed, ENDLESS) <= seconds
+    for stage in STAGES:
+        config = recipe.stage(stage)
+        assert config.steps >= FEWEST_STEPS
+        assert 1 <= config.warmup_steps < config.steps
+        if config.steps > FEWEST_STEPS:
+            assert config.tokens / total == pytest.approx(SHARES[stage], abs=0.05)
+    assert recipe.base.lr_scale > recipe.mid.lr_scale > recipe.sft.lr_scale
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_what_was_measured_is_used(planned: MakePlan) -> None:
+    recipe = planned(600.0, known=settings("bfloat16", halves=2)).recipe
+    assert recipe.dtype == "bfloat16"
+    assert recipe.n_threads == 2
+    assert recipe.base.micro_rows == recipe.base.batch_rows // 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "compiler", "pays", "compiled"),
+    [
+        (60.0, True, True, False),
+        (600.0, True, True, True),
+        (600.0, False, True, False),
+        (600.0, True, False, False),
+    ],
+)
+def test_compiling_is_for_longer_runs_where_it_pays(
+    seconds: float, compiler: bool, pays: bool, compiled: bool, planned: MakePlan
+) -> None:
+    assert planned(seconds, compiler=compiler, pays=pays).recipe.compile is compiled
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def corpus(directory: Path, n_bytes: int) -> Corpus:
+    (directory / "a.txt").write_bytes(b"some words\n" * (n_bytes // 11))
+    return open_corpus(str(directory / "a.txt"), "--data")
+
+
+def test_short_text_is_not_read_for_ever_and_gets_a_smaller_model(
     planned: MakePlan, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.txt").write_bytes(b"x" * 3000)
-    corpus = open_corpus(str(tmp_path / "a.txt"), "--data")
-    made = planned(60.0, corpus=corpus)
-    assert made.predicted["text_epochs_at_most"] == pytest.approx(made.recipe.base.tokens / 1000)
-    assert planned(60.0).predicted["text_epochs_at_most"] is None
+    text = corpus(tmp_path, 1_000_000)
+    short, endless = planned(3600.0, 20_000.0, text=text), planned(3600.0, 20_000.0)
+    assert 0.9 * MOST_EPOCHS < short.predicted["epochs"]["base"] <= MOST_EPOCHS + 0.1
+    assert endless.predicted["epochs"]["base"] == 0
+    assert matmul_parameters(short.recipe.model) < matmul_parameters(endless.recipe.model)
+    total = sum(short.recipe.stage(stage).tokens for stage in STAGES)
+    assert total >= FEWEST_TOKENS_PER_PARAMETER * matmul_parameters(short.recipe.model)
+    words = describe(short)
+    assert f"the text is read {MOST_EPOCHS} times" in words
+    assert "the text is read" not in describe(endless)
+
+
+def test_conversations_too_short_for_the_time_end_the_run_sooner(
+    planned: MakePlan, tmp_path: Path
+) -> None:
+    (tmp_path / "c.jsonl").write_text("x" * 100_000)
+    chat = open_corpus(str(tmp_path / "c.jsonl"), "--chat-data")
+    made = planned(3600.0, text=corpus(tmp_path, 100_000), chat=chat)
+    assert made.predicted["epochs"]["sft"] <= MOST_EPOCHS + 0.5
+    assert made.predicted["total_seconds"] < 0.8 * 3600
+    words = describe(made)
+    assert "the run ends sooner" in words
+    assert f"the conversations are read {MOST_EPOCHS} times" in words
+
+
+# --- memory and disk ------------------------------------------------------------------------------
+
+
+def test_short_memory_makes_smaller_parts_of_a_batch(planned: MakePlan) -> None:
+    plenty = planned(1800.0, 20_000.0)
+    little = planned(1800.0, 20_000.0, memory=0.8 * plenty.predicted["memory_bytes"])
+    assert little.predicted["memory_bytes"] <= 0.8 * plenty.predicted["memory_bytes"]
+    assert little.recipe.base.micro_rows < plenty.recipe.base.micro_rows
+    assert little.recipe.base.batch_rows == plenty.recipe.base.batch_rows
+    assert "memory is short" in describe(little)
+
+
+def test_too_little_memory_is_refused_before_anything_is_measured(
+    planned: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"not enough memory: .* needs 3\d\d.* MB.*raise the limit"):
+        planned(600.0, memory=3e8)
+
+
+def test_too_little_disk_is_refused(planned: MakePlan) -> None:
+    with pytest.raises(UserError, match=r"not enough disk.*FIRSTWORDS_HOME"):
+        planned(600.0, disk=1e6)
+
+
+# --- what it says ---------------------------------------------------------------------------------
 
 
 def test_a_plan_is_said_in_words(planned: MakePlan) -> None:
     made = planned(600.0)
-    words = plan.describe(made)
-    assert f"{made.recipe.base.steps:,} steps" in words
-    assert "3,000 tokens/s" in words
-    assert "10:00" in words
+    words = describe(made)
+    predicted = made.predicted
+    low, high = predicted["bits_per_byte"]["range"]
+    for part in (
+        f"{made.recipe.base.steps:,} steps",
+        "3,000 tokens/s",
+        "10:00",
+        "memory",
+        "disk",
+        f"({low:.3f} to {high:.3f})",
+        "embedding",
+        "8 H100 GPUs",
+        "3:00:00",
+    ):
+        assert part in words
+    assert low < predicted["bits_per_byte"]["expected"] < high
 
 
-def test_measuring_gives_the_tokens_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(x for i in range(100) for x in (float(i), i + 0.5))  # half a second a step
-    monkeypatch.setattr(plan.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(plan, "accumulate", lambda *args: 0.0)
-    monkeypatch.setattr(plan.Optimizer, "step", lambda self, scale: None)
-    recipe = draft()
-    assert plan.measure_tokens_per_second(recipe) == pytest.approx(recipe.base.batch_tokens / 0.5)
+def test_more_time_is_expected_to_give_fewer_bits(planned: MakePlan) -> None:
+    rows = planned(600.0).predicted["comparison"]
+    times = [row["seconds"] for row in rows if row["machine"] == "this machine"]
+    bits = [row["bits_per_byte"] for row in rows]
+    assert times == [600, 1800, 3600, 10800]
+    assert bits == sorted(bits, reverse=True)
+
+
+def test_parameters_are_counted_by_part(planned: MakePlan) -> None:
+    made = planned(600.0)
+    parts = dict(made.predicted["parameters"])
+    assert parts.pop("in products") == matmul_parameters(made.recipe.model)
+    everything = parts.pop("all")
+    assert everything == sum(parts.values())
+    assert forecast.parameters(made.recipe.model)["all"] == everything

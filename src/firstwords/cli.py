@@ -209,7 +209,7 @@ def plan(as_json: bool, **request: Any) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
-    from firstwords.plan import describe
+    from firstwords.plan_text import describe
 
     click.echo(describe(made))
 
@@ -319,6 +319,60 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
         recipe = runs.open_run(name).recipe
     result = benchmark.bench_train(recipe, rounds)
     click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
+
+
+@bench.command("race")
+@click.option(
+    "--data", "source", metavar="SRC", default="starter", show_default=True, help="As for train."
+)
+@click.option("--time", "seconds", type=Duration(), default=600.0, show_default="10m")
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@JSON
+def bench_race(source: str, seconds: float, seed: int, as_json: bool) -> None:
+    """Pretrain for a given time, and say how few bits per byte came of it.
+
+    The tokenizer is trained before the clock starts; measuring this machine, choosing a model,
+    encoding, compiling and training count. With a new FIRSTWORDS_HOME nothing is known from before.
+    """
+    from firstwords.bench import race
+    from firstwords.signals import Stop
+
+    with Stop().listening() as stop:
+        result = race.race(source, seconds, seed, stop)
+    click.echo(json.dumps(result, indent=2) if as_json else race.describe(result))
+
+
+@bench.command("miniseries")
+@click.option(
+    "--data",
+    "source",
+    metavar="SRC",
+    default="starter",
+    show_default=True,
+    help="Text to train on, as for train.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write the JSON document and the plot there, as miniseries-SRC.json and .png.",
+)
+@JSON
+def bench_miniseries(source: str, out: Path | None, as_json: bool) -> None:
+    """Train a series of sizes with more and more text, and fit a law to their losses.
+
+    Takes about an hour or two on two cores; stop it at any time, the same command continues. The
+    planner chooses models by such laws: src/firstwords/miniseries has the ones it uses.
+    """
+    from firstwords.bench import miniseries
+    from firstwords.signals import Stop
+
+    if out:
+        miniseries.check_can_plot()
+    with Stop().listening() as stop:
+        result = miniseries.run_series(source, stop)
+    if out:
+        miniseries.write(result, out)
+    click.echo(json.dumps(result, indent=2) if as_json else miniseries.describe(result))
 
 
 @cli.command()

@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,80 @@ def physical_cores() -> int:
     """Physical cores this process may use: a second thread on a core only gets in the way."""
     allowed = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    return max(1, min(cores, allowed or cores))
+    return max(1, min(cores, allowed or cores, _processor_quota() or cores))
+
+
+def _processor_quota() -> int | None:
+    """Processors' worth of time that the control groups of this process leave it."""
+    quotas = []
+    for group in _control_groups("cpu"):
+        quota, period = [*_numbers(group / "cpu.max"), None, None][:2]  # version 2
+        if quota is None:  # version 1
+            quota = next(iter(_numbers(group / "cpu.cfs_quota_us")), None)
+            period = next(iter(_numbers(group / "cpu.cfs_period_us")), None)
+        if quota and period and quota > 0:
+            quotas.append(max(1, round(quota / period)))
+    return min(quotas, default=None)
+
+
+def _control_groups(controller: str) -> Iterator[Path]:
+    """Directories of this process's control group and of those around it, in either version."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for _, controllers, inside in (line.split(":", 2) for line in lines):
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = Path("/sys/fs/cgroup") / (controller if controllers else "")
+        group = root / inside.lstrip("/")
+        yield from (g for g in (group, *group.parents) if g == root or root in g.parents)
+
+
+def _numbers(path: Path) -> list[int]:
+    """The numbers in a file of the kernel; none if there is no such file or no limit."""
+    try:
+        return [int(word) for word in path.read_text().split()]
+    except (OSError, ValueError):  # a limit of "max" is none
+        return []
+
+
+def memory_in_reach() -> int:
+    """Bytes that this process may have in memory in all, with what it has now: what the machine, a
+    control group (a container, a batch job) or `ulimit -v` leave it."""
+    used = memory_used()
+    bounds = [psutil.virtual_memory().available + used]
+    for group in _control_groups("memory"):
+        for limit, now in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            for most, taken in zip(_numbers(group / limit), _numbers(group / now), strict=False):
+                bounds.append(most - taken + _page_cache(group) + used)
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return min(bounds)
+    limit_now, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit_now != resource.RLIM_INFINITY:
+        # Address space that was reserved and is not used counts against this limit.
+        bounds.append(limit_now - psutil.Process().memory_info().vms + used)
+    return max(0, min(bounds))
+
+
+def _page_cache(group: Path) -> int:
+    """Bytes of files that a control group is charged for and gives up when memory is short."""
+    try:
+        lines = (group / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(n) for key, n in map(str.split, lines) if key == "inactive_file"), 0)
+
+
+def free_disk(directory: Path) -> int:
+    """Bytes free where `directory` is or will be."""
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def matmul_gflops(dtype: torch.dtype, seconds: float = 0.4) -> float:

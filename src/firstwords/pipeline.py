@@ -106,8 +106,8 @@ def prepare(run: Run) -> None:
         f"machine: {run.manifest.machine.get('cpu', 'unknown')}, {recipe.n_threads} threads, "
         f"{recipe.dtype}, {'compiled' if recipe.compile else 'eager'}"
     )
-    if "stage_seconds" in predicted:
+    if predicted:
         times = ", ".join(
-            f"{name} {console.duration(s)}" for name, s in predicted["stage_seconds"].items()
+            f"{name} {console.duration(s)}" for name, s in predicted["phase_seconds"].items()
         )
         console.say(f"plan: {times}, at {predicted['tokens_per_second']:,.0f} tokens/s")

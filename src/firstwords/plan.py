@@ -1,45 +1,44 @@
-"""From a time budget to a recipe, by measuring this machine.
+"""From a time budget to a recipe.
 
-The order: which dtype multiplies faster here; how fast a whole training step of a small model is;
-from that the largest model whose tokens fit the budget; then the speed of that very model's step,
-compiled where that pays; from that the number of steps. What start-up, tokenizer, evaluation and
-report need is set aside first.
+The order: the settings that train fastest on this machine; for every model of the ladder, the
+tokens that it could see in the time, and the loss that a law fitted to a series of runs expects of
+it; the speed of the best one's training step; from that the number of steps. What start-up,
+tokenizer, encoding, evaluation and report need is set aside first. The plan is fixed in the run's
+`run.json`.
 """
 
-import statistics
 import time
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from firstwords import console, machine
+from firstwords import console, forecast, machine, measure, scaling
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.errors import UserError
-from firstwords.model import Transformer, flops_per_token, matmul_parameters, n_parameters
-from firstwords.optimizer import Optimizer
-from firstwords.recipe import STAGES, Dtype, ModelConfig, Recipe, StageConfig
-from firstwords.training import (
-    COMPILE_ERRORS,
-    accumulate,
-    compile_by,
-    loss_function,
-    torch_dtype,
-)
+from firstwords.forecast import Data
+from firstwords.measure import Settings
+from firstwords.model import flops_per_token, matmul_parameters
+from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig
 
 MIN_SECONDS = 30.0
-COMPILE_FROM = 240.0  # seconds of budget from which compiling (20 to 60 s) pays for itself
+COMPILE_FROM = 300.0  # seconds of budget from which trying to compile (20 to 60 s) may pay
 SEQ_LEN = 256
 FEWEST_STEPS = 8  # of a stage
-TOKENS_PER_PARAMETER = 1.5  # of all stages; at the speed of a small model's eager step
-SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the time for training
+FEWEST_TOKENS_PER_PARAMETER = 0.5  # a larger model would be no more than its initial weights
+PARAMETERS_PER_FRESH_TOKEN = 4  # at most, in matrix products: a larger model learns text by heart
+MOST_EPOCHS = 8  # over text or conversations; what more of them add is little (arXiv 2305.16264)
+SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the tokens
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
 TOKENIZER_BYTES = 100e6  # at most
 STARTER_TOKENIZER_BYTES = 12e6  # at most: few words, and making text takes longer than reading it
 EXAM_ITEMS_PER_SECOND = 1 / 9  # of the budget, in each category
 ECHO = 0.04  # of pretraining's rows, for the curriculum; on other text it has not been measured
-TEXT_PER_TOKEN = 3.0  # bytes; a low guess, to judge whether a corpus is long enough
+MEMORY_SHARE = 0.9  # of what is in reach
+RESERVE = 0.03  # of the budget: a machine is seldom faster than when it was measured
+
+COMPARED = (600.0, 1800.0, 3600.0, 10800.0)
+NODE_SECONDS = 1800.0
+NODE_FLOPS = 8 * 989e12 * 0.4  # eight H100 (NVIDIA's data sheet, dense bfloat16) at 40 %
 
 # (layers, channels, heads); the MLP is 8/3 of the channels. Few wide heads: 2 of 96 channels
 # learned better than 3 of 64, and those better than 6 of 32 (docs/lab-notebook.md).
@@ -54,6 +53,9 @@ LADDER = (
     (10, 448, 4),
     (12, 512, 4),
     (12, 640, 5),
+    (16, 1024, 8),
+    (20, 1280, 10),
+    (24, 1536, 12),
 )
 
 
@@ -63,72 +65,52 @@ class Plan:
     predicted: dict[str, Any]
 
 
-def make_plan(seconds: float, seed: int, corpus: Corpus) -> Plan:
-    """Measure and choose. Takes some seconds, with compiling up to a minute, which the budget
-    includes. Raises UserError if the budget is too short."""
+def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
+    """Measure and choose. Takes some ten seconds, the first time on a machine up to a minute, which
+    the budget includes. Raises UserError if time, memory or disk are too short."""
     started = time.monotonic()
     if seconds < MIN_SECONDS:
         raise UserError(
             f"--time {seconds:g}s is too short to learn anything",
             f"give at least {MIN_SECONDS:g}s; 10m makes a model worth talking to",
         )
-    machine.setup(machine.physical_cores())
-    rates = {
-        "float32": machine.matmul_gflops(torch.float32),
-        "bfloat16": machine.matmul_gflops(torch.bfloat16),
-    }
-    dtype: Dtype = "bfloat16" if bfloat16_pays(rates) else "float32"
-    draft = draft_recipe(seconds, seed, dtype, corpus.is_starter)
-    flops = measure_tokens_per_second(draft) * flops_per_token(draft.model, SEQ_LEN)
-    shape = choose_shape(draft.model.vocab_size, flops * training_time(seconds, measuring=0.0))
-    chosen = draft.model_copy(update={"model": model_config(shape, draft.model.vocab_size)})
-    if seconds >= COMPILE_FROM and machine.can_compile():
-        chosen = compiled_if_possible(chosen)
-    tokens_per_second = measure_tokens_per_second(chosen, min(10.0, max(2.0, seconds / 120)))
+    room = MEMORY_SHARE * machine.memory_in_reach()
+    check_memory(forecast.PROGRAM, room, "the program alone")
+    known = measure.settings()
+    machine.setup(known.n_threads)
+    draft = draft_recipe(seconds, seed, known, text.is_starter)
+    data = forecast.data_of(text, chat, draft.model.vocab_size)
+    chosen = choose_model(draft, seconds, known.flops_per_second, data, room)
+    if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(chosen):
+        chosen = chosen.model_copy(update={"compile": True})
+    speed = measure.tokens_per_second(chosen, min(15.0, max(2.0, seconds / 120)))
     measuring = time.monotonic() - started
-    training = training_time(seconds, measuring)
-    recipe = with_steps(chosen, training, tokens_per_second)
-    check_budget(recipe, seconds, training, tokens_per_second)
-    return Plan(recipe, predict(recipe, seconds, tokens_per_second, rates, corpus, measuring))
+    recipe = with_steps(chosen, seconds - measuring, speed, data)
+    predicted = predict(recipe, seconds, measuring, speed, data) | {
+        "settings": known.model_dump(),
+        "comparison": compare(seed, known, speed * flops_of(recipe), data, room),
+    }
+    check_budget(seconds, predicted["total_seconds"])
+    check_room(recipe, room)
+    return Plan(recipe, predicted)
 
 
-def bfloat16_pays(rates: dict[str, float]) -> bool:
-    """Only where the processor multiplies in it: emulated, it is slower than float32."""
-    return rates["bfloat16"] > 1.2 * rates["float32"]
-
-
-def compiled_if_possible(recipe: Recipe) -> Recipe:
-    """The recipe with a compiled step, if a first one works: a compiler without Python's headers
-    beside it cannot."""
-    console.say("compiling the training step (up to a minute the first time)")
-    compiled = recipe.model_copy(update={"compile": True})
-    try:
-        compile_by(lambda: measure_tokens_per_second(compiled, seconds=0.0))
-    except COMPILE_ERRORS as error:
-        reason = str(error).strip().splitlines()[0]
-        console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
-        return recipe
-    return compiled
-
-
-def draft_recipe(seconds: float, seed: int, dtype: Dtype, starter: bool) -> Recipe:
-    """Everything that follows from the budget alone, around a small model to measure with."""
+def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> Recipe:
+    """Everything that follows from the budget alone, around the smallest model."""
     # The curriculum's few words need few tokens, and spelling is easier in smaller pieces.
     vocab_size = 2048 if starter or seconds < 120 else 4096
     rows = 8 if seconds < 2400 else 16  # few tokens are worth more in many small steps
-    stage = StageConfig(steps=1, batch_rows=rows, micro_rows=rows, seq_len=SEQ_LEN)
+    stage = StageConfig(
+        steps=1, batch_rows=rows, micro_rows=max(1, rows >> known.halves), seq_len=SEQ_LEN
+    )
+    most = STARTER_TOKENIZER_BYTES if starter else TOKENIZER_BYTES
     return Recipe(
         seed=seed,
-        n_threads=machine.physical_cores(),
-        dtype=dtype,
+        n_threads=known.n_threads,
+        dtype=known.dtype,
         compile=False,
-        tokenizer_bytes=round(
-            min(
-                STARTER_TOKENIZER_BYTES if starter else TOKENIZER_BYTES,
-                seconds * TOKENIZER_BYTES_PER_SECOND,
-            )
-        ),
-        model=model_config(LADDER[1], vocab_size),
+        tokenizer_bytes=round(min(most, seconds * TOKENIZER_BYTES_PER_SECOND)),
+        model=model_config(LADDER[0], vocab_size),
         base=stage,
         mid=stage,
         sft=stage,
@@ -152,30 +134,78 @@ def model_config(shape: tuple[int, int, int], vocab_size: int) -> ModelConfig:
     )
 
 
-def choose_shape(vocab_size: int, flops: float) -> tuple[int, int, int]:
-    """The largest model of the ladder that sees TOKENS_PER_PARAMETER with `flops` in all."""
-    chosen = LADDER[0]
+def flops_of(recipe: Recipe) -> int:
+    """Of a token."""
+    return flops_per_token(recipe.model, recipe.base.seq_len)
+
+
+def choose_model(
+    draft: Recipe, seconds: float, flops_per_second: float, data: Data, room: float
+) -> Recipe:
+    """The model of the ladder from which the least loss is expected in the time, among those that
+    fit into memory and that the data is enough for."""
+    best, least = None, float("inf")
     for shape in LADDER:
-        config = model_config(shape, vocab_size)
-        tokens = flops / flops_per_token(config, SEQ_LEN)
-        if tokens >= TOKENS_PER_PARAMETER * matmul_parameters(config):
-            chosen = shape
-    return chosen
-
-
-def training_time(seconds: float, measuring: float) -> float:
-    """What is left of the budget for training steps: 8 s of start-up, then tokenizer, encoding,
-    evaluation and report at a twelfth, and a little reserve."""
-    return max(10.0, (seconds - measuring - 8.0) * 0.90)
-
-
-def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Recipe:
-    def stage(
-        share: float, lr_scale: float, warmup: float, decay: float, final: float
-    ) -> StageConfig:
-        steps = max(
-            FEWEST_STEPS, round(training * share * tokens_per_second / recipe.base.batch_tokens)
+        model = model_config(shape, draft.model.vocab_size)
+        recipe = into_memory(draft.model_copy(update={"model": model}), room)
+        recipe = with_steps(recipe, seconds, flops_per_second / flops_of(recipe), data)
+        tokens, size = (
+            sum(recipe.stage(stage).tokens for stage in STAGES),
+            matmul_parameters(model),
         )
+        enough = (
+            tokens >= FEWEST_TOKENS_PER_PARAMETER * size
+            and data.text_tokens >= size / PARAMETERS_PER_FRESH_TOKEN
+        )
+        loss = expected_bits(recipe, data, tokens)
+        if best is None or (enough and loss < least and forecast.memory_bytes(recipe) <= room):
+            best, least = recipe, loss
+    assert best is not None
+    return best
+
+
+def into_memory(recipe: Recipe, room: float) -> Recipe:
+    """The recipe with its batches halved into micro-batches until they fit, if they can."""
+    while forecast.memory_bytes(recipe) > room and recipe.base.micro_rows > 1:
+        smaller = recipe.base.model_copy(update={"micro_rows": recipe.base.micro_rows // 2})
+        recipe = recipe.model_copy(update=dict.fromkeys(STAGES, smaller))
+    return recipe
+
+
+def expected_bits(recipe: Recipe, data: Data, tokens: float) -> float:
+    """Bits per byte of held-out text after `tokens`, if the learning rate decays to its end."""
+    epochs = max(1.0, recipe.base.tokens / data.text_tokens)
+    fresh = scaling.useful_tokens(tokens / epochs, epochs)
+    return scaling.law(data.kind).bits_per_byte(matmul_parameters(recipe.model), fresh)
+
+
+def with_steps(recipe: Recipe, seconds: float, tokens_per_second: float, data: Data) -> Recipe:
+    """As many steps as `seconds` allow, and as the data is worth reading for."""
+    fewest, most = 0.0, max(1.0, seconds) * tokens_per_second
+
+    def fits(tokens: float) -> bool:
+        tried = with_tokens(recipe, tokens, data)
+        return total_seconds(tried, tokens_per_second, data) <= (1 - RESERVE) * seconds
+
+    for _ in range(40):
+        middle = (fewest + most) / 2
+        fewest, most = (middle, most) if fits(middle) else (fewest, middle)
+    return with_tokens(recipe, fewest, data)
+
+
+def total_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> float:
+    """Of everything but the measuring before it."""
+    phases = forecast.phase_seconds(recipe, tokens_per_second, data)
+    return forecast.START + sum(phases.values())
+
+
+def with_tokens(recipe: Recipe, tokens: float, data: Data) -> Recipe:
+    """The recipe with about `tokens` in its three stages, or as many as the data is worth."""
+
+    def stage(name: str, lr_scale: float, warmup: float, decay: float, final: float) -> StageConfig:
+        # Both chat stages read the same conversations.
+        wanted = min(tokens * SHARES[name], MOST_EPOCHS * data.tokens(name))
+        steps = max(FEWEST_STEPS, round(wanted / recipe.base.batch_tokens))
         return recipe.base.model_copy(
             update={
                 "steps": steps,
@@ -188,94 +218,102 @@ def with_steps(recipe: Recipe, training: float, tokens_per_second: float) -> Rec
 
     return recipe.model_copy(
         update={
-            "base": stage(SHARES["base"], 1.0, 0.05, decay=0.3, final=0.7),
-            "mid": stage(SHARES["mid"], 0.8, 0.02, decay=0.7, final=0.5),
-            "sft": stage(SHARES["sft"], 0.4, 0.02, decay=1.0, final=0.03),
+            "base": stage("base", 1.0, 0.05, decay=0.3, final=0.7),
+            "mid": stage("mid", 0.8, 0.02, decay=0.7, final=0.5),
+            "sft": stage("sft", 0.4, 0.02, decay=1.0, final=0.03),
         }
     )
 
 
-def check_budget(recipe: Recipe, seconds: float, training: float, tokens_per_second: float) -> None:
-    """Even the fewest steps of the smallest model may be too much. Raises UserError."""
-    needed = sum(recipe.stage(name).tokens for name in STAGES) / tokens_per_second
-    if needed > 1.1 * training:
-        minimum = round(seconds - training + 1.1 * needed)
-        raise UserError(
-            f"--time {seconds:g}s is too short for this machine", f"give at least {minimum}s"
-        )
-
-
-def measure_tokens_per_second(recipe: Recipe, seconds: float = 2.0) -> float:
-    """Whole training steps of the recipe's base stage on random tokens: the median of the second
-    half of `seconds`, for the first seconds can be a third slower."""
-    stage = recipe.base
-    model = Transformer(recipe.model).init_weights(recipe.seed)
-    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
-    loss = loss_function(model, recipe)
-    generator = torch.Generator().manual_seed(0)
-    shape = (stage.batch_rows, stage.seq_len)
-    x_BT = torch.randint(recipe.model.vocab_size, shape, generator=generator)
-
-    def step() -> float:
-        start = time.perf_counter()
-        accumulate(loss, x_BT, x_BT, stage.micro_rows)
-        optimizer.step(0.1)
-        return time.perf_counter() - start
-
-    step()
-    times = [step(), step()]
-    while sum(times) < seconds:
-        times.append(step())
-    return stage.batch_tokens / statistics.median(times[len(times) // 2 :])
-
-
 def predict(
-    recipe: Recipe,
-    seconds: float,
-    tokens_per_second: float,
-    rates: dict[str, float],
-    corpus: Corpus,
-    measuring: float,
+    recipe: Recipe, seconds: float, measuring: float, tokens_per_second: float, data: Data
 ) -> dict[str, Any]:
     """What the plan expects, in numbers that the report can hold against what happened."""
-    model = recipe.model
-    text_tokens = None if corpus.is_starter else corpus.size / TEXT_PER_TOKEN
+    phases = forecast.phase_seconds(recipe, tokens_per_second, data)
+    expected = scaling.law(data.kind).undecayed * expected_bits(recipe, data, recipe.base.tokens)
+    error = forecast.bits_error(data.kind)
     return {
         "seconds": seconds,
         "measuring_seconds": measuring,
-        "matmul_gflops": rates,
         "tokens_per_second": tokens_per_second,
-        "stage_seconds": {name: recipe.stage(name).tokens / tokens_per_second for name in STAGES},
-        "parameters": n_parameters(model),
-        "matmul_parameters": matmul_parameters(model),
-        "flops_per_token": flops_per_token(model, recipe.base.seq_len),
-        "text_epochs_at_most": (
-            None if text_tokens is None else max(1.0, recipe.base.tokens / text_tokens)
-        ),
+        "phase_seconds": phases,
+        "total_seconds": measuring + forecast.START + sum(phases.values()),
+        "memory_bytes": forecast.memory_bytes(recipe),
+        "disk_bytes": forecast.disk_bytes(recipe),
+        "bits_per_byte": {
+            "stage": "base",
+            "expected": expected,
+            "range": [expected * (1 - error), expected * (1 + error)],
+        },
+        "parameters": forecast.parameters(recipe.model),
+        "flops_per_token": flops_of(recipe),
+        "epochs": {stage: recipe.stage(stage).tokens / data.tokens(stage) for stage in STAGES},
     }
 
 
-def describe(plan: Plan) -> str:
-    """The plan in words, a fact a line."""
-    recipe, predicted = plan.recipe, plan.predicted
-    model = recipe.model
-    lines = [
-        f"model     {model.n_layer} layers x {model.n_embd} channels, {model.n_head} heads, "
-        f"vocabulary {model.vocab_size:,}; {matmul_parameters(model) / 1e6:.2f}M matmul parameters",
-        f"machine   {recipe.n_threads} threads, {recipe.dtype}, "
-        f"{'compiled' if recipe.compile else 'eager'}",
-    ]
-    for name in STAGES:
-        stage = recipe.stage(name)
-        took = predicted.get("stage_seconds", {}).get(name)
-        lines.append(
-            f"{name:<9} {stage.steps:,} steps of {stage.batch_tokens:,} tokens = {stage.tokens:,}"
-            + (f", {console.duration(took)}" if took else "")
+def compare(
+    seed: int, known: Settings, flops_per_second: float, data: Data, room: float
+) -> list[dict[str, Any]]:
+    """The same recipe for other times on this machine, and on a node of GPUs."""
+    rows = []
+    for seconds in COMPARED:
+        draft = draft_recipe(seconds, seed, known, data.kind == "starter")
+        recipe = choose_model(draft, seconds, flops_per_second, data, room)
+        tokens = sum(recipe.stage(stage).tokens for stage in STAGES)
+        rows.append(_row("this machine", seconds, recipe.model, tokens, data.kind))
+    return [*rows, _node(data.kind, draft.model.vocab_size)]
+
+
+def _node(kind: scaling.Kind, vocab_size: int) -> dict[str, Any]:
+    law = scaling.law(kind)
+    models = [model_config(shape, vocab_size) for shape in LADDER]
+    tokens = [NODE_SECONDS * NODE_FLOPS / flops_per_token(model, SEQ_LEN) for model in models]
+    best = min(
+        zip(models, tokens, strict=True),
+        key=lambda m: law.bits_per_byte(matmul_parameters(m[0]), m[1]),
+    )
+    return _row("8 H100 GPUs", NODE_SECONDS, *best, kind)
+
+
+def _row(
+    where: str, seconds: float, model: ModelConfig, tokens: float, kind: scaling.Kind
+) -> dict[str, Any]:
+    n = matmul_parameters(model)
+    return {
+        "machine": where,
+        "seconds": seconds,
+        "n_layer": model.n_layer,
+        "n_embd": model.n_embd,
+        "matmul_parameters": n,
+        "tokens": round(tokens),
+        "bits_per_byte": scaling.law(kind).bits_per_byte(n, tokens),
+    }
+
+
+def check_budget(seconds: float, needed: float) -> None:
+    """Even the fewest steps of the smallest model may be too much. Raises UserError."""
+    if needed > 1.1 * seconds:
+        raise UserError(
+            f"--time {seconds:g}s is too short for this machine", f"give at least {round(needed)}s"
         )
-    if predicted:
-        epochs = predicted["text_epochs_at_most"]
-        data = "generated as needed" if epochs is None else f"read at most {epochs:.1f} times"
-        lines.append(f"text      {data}")
-        lines.append(f"speed     {predicted['tokens_per_second']:,.0f} tokens/s, measured")
-        lines.append(f"total     {console.duration(predicted['seconds'])}")
-    return "\n".join(lines)
+
+
+def check_memory(needed: float, room: float, what: str) -> None:
+    if needed > room:
+        raise UserError(
+            f"not enough memory: {what} needs {console.size(needed)}, "
+            f"and {console.size(room)} can be had",
+            "close other programs, or raise the limit of the container, the job or ulimit -v",
+        )
+
+
+def check_room(recipe: Recipe, room: float) -> None:
+    """Memory and disk that a recipe needs. Raises UserError."""
+    check_memory(forecast.memory_bytes(recipe), room, "this model")
+    needed, free = forecast.disk_bytes(recipe), machine.free_disk(machine.home())
+    if needed > free:
+        raise UserError(
+            f"not enough disk: this run needs {console.size(needed)}, and {console.size(free)} are "
+            f"free in {machine.home()}",
+            "free some space, or set FIRSTWORDS_HOME to a directory on another disk",
+        )

@@ -49,6 +49,7 @@ def render(run: Run) -> str:
         _samples(evaluations),
         "## Time and memory",
         _timings(run),
+        *_forecast(run, evaluations),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -72,7 +73,7 @@ def _summary(run: Run, evaluations: dict[Any, Any]) -> str:
 
 def _machine(run: Run) -> str:
     m, recipe = run.manifest.machine, run.recipe
-    rates = run.manifest.predicted.get("matmul_gflops", {})
+    rates = run.manifest.predicted.get("settings", {}).get("matmul_gflops", {})
     measured = ", ".join(f"{dtype} {rate:,.0f} GFLOP/s" for dtype, rate in rates.items())
     rows = [
         ["processor", f"{m.get('cpu', '')}, {m.get('cores', '')} cores"],
@@ -134,7 +135,6 @@ def _tokenizer(run: Run) -> str:
 
 def _training(run: Run) -> str:
     rows = []
-    planned = run.manifest.predicted.get("stage_seconds", {})
     for stage in STAGES:
         went = course(read_metrics(run.metrics(stage)))
         rows.append(
@@ -144,10 +144,9 @@ def _training(run: Run) -> str:
                 f"{went.last_loss:.3f}",
                 f"{run.recipe.stage(stage).tokens / went.seconds:,.0f}",
                 console.duration(went.seconds),
-                console.duration(planned[stage]) if stage in planned else "",
             ]
         )
-    header = ["stage", "first loss", "last loss", "tokens/s", "time in steps", "planned"]
+    header = ["stage", "first loss", "last loss", "tokens/s", "time in steps"]
     return table(header, rows) + (
         "\n\nLosses are in nats per target token; the last is the mean of 20 steps. The stages "
         "have different targets, so their losses cannot be compared with each other.\n\n"
@@ -253,12 +252,54 @@ def quote(text: str) -> str:
 
 
 def _timings(run: Run) -> str:
-    timings = run.timings()
+    timings, planned = run.timings(), run.manifest.predicted.get("phase_seconds", {})
     rows = [
-        [phase, console.duration(t["seconds"]), console.size(t["peak_memory"])]
+        [
+            phase,
+            console.duration(t["seconds"]),
+            console.duration(planned[phase]) if phase in planned else "",
+            console.size(t["peak_memory"]),
+        ]
         for phase, t in timings.items()
     ]
-    total = sum(t["seconds"] for t in timings.values())
-    peak = max((t["peak_memory"] for t in timings.values()), default=0)
-    rows.append(["**all**", console.duration(total), console.size(peak)])
-    return table(["phase", "wall time", "peak memory so far"], rows)
+    seconds, peak, _ = _taken(run)
+    whole = console.duration(sum(planned.values())) if planned else ""
+    rows.append(["**all**", console.duration(seconds), whole, console.size(peak)])
+    return table(["phase", "wall time", "planned", "peak memory so far"], rows)
+
+
+def _taken(run: Run) -> tuple[float, float, float]:
+    """Seconds of all phases, bytes of memory at most, and bytes on disk."""
+    timings = run.timings().values()
+    disk = sum(path.stat().st_size for path in run.directory.rglob("*") if path.is_file())
+    return (
+        sum(t["seconds"] for t in timings),
+        max((t["peak_memory"] for t in timings), default=0.0),
+        disk,
+    )
+
+
+def _forecast(run: Run, evaluations: dict[Any, Any]) -> list[str]:
+    """What the plan said beforehand, beside what came; nothing if the recipe was given."""
+    predicted = run.manifest.predicted
+    if not predicted:
+        return []
+    seconds, memory, disk = _taken(run)
+    measuring = predicted["measuring_seconds"]
+    bits, low_high = predicted["bits_per_byte"], predicted["bits_per_byte"]["range"]
+    came = evaluations[bits["stage"]]["tasks"]["bits_per_byte"]["score"]
+    rows = [
+        [
+            "time, with measuring",
+            console.duration(predicted["total_seconds"]),
+            console.duration(measuring + seconds),
+        ],
+        [
+            "bits per byte after pretraining",
+            f"{bits['expected']:.3f} ({low_high[0]:.3f} to {low_high[1]:.3f})",
+            f"{came:.3f}",
+        ],
+        ["memory at most", console.size(predicted["memory_bytes"]), console.size(memory)],
+        ["disk", console.size(predicted["disk_bytes"]), console.size(disk)],
+    ]
+    return ["## The plan, and what came", table(["", "planned", "came"], rows)]

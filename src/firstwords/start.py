@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from firstwords import __version__, console, machine, pipeline
+from firstwords import __version__, machine, pipeline
 from firstwords import run as runs
 from firstwords.data import corpora
 from firstwords.data.corpora import SPLITS, Corpus
 from firstwords.errors import UserError
-from firstwords.plan import Plan, make_plan
+from firstwords.plan import Plan, check_room, make_plan
 from firstwords.recipe import Recipe, parse, read_document, read_recipe
 from firstwords.run import Manifest, Run, Sources
 from firstwords.signals import Stop
@@ -58,7 +57,7 @@ def new_manifest(request: Request) -> Manifest:
     seconds, sources, plan = resolve(request)
     return Manifest(
         firstwords=__version__,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=runs.now(),
         time=seconds,
         sources=sources,
         recipe=plan.recipe,
@@ -78,10 +77,10 @@ def resolve(request: Request) -> tuple[float, Sources, Plan]:
     _check_not_empty(text, chat)
     recipe = _recipe_in(request)
     if recipe:
+        check_room(recipe, machine.memory_in_reach())
         plan = Plan(recipe, {})
     else:
-        console.say("measuring this machine")
-        plan = make_plan(seconds, given(request.seed, 0), text)
+        plan = make_plan(seconds, given(request.seed, 0), text, chat)
     return seconds, sources, plan
 
 

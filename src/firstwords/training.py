@@ -37,8 +37,8 @@ class Step(NamedTuple):
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
     """The summed loss of a micro-batch, in the recipe's dtype, compiled if the recipe says so.
 
-    Only a block is compiled, once for all layers, and for all later models of this process that have
-    its shape: half the time of compiling the whole, and as fast (docs/lab-notebook.md).
+    Only a block is compiled, once for all layers and for all later models of this process that
+    have its shape: half the time of compiling the whole, and as fast (docs/lab-notebook.md).
     """
     dtype = torch_dtype(recipe)
     if recipe.compile:

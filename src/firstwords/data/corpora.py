@@ -9,6 +9,7 @@ hundredth of it. The order is a pure function of the files and the seed.
 import gzip
 import io
 import json
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ BLOCK = 1 << 20
 DOCUMENT_CHARS = 6_000  # plain text has no document marks: it is cut at about this length
 LONGEST_LINE = 1 << 16  # a .txt line may be cut after this many bytes
 MEND = "mend or remove this conversation"
+HOLD_OUT_EVERY = 50
 VALIDATION_NAME = re.compile(r"(^|[_\-.])(val|valid|validation)([_\-.]|$)", re.IGNORECASE)
 
 Split = Literal["train", "val"]
@@ -54,10 +56,13 @@ class Corpus(NamedTuple):
     def is_starter(self) -> bool:
         return self.name == STARTER
 
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.files)
+    def text_bytes(self, column: str) -> float:
+        """About how much there is to train with: bytes of the column "text" or "messages",
+        uncompressed; without end for the starter curriculum. Raises UserError."""
+        if self.is_starter:
+            return math.inf
+        share = 1.0 if self.validation_files else 1 - 1 / HOLD_OUT_EVERY
+        return share * sum(_uncompressed(path, column) for path in self.files)
 
 
 def open_corpus(source: str, option: str) -> Corpus:
@@ -111,7 +116,23 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
 
 def _held_out(index: int) -> bool:
     """Every 50th record, starting with the second: a corpus of two has one of each split."""
-    return index % 50 == 1
+    return index % HOLD_OUT_EVERY == 1
+
+
+def _uncompressed(path: Path, column: str) -> int:
+    size = path.stat().st_size
+    if path.suffix == ".gz":
+        with path.open("rb") as file:
+            file.seek(max(0, size - 4))  # a gzip file ends with the length of what it holds
+            return max(size, int.from_bytes(file.read(4), "little"))
+    if path.suffix != ".parquet":
+        return size
+    with _parquet(path, column) as file:
+        groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+        columns = (group.column(i) for group in groups for i in range(group.num_columns))
+        return sum(
+            c.total_uncompressed_size for c in columns if c.path_in_schema.startswith(column)
+        )
 
 
 def _generated(make: Callable[[int], T], split: Split) -> Iterator[T]:
@@ -209,18 +230,24 @@ def _read_conversations(path: Path, rng: np.random.Generator) -> Iterator[Part]:
 # --- formats --------------------------------------------------------------------------------------
 
 
-def _parquet_rows(path: Path, column: str, rng: np.random.Generator) -> Iterator[tuple[float, Any]]:
+def _parquet(path: Path, column: str) -> pq.ParquetFile:
+    """The file, which has that column. Raises UserError."""
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise UserError(str(path), f"not a readable parquet file ({error})") from None
-    with file:
-        names = file.schema_arrow.names
-        if column not in names:
-            raise UserError(
-                f'{path} has no "{column}" column (found: {", ".join(names)})',
-                f'rename the column that holds the data to "{column}"',
-            )
+    names = file.schema_arrow.names
+    if column not in names:
+        file.close()
+        raise UserError(
+            f'{path} has no "{column}" column (found: {", ".join(names)})',
+            f'rename the column that holds the data to "{column}"',
+        )
+    return file
+
+
+def _parquet_rows(path: Path, column: str, rng: np.random.Generator) -> Iterator[tuple[float, Any]]:
+    with _parquet(path, column) as file:
         rows = max(1, file.metadata.num_rows)
         done = 0
         for group in rng.permutation(file.metadata.num_row_groups):

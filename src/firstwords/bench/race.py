@@ -1,0 +1,102 @@
+"""The time-to-quality race: how few bits per byte pretraining reaches in a given time.
+
+The tokenizer is trained beforehand; then the clock starts. Measuring, choosing a model, encoding,
+compiling and training all happen inside the time; measuring what came of it does not. With a new
+`FIRSTWORDS_HOME` nothing is known or compiled from before.
+"""
+
+import shutil
+import time
+from typing import Any
+
+from firstwords import console, forecast, machine, measure, scaling
+from firstwords.bench.pretraining import alone, bits_per_byte, opened, pretrain, tokenizer_of
+from firstwords.data.corpora import open_corpus
+from firstwords.forecast import Data, data_of
+from firstwords.model import matmul_parameters
+from firstwords.plan import (
+    COMPILE_FROM,
+    LADDER,
+    MEMORY_SHARE,
+    MOST_EPOCHS,
+    RESERVE,
+    draft_recipe,
+    flops_of,
+    into_memory,
+    model_config,
+)
+from firstwords.recipe import Recipe
+from firstwords.signals import Stop
+
+
+def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
+    """Pretrain for `seconds` on `source`, and measure. Raises UserError."""
+    text, chat = open_corpus(source, "--data"), open_corpus("starter", "--chat-data")
+    directory = machine.home() / "race"
+    shutil.rmtree(directory, ignore_errors=True)
+    unknown = measure.Settings(
+        n_threads=1, dtype="float32", halves=0, flops_per_second=1.0, matmul_gflops={}, tried={}
+    )
+    first = opened(
+        directory / "tokenizer", draft_recipe(seconds, seed, unknown, text.is_starter), text.name
+    )
+    tokenizer_of(first, stop)
+    started = time.monotonic()
+    known = measure.settings()
+    machine.setup(known.n_threads)
+    draft = draft_recipe(seconds, seed, known, text.is_starter)
+    data = data_of(text, chat, draft.model.vocab_size)
+    recipe = chosen(draft, seconds, known.flops_per_second, data)
+    if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(recipe):
+        recipe = recipe.model_copy(update={"compile": True})
+    speed = measure.tokens_per_second(recipe, min(15.0, max(2.0, seconds / 120)))
+    left = seconds - (time.monotonic() - started)
+    recipe = alone(recipe, tokens_in(left, speed, data))
+    run = opened(directory / "run", recipe, text.name)
+    tokenizer_of(run, stop, first)
+    pretrain(run, stop)
+    taken = time.monotonic() - started
+    return {
+        "source": text.name,
+        "machine": machine.describe(),
+        "seconds": seconds,
+        "seconds_taken": taken,
+        "tokens": recipe.base.tokens,
+        "tokens_per_second_measured": speed,
+        "recipe": recipe.model_dump(),
+        "matmul_parameters": matmul_parameters(recipe.model),
+        "bits_per_byte": bits_per_byte(run, None if text.is_starter else 0),
+    }
+
+
+def tokens_in(seconds: float, tokens_per_second: float, data: Data) -> float:
+    """Tokens to encode and to train on in that time."""
+    of_token = 1 / tokens_per_second + 1 / forecast.ENCODED_PER_SECOND[data.kind]
+    tokens = ((1 - RESERVE) * seconds - forecast.STAGE_START) / of_token
+    return max(1.0, min(tokens, MOST_EPOCHS * data.text_tokens))
+
+
+def chosen(draft: Recipe, seconds: float, flops_per_second: float, data: Data) -> Recipe:
+    """The model of the ladder from which the least loss is expected."""
+    room = MEMORY_SHARE * machine.memory_in_reach()
+    law = scaling.law(data.kind)
+
+    def loss(recipe: Recipe) -> float:
+        tokens = tokens_in(seconds, flops_per_second / flops_of(recipe), data)
+        return law.bits_per_byte(matmul_parameters(recipe.model), tokens)
+
+    vocab_size = draft.model.vocab_size
+    models = [model_config(shape, vocab_size) for shape in LADDER]
+    recipes = [into_memory(draft.model_copy(update={"model": m}), room) for m in models]
+    return min((r for r in recipes if forecast.memory_bytes(r) <= room), key=loss)
+
+
+def describe(result: dict[str, Any]) -> str:
+    model, bits = result["recipe"]["model"], result["bits_per_byte"]
+    low, high = bits["ci95"]
+    return (
+        f"{bits['score']:.4f} bits per byte ({low:.4f} to {high:.4f}) of {bits['n']:,} held-out "
+        f"documents after {console.duration(result['seconds_taken'])} of "
+        f"{console.duration(result['seconds'])}: {model['n_layer']} layers x {model['n_embd']}, "
+        f"vocabulary {model['vocab_size']:,}, {result['tokens'] / 1e6:.2f}M tokens"
+    )

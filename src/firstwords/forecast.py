@@ -1,0 +1,136 @@
+"""What a recipe will take and give: time, memory, disk, bits per byte.
+
+All of it is computed; the one measurement is the speed of a training step, which also stands for
+the speed of everything else that a model does. `report.md` holds the forecast against what
+happened.
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+from firstwords import scaling
+from firstwords.data.corpora import Corpus
+from firstwords.data.starter.exam import CATEGORIES
+from firstwords.inference.batch import BATCH
+from firstwords.model import matmul_parameters, n_parameters
+from firstwords.recipe import STAGES, ModelConfig, Recipe
+
+BYTES_PER_TOKEN = {512: 2.0, 2048: 3.1, 4096: 3.5, 65_536: 4.6}  # of English text, by vocabulary
+CHECKPOINTS = 7  # two of each stage, and one that is being written
+
+# Seconds of work around the training steps, measured on two cores (docs/lab-notebook.md).
+START = 6.0
+STAGE_START = 4.0  # loading, the first step with code that is compiled already, the last checkpoint
+TOKENIZER_BYTES_PER_SECOND = {"starter": 1.6e6, "text": 4e6}
+ENCODED_PER_SECOND = {"starter": 3e5, "text": 8e5}  # tokens
+ANSWER = 65.0  # training tokens that take as long as an answer in the exam
+SAMPLES = 4.0  # seconds for the samples of a stage
+FORWARD = 0.4  # of a training token: a token whose loss is measured
+
+# Bytes in memory, measured in fresh processes of PyTorch 2.13 (docs/lab-notebook.md).
+PROGRAM = 390e6
+OF_PARAMETER = 16  # weight, gradient and what the optimizer remembers
+OF_CHANNEL = 130  # of a token in a layer
+OF_LOGIT = 16  # of a token and a word of the vocabulary
+
+
+class Data(NamedTuple):
+    """What a run learns from: its two corpora, and how many tokens are in them."""
+
+    kind: scaling.Kind  # of text
+    text_tokens: float
+    chat_tokens: float
+
+    def tokens(self, stage: str) -> float:
+        return self.text_tokens if stage == "base" else self.chat_tokens
+
+
+def data_of(text: Corpus, chat: Corpus, vocab_size: int) -> Data:
+    """Raises UserError if a file cannot be read."""
+    rate = bytes_per_token(vocab_size)
+    return Data(
+        "starter" if text.is_starter else "text",
+        text.text_bytes("text") / rate,
+        chat.text_bytes("messages") / rate,
+    )
+
+
+def bytes_per_token(vocab_size: int) -> float:
+    """A low guess, interpolated in the logarithm of the vocabulary."""
+    sizes = sorted(BYTES_PER_TOKEN)
+    if vocab_size <= sizes[0]:
+        return BYTES_PER_TOKEN[sizes[0]]
+    for low, high in itertools.pairwise(sizes):
+        if vocab_size <= high:
+            share = math.log(vocab_size / low) / math.log(high / low)
+            return BYTES_PER_TOKEN[low] * (1 - share) + BYTES_PER_TOKEN[high] * share
+    return BYTES_PER_TOKEN[sizes[-1]]
+
+
+def phase_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> dict[str, float]:
+    """Wall time of each phase of `train`, by name."""
+    seconds = {"tokenizer": 1.0 + recipe.tokenizer_bytes / TOKENIZER_BYTES_PER_SECOND[data.kind]}
+    for stage in STAGES:
+        encoded: float = recipe.base.tokens if stage == "base" else 0
+        if stage == "mid":
+            encoded = recipe.mid.tokens + recipe.sft.tokens
+        encoded = min(encoded, data.tokens(stage))
+        seconds[stage] = (
+            STAGE_START
+            + recipe.stage(stage).tokens / tokens_per_second
+            + encoded / ENCODED_PER_SECOND[data.kind]
+        )
+    measured = 2 * recipe.val_bytes / bytes_per_token(recipe.model.vocab_size)  # text and answers
+    takes_exam = math.isinf(data.chat_tokens)  # it asks what the curriculum taught
+    answers = len(CATEGORIES) * recipe.exam_items if takes_exam else 0
+    of_stage = SAMPLES + (measured * FORWARD + answers * ANSWER) / tokens_per_second
+    return seconds | {"evaluation": len(STAGES) * of_stage}
+
+
+def memory_bytes(recipe: Recipe) -> float:
+    """The most that training and evaluation have in memory at a time."""
+    return PROGRAM + max(training_bytes(recipe), evaluation_bytes(recipe.model))
+
+
+def training_bytes(recipe: Recipe) -> float:
+    model, stage = recipe.model, recipe.base
+    tokens = stage.micro_rows * stage.seq_len
+    of_token = model.n_layer * model.n_embd * OF_CHANNEL + model.vocab_size * OF_LOGIT
+    return n_parameters(model) * OF_PARAMETER + tokens * of_token
+
+
+def evaluation_bytes(model: ModelConfig) -> float:
+    """Keys and values of a batch of answers, and of the half that goes on."""
+    of_token = 2 * model.n_layer * model.n_kv_head * model.head_dim * 4
+    return 1.5 * BATCH * model.max_seq_len * of_token + 4 * n_parameters(model)
+
+
+def parameters(model: ModelConfig) -> dict[str, int]:
+    """How many there are in each part."""
+    channels, heads = model.n_embd, model.n_head + model.n_kv_head
+    parts = {
+        "embedding": model.vocab_size * channels,
+        "attention": model.n_layer * 2 * channels * model.head_dim * heads,
+        "mlp": model.n_layer * 3 * channels * model.n_hidden,
+        "output head": model.vocab_size * channels,
+    }
+    parts["norms"] = n_parameters(model) - sum(parts.values())
+    return parts | {"all": n_parameters(model), "in products": matmul_parameters(model)}
+
+
+def bits_error(kind: scaling.Kind) -> float:
+    """How far off the expected bits per byte may be, as a share: three times the error on the runs
+    that the law was fitted to. Text of another sort than those may be farther off."""
+    error = 3 * scaling.law(kind).error
+    return error if kind == "starter" else max(error, 0.15)
+
+
+def disk_bytes(recipe: Recipe) -> float:
+    """Checkpoints, encoded text, and some megabytes of figures and answers."""
+    model = recipe.model
+    of_tokens = 2 * model.vocab_size * model.n_embd  # embedding and head: Adam's two moments
+    of_matrices = n_parameters(model) - of_tokens  # weight and momentum
+    checkpoint = 12 * of_tokens + 8 * of_matrices
+    tokens = sum(recipe.stage(stage).tokens for stage in STAGES)
+    return CHECKPOINTS * checkpoint + 3.1 * tokens + 5e6

@@ -1,0 +1,189 @@
+"""How fast this machine trains, and with which settings.
+
+Settings are chosen by trying: a small model's training step with other numbers of threads, in
+another dtype, in smaller micro-batches, compiled. What was found is kept for the machine, so that
+only the first plan pays for it; the speed of the model that a plan picks is measured every time.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field, ValidationError
+
+from firstwords import console, files, machine
+from firstwords.model import Transformer, flops_per_token
+from firstwords.optimizer import Optimizer
+from firstwords.recipe import Dtype, Fixed, ModelConfig, Recipe, StageConfig
+from firstwords.training import (
+    COMPILE_ERRORS,
+    accumulate,
+    compile_by,
+    loss_function,
+    torch_dtype,
+)
+
+CLEARLY = 1.05  # times as fast, or else the simpler setting stays
+SECONDS = 1.5  # of steps for each setting that is tried
+COMPILED_SECONDS = 3.0
+ROWS, SEQ_LEN = 8, 256
+MODEL = ModelConfig(
+    vocab_size=2048,
+    n_layer=4,
+    n_embd=192,
+    n_head=2,
+    n_kv_head=2,
+    head_dim=96,
+    n_hidden=512,
+    max_seq_len=SEQ_LEN,
+)
+
+
+class Settings(Fixed):
+    """What trains fastest here. `tried` says how fast each setting was, in tokens per second of
+    the small model, with the ones that were not taken."""
+
+    n_threads: int = Field(ge=1)
+    dtype: Dtype
+    halves: int = Field(ge=0)  # how often a batch is halved into micro-batches
+    flops_per_second: float = Field(gt=0)
+    matmul_gflops: dict[str, float]
+    tried: dict[str, float]
+
+
+def settings(force: bool = False) -> Settings:
+    """This machine's settings: as they were found before, or found now in some ten seconds."""
+    path = _kept("settings")
+    if path.exists() and not force:
+        try:
+            return Settings.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValidationError):
+            console.warn(f"{path} is not readable; measuring again")
+    found = _try_settings()
+    files.write_json(path, found.model_dump())
+    return found
+
+
+def _try_settings() -> Settings:
+    tried: dict[str, float] = {}
+    console.say("measuring this machine (once; the next plan knows it)")
+
+    def speed(name: str, recipe: Recipe) -> float:
+        tried[name] = tokens_per_second(recipe, SECONDS)
+        return tried[name]
+
+    threads = machine.physical_cores()
+    machine.setup(threads)
+    rates = {
+        "float32": machine.matmul_gflops(torch.float32),
+        "bfloat16": machine.matmul_gflops(torch.bfloat16),
+    }
+    recipe = trial(threads)
+    best = speed(f"{threads} threads", recipe)
+    while threads > 1:
+        fewer = trial(threads // 2)
+        now = speed(f"{threads // 2} threads", fewer)
+        if best > now * CLEARLY:
+            break
+        threads, recipe, best = threads // 2, fewer, now
+    # Where the processor has no bfloat16 products it emulates them, ten times slower: no trial.
+    if rates["bfloat16"] > rates["float32"]:
+        other = recipe.model_copy(update={"dtype": "bfloat16"})
+        now = speed("bfloat16", other)
+        if now > best * CLEARLY:
+            recipe, best = other, now
+    halves, micro_rows = 0, ROWS
+    while micro_rows > 1:
+        micro_rows //= 2
+        stage = recipe.base.model_copy(update={"micro_rows": micro_rows})
+        now = speed(f"{micro_rows} rows at a time", recipe.model_copy(update={"base": stage}))
+        if now < best * CLEARLY:
+            break
+        halves, best = halves + 1, now
+    return Settings(
+        n_threads=threads,
+        dtype=recipe.dtype,
+        halves=halves,
+        flops_per_second=best * flops_per_token(MODEL, SEQ_LEN),
+        matmul_gflops=rates,
+        tried=tried,
+    )
+
+
+def trial(n_threads: int) -> Recipe:
+    """A recipe to measure with; only its model and its base stage count."""
+    stage = StageConfig(steps=1, batch_rows=ROWS, micro_rows=ROWS, seq_len=SEQ_LEN)
+    return Recipe(
+        n_threads=n_threads, tokenizer_bytes=1, model=MODEL, base=stage, mid=stage, sft=stage
+    )
+
+
+def compiling_pays(recipe: Recipe) -> bool:
+    """Whether this recipe's steps are clearly faster compiled. Known from before, or tried now,
+    which takes up to a minute. Not where compiling fails: a compiler without Python's headers
+    beside it cannot."""
+    path = _kept("compiled", recipe.model.model_dump(), recipe.dtype, recipe.base.micro_rows)
+    if path.exists():
+        return bool(files.read_json(path)["pays"])
+    console.say("compiling the training step, to see what it gains (up to a minute, once)")
+    compiled = recipe.model_copy(update={"compile": True})
+    try:
+        compile_by(lambda: tokens_per_second(compiled, seconds=0.0))
+    except COMPILE_ERRORS as error:
+        reason = str(error).strip().splitlines()[0]
+        console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
+        return False
+    eager, faster = (tokens_per_second(r, COMPILED_SECONDS) for r in (recipe, compiled))
+    files.write_json(
+        path, {"pays": faster > eager, "eager_per_second": eager, "compiled_per_second": faster}
+    )
+    return faster > eager
+
+
+def tokens_per_second(recipe: Recipe, seconds: float) -> float:
+    """Whole training steps of the recipe's base stage on random tokens: how many it took in the
+    second half of `seconds`, for the first seconds can be a third slower. Not their median: what a
+    busy machine takes away now and then counts."""
+    stage = recipe.base
+    model = Transformer(recipe.model).init_weights(recipe.seed)
+    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
+    loss = loss_function(model, recipe)
+    generator = torch.Generator().manual_seed(0)
+    shape = (stage.batch_rows, stage.seq_len)
+    x_BT = torch.randint(recipe.model.vocab_size, shape, generator=generator)
+
+    def step() -> float:
+        start = time.perf_counter()
+        accumulate(loss, x_BT, x_BT, stage.micro_rows)
+        optimizer.step(0.1)
+        return time.perf_counter() - start
+
+    with _threads(recipe.n_threads):
+        step()
+        times = [step(), step()]
+        while sum(times) < seconds:
+            times.append(step())
+    counted = times[len(times) // 2 :]
+    return stage.batch_tokens * len(counted) / sum(counted)
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _kept(kind: str, *about: Any) -> Path:
+    """Where a finding is kept: it holds for this processor, these cores and this PyTorch."""
+    here = [machine.cpu_name(), machine.physical_cores(), torch.__version__, *about]
+    key = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:16]
+    return machine.home() / "machine" / f"{kind}-{key}.json"
