@@ -59,6 +59,15 @@ def sample_text() -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real corpora beside the checkout."""
+    path = Path(__file__).parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"needs the real corpora in {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_tokenizer() -> Tokenizer:
     return Tokenizer.train(TEXT, 512)
 

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as Backend
 
+from firstwords.data import corpora
 from firstwords.errors import UserError
 from firstwords.recipe import MIN_VOCAB_SIZE
+from firstwords.stages.tokenizer import take
 from firstwords.tokenizer import IM_END, IM_START, SPECIAL_TOKENS, Tokenizer
 
 # Any Unicode text, with the things in it that a tokenizer may stumble over.
@@ -42,6 +45,26 @@ def test_markup_in_a_text_stays_text(tiny_tokenizer: Tokenizer, text: str) -> No
 @given(texts=st.lists(ANY_TEXT, max_size=6))
 def test_a_batch_is_encoded_like_its_texts(tiny_tokenizer: Tokenizer, texts: list[str]) -> None:
     assert tiny_tokenizer.encode_batch(texts) == [tiny_tokenizer.encode(text) for text in texts]
+
+
+@given(text=ANY_TEXT)
+def test_the_saved_file_encodes_alike_in_tokenizers(tiny_tokenizer: Tokenizer, text: str) -> None:
+    """Two implementations of BPE: one merges by rank, the other pair by pair."""
+    other = Backend.from_str(tiny_tokenizer.backend.to_str())
+    other.encode_special_tokens = True
+    assert other.encode(text, add_special_tokens=False).ids == tiny_tokenizer.encode(text)
+    assert other.decode(tiny_tokenizer.encode(text), skip_special_tokens=False) == text
+
+
+def test_a_larger_vocabulary_encodes_alike_too(data_folder: Path) -> None:
+    corpus = corpora.open_corpus(str(data_folder / "pretrain"), "--data")
+    sample = list(take(corpora.texts(corpus, "train", 0), 1_500_000))
+    made = Tokenizer.train(iter(sample), 4096)
+    assert made.vocab_size == 4096
+    held_out = list(take(corpora.texts(corpus, "val", 0), 300_000))
+    made.backend.encode_special_tokens = True
+    theirs = made.backend.encode_batch_fast(held_out, add_special_tokens=False)
+    assert made.encode_batch(held_out) == [e.ids for e in theirs]
 
 
 def test_every_byte_is_a_token(tiny_tokenizer: Tokenizer) -> None:

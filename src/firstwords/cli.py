@@ -321,6 +321,38 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
     click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
 
 
+@bench.command("tokenizer")
+@click.option(
+    "--data", "source", metavar="SRC", default="starter", show_default=True, help="As for train."
+)
+@click.option(
+    "--megabytes",
+    type=click.FloatRange(min=0.01),
+    default=10.0,
+    show_default=True,
+    help="How much text.",
+)
+@click.option(
+    "--vocab-size", type=click.IntRange(min=263, max=65_536), default=4096, show_default=True
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many times the contenders take turns.",
+)
+@JSON
+def bench_tokenizer(
+    source: str, megabytes: float, vocab_size: int, rounds: int, as_json: bool
+) -> None:
+    """How fast the tokenizer is trained and encodes, beside rustbpe, tiktoken and tokenizers."""
+    from firstwords.bench import tokenizer as benchmark
+
+    result = benchmark.bench_tokenizer(source, round(megabytes * 1e6), vocab_size, rounds)
+    click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
+
+
 @bench.command("race")
 @click.option(
     "--data", "source", metavar="SRC", default="starter", show_default=True, help="As for train."
