@@ -126,6 +126,23 @@ def test_a_time_too_short_names_the_minimum(bench: Bench, refused: Say) -> None:
     assert re.search(r"at least \d+s", line)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 1")],
+)
+def test_out_of_memory_is_said_in_a_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def plan(*arguments: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(start, "make_plan", plan)
+    assert run_command(["train"]) == 1
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("firstwords: out of memory")
+    assert "nothing already made is lost" in line
+
+
 def test_no_time_at_all_is_too_short(
     bench: Bench, refused: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from firstwords.plan import (
     Plan,
     choose_model,
     draft_recipe,
+    into_memory,
     make_plan,
     model_config,
     total_seconds,
@@ -225,18 +226,30 @@ def test_conversations_too_short_for_the_time_end_the_run_sooner(
 
 
 def test_short_memory_makes_smaller_parts_of_a_batch(planned: MakePlan) -> None:
-    plenty = planned(1800.0, 20_000.0)
-    little = planned(1800.0, 20_000.0, memory=0.8 * plenty.predicted["memory_bytes"])
-    assert little.predicted["memory_bytes"] <= 0.8 * plenty.predicted["memory_bytes"]
-    assert little.recipe.base.micro_rows < plenty.recipe.base.micro_rows
-    assert little.recipe.base.batch_rows == plenty.recipe.base.batch_rows
+    large = draft().model_copy(update={"model": model_config((8, 384, 3), 2048)})
+    needed = forecast.memory_bytes(large)
+    assert into_memory(large, needed) == large
+    smaller = into_memory(large, 0.75 * needed)
+    assert forecast.memory_bytes(smaller) <= 0.75 * needed
+    assert smaller.base.micro_rows < large.base.micro_rows
+    assert smaller.base.batch_rows == large.base.batch_rows
+
+
+def test_a_plan_keeps_to_the_memory_there_is_and_says_so(planned: MakePlan) -> None:
+    plenty = planned(1800.0, 200_000.0)
+    memory = 0.8 * plenty.predicted["memory_bytes"]
+    little = planned(1800.0, 200_000.0, memory=memory)
+    assert little.predicted["memory_bytes"] <= memory
     assert "memory is short" in describe(little)
+    assert "memory is short" not in describe(plenty)
 
 
 def test_too_little_memory_is_refused_before_anything_is_measured(
     planned: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"not enough memory: .* needs 3\d\d.* MB.*raise the limit"):
+    with pytest.raises(
+        UserError, match=r"not enough memory: .* needs \d{3}\.\d MB.*raise the limit"
+    ):
         planned(600.0, memory=3e8)
 
 

@@ -43,6 +43,14 @@ def run_command(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        return _fail(
+            "out of memory: close other programs, or raise the limit of the container, the job or "
+            "ulimit -v; then the same command continues, nothing already made is lost",
+            1,
+        )
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -333,7 +341,11 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
     help="How much text.",
 )
 @click.option(
-    "--vocab-size", type=click.IntRange(min=263, max=65_536), default=4096, show_default=True
+    "--vocab-size",
+    type=click.IntRange(min=263, max=65_536),
+    default=4096,
+    show_default=True,
+    help="Tokens in all.",
 )
 @click.option(
     "--rounds",
@@ -357,8 +369,15 @@ def bench_tokenizer(
 @click.option(
     "--data", "source", metavar="SRC", default="starter", show_default=True, help="As for train."
 )
-@click.option("--time", "seconds", type=Duration(), default=600.0, show_default="10m")
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option(
+    "--time",
+    "seconds",
+    type=Duration(),
+    default=600.0,
+    show_default="10m",
+    help="From the first measurement to the last step.",
+)
+@click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="Another model.")
 @JSON
 def bench_race(source: str, seconds: float, seed: int, as_json: bool) -> None:
     """Pretrain for a given time, and say how few bits per byte came of it.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from firstwords import scaling
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import CATEGORIES
-from firstwords.inference.batch import BATCH
+from firstwords.inference.batch import batch_size, cache_bytes
 from firstwords.model import matmul_parameters, n_parameters
 from firstwords.recipe import STAGES, ModelConfig, Recipe
 
@@ -102,8 +102,7 @@ def training_bytes(recipe: Recipe) -> float:
 
 def evaluation_bytes(model: ModelConfig) -> float:
     """Keys and values of a batch of answers, and of the half that goes on."""
-    of_token = 2 * model.n_layer * model.n_kv_head * model.head_dim * 4
-    return 1.5 * BATCH * model.max_seq_len * of_token + 4 * n_parameters(model)
+    return 1.5 * batch_size(model) * cache_bytes(model) + 4 * n_parameters(model)
 
 
 def parameters(model: ModelConfig) -> dict[str, int]:

@@ -17,6 +17,7 @@ import psutil
 import torch
 from platformdirs import user_cache_path
 
+THREADS_RESERVE = 300_000_000  # bytes of address space, used or not, for threads still to start
 MATMUL_SHAPE = (4096, 256, 1024)  # tokens x channels x hidden of a typical small model
 
 
@@ -122,8 +123,8 @@ def memory_in_reach() -> int:
         return min(bounds)
     limit_now, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit_now != resource.RLIM_INFINITY:
-        # Address space that was reserved and is not used counts against this limit.
-        bounds.append(limit_now - psutil.Process().memory_info().vms + used)
+        taken = psutil.Process().memory_info().vms + THREADS_RESERVE
+        bounds.append(limit_now - taken + used)
     return max(0, min(bounds))
 
 

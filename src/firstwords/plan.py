@@ -75,12 +75,14 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
             f"give at least {MIN_SECONDS:g}s; 10m makes a model worth talking to",
         )
     room = MEMORY_SHARE * machine.memory_in_reach()
-    check_memory(forecast.PROGRAM, room, "the program alone")
+    check_memory(forecast.memory_bytes(measure.trial(1)), room, "measuring this machine")
     known = measure.settings()
     machine.setup(known.n_threads)
     draft = draft_recipe(seconds, seed, known, text.is_starter)
     data = forecast.data_of(text, chat, draft.model.vocab_size)
     chosen = choose_model(draft, seconds, known.flops_per_second, data, room)
+    unbounded = choose_model(draft, seconds, known.flops_per_second, data, float("inf"))
+    short_of_memory = chosen != unbounded
     if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(chosen):
         chosen = chosen.model_copy(update={"compile": True})
     speed = measure.tokens_per_second(chosen, min(15.0, max(2.0, seconds / 120)))
@@ -88,6 +90,7 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
     recipe = with_steps(chosen, seconds - measuring, speed, data)
     predicted = predict(recipe, seconds, measuring, speed, data) | {
         "settings": known.model_dump(),
+        "short_of_memory": short_of_memory,
         "comparison": compare(seed, known, speed * flops_of(recipe), data, room),
     }
     check_budget(seconds, predicted["total_seconds"])

@@ -82,7 +82,7 @@ def _totals(predicted: dict[str, Any]) -> list[str]:
 
 def _limits(plan: Plan) -> list[str]:
     """What kept the plan from using the time or the batches it would have."""
-    recipe, predicted = plan.recipe, plan.predicted
+    predicted = plan.predicted
     lines = []
     for what, option, stage in (
         ("text is", "--data", "base"),
@@ -98,10 +98,10 @@ def _limits(plan: Plan) -> list[str]:
             "note        there is not enough data for all of the time: the model is smaller, and "
             "the run ends sooner"
         )
-    if recipe.base.micro_rows < recipe.base.batch_rows >> predicted["settings"]["halves"]:
+    if predicted["short_of_memory"]:
         lines.append(
-            "note        memory is short: batches are taken in smaller parts, or the model "
-            "is smaller"
+            "note        memory is short: batches are taken in smaller parts, or the model is "
+            "smaller"
         )
     return lines
 

@@ -279,6 +279,32 @@ def test_a_single_file_is_training_data_whatever_its_name(tmp_path: Path) -> Non
     assert len(list(texts(corpus, "train", 0))) == 58
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.jsonl.gz", "a.txt", "a.txt.gz"])
+def test_the_amount_of_text_is_known_without_reading_it(name: str, tmp_path: Path) -> None:
+    """Uncompressed, so that a plan can say how often it will be read."""
+    path, documents = tmp_path / name, [f"{i} {'lorem ipsum ' * 40}" for i in range(400)]
+    size = sum(map(len, documents))
+    if name.endswith(".parquet"):
+        other = ["a column that is not asked for " * 20] * len(documents)
+        pq.write_table(pa.table({"text": documents, "other": other}), path, use_dictionary=False)
+    else:
+        lines = [json.dumps({"text": d}) if "jsonl" in name else d + "\n" for d in documents]
+        raw = "\n".join(lines).encode()
+        path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    corpus = open_corpus(str(path), "--data")
+    assert corpus.text_bytes("text") == pytest.approx(0.98 * size, rel=0.05)
+
+
+def test_what_is_held_out_by_name_is_not_for_training(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"x" * 1000)
+    (tmp_path / "val.txt").write_bytes(b"x" * 700)
+    assert open_corpus(str(tmp_path), "--data").text_bytes("text") == 1000
+
+
+def test_the_starter_has_no_end() -> None:
+    assert open_corpus("starter", "--data").text_bytes("text") == float("inf")
+
+
 def test_the_starter_needs_no_file_and_holds_out_its_own() -> None:
     corpus = open_corpus("starter", "--data")
     train, val = set(islice(texts(corpus, "train", 0), 30)), set(islice(texts(corpus, "val", 0), 3))

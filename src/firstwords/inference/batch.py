@@ -14,9 +14,11 @@ from torch import Tensor
 from firstwords.calculator import ERROR
 from firstwords.inference.reader import Event, Reader
 from firstwords.model import KVCache, Transformer
+from firstwords.recipe import ModelConfig
 from firstwords.tokenizer import Tokenizer
 
-BATCH = 128
+BATCH = 128  # prompts, if their keys and values fit into:
+CACHE_BYTES = 256e6
 
 
 class Answer(NamedTuple):
@@ -75,8 +77,9 @@ def answer_all(
     answered, batch by batch."""
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     answers: dict[int, Answer] = {}
-    for first in range(0, len(order), BATCH):
-        numbers = order[first : first + BATCH]
+    size = batch_size(model.config)
+    for first in range(0, len(order), size):
+        numbers = order[first : first + size]
         shared = min(len(prompts[number]) for number in numbers)
         heard = torch.tensor([prompts[number][:shared] for number in numbers])
         rows = [_Row(n, prompts[n][shared:], tokenizer, max_tokens) for n in numbers]
@@ -84,6 +87,16 @@ def answer_all(
         answers.update({row.number: row.answer(stop) for row in rows})
         on_done(len(rows))
     return [answers[number] for number in range(len(prompts))]
+
+
+def batch_size(config: ModelConfig) -> int:
+    """How many prompts go together."""
+    return int(min(BATCH, max(1, CACHE_BYTES // cache_bytes(config))))
+
+
+def cache_bytes(config: ModelConfig) -> int:
+    """Of the keys and values of a whole context."""
+    return 2 * 4 * config.n_layer * config.n_kv_head * config.head_dim * config.max_seq_len
 
 
 @torch.inference_mode()
