@@ -31,7 +31,7 @@ def alone(recipe: Recipe, tokens: float) -> Recipe:
             "final_lr": FINAL,
         }
     )
-    return recipe.model_copy(update={"base": stage})
+    return recipe.model_copy(update={"base": stage, "tokenizer_chat": 0.0})
 
 
 def opened(directory: Path, recipe: Recipe, data: str) -> Run:

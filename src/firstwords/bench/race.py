@@ -37,9 +37,8 @@ def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
     unknown = measure.Settings(
         n_threads=1, dtype="float32", halves=0, flops_per_second=1.0, matmul_gflops={}, tried={}
     )
-    first = opened(
-        directory / "tokenizer", draft_recipe(seconds, seed, unknown, text.is_starter), text.name
-    )
+    shape = alone(draft_recipe(seconds, seed, unknown, text.is_starter), 1.0)
+    first = opened(directory / "tokenizer", shape, text.name)
     tokenizer_of(first, stop)
     started = time.monotonic()
     known = measure.settings()

@@ -15,7 +15,6 @@ from firstwords.run import Run
 from firstwords.signals import Stop
 from firstwords.tokenizer import Tokenizer
 
-CHAT_SHARE = 0.2  # of the training sample: conversations have words of their own
 MEASURED_BYTES = 500_000
 
 
@@ -27,7 +26,7 @@ def train_tokenizer(run: Run, stop: Stop) -> None:
     recipe, sources = run.recipe, run.manifest.sources
     text = corpora.open_corpus(sources.data, "--data")
     chat = corpora.open_corpus(sources.chat_data, "--chat-data")
-    chat_bytes = int(recipe.tokenizer_bytes * CHAT_SHARE)
+    chat_bytes = int(recipe.tokenizer_bytes * recipe.tokenizer_chat)
     documents = take(corpora.texts(text, "train", recipe.seed), recipe.tokenizer_bytes - chat_bytes)
     messages = take(chat_texts(chat, recipe.seed), chat_bytes)
     with console.progress("reading", recipe.tokenizer_bytes, "bytes") as meter:
