@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from firstwords import checkpoint
+from firstwords import checkpoint, files, pipeline
 from firstwords import run as runs
 from firstwords.errors import UserError
 from firstwords.model import Transformer
@@ -176,3 +176,23 @@ def test_metrics_after_a_step_are_forgotten(tmp_path: Path) -> None:
     assert [m["step"] for m in runs.read_metrics(path)] == [1, 2, 3]
     runs.keep_metrics(tmp_path / "new" / "mid.jsonl", 0)
     assert (tmp_path / "new" / "mid.jsonl").read_text() == ""
+
+
+def test_the_time_left_is_honest_on_a_machine_that_became_slower(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    """What is left takes longer in the same proportion as what is done did."""
+    planned = {"tokenizer": 10.0, "base": 100.0, "mid": 60.0, "sft": 50.0, "evaluation": 30.0}
+    predicted = {"phase_seconds": planned}
+    run = runs.create(tmp_path, manifest.model_copy(update={"predicted": predicted}))
+    tokenizer, base, mid = pipeline.PHASES[:3]
+    assert pipeline.time_left(run, tokenizer) == 250
+    times = {"tokenizer": {"seconds": 30.0}}
+    files.write_json(tmp_path / "timings.json", times)
+    assert pipeline.time_left(run, base) == 240  # ten seconds say little about the machine
+    files.write_json(tmp_path / "timings.json", times | {"base": {"seconds": 190.0}})
+    assert pipeline.time_left(run, mid) == 2 * 140
+    half = times | {"base": {"seconds": 190.0}, "mid": {"seconds": 40.0}}
+    files.write_json(tmp_path / "timings.json", half)
+    assert pipeline.time_left(run, mid) == 2 * 140 - 40
+    assert pipeline.time_left(runs.create(tmp_path / "recipe", manifest), base) == 0

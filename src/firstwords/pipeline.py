@@ -80,13 +80,30 @@ PHASES = (
 
 
 def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
-    console.header(f"Phase {PHASES.index(phase) + 1} of {len(PHASES)} · {phase.title}")
+    left = time_left(run, phase)
+    console.header(
+        f"Phase {PHASES.index(phase) + 1} of {len(PHASES)} · {phase.title}"
+        + (f" · about {console.duration(left)} left in all" if left else "")
+    )
     before = "done before: " if phase.done(run) else ""
     if not before:
         with run.timed(phase.name):
             phase.work(run, stop)
     took = console.duration(run.timings().get(phase.name, {}).get("seconds", 0.0))
     console.say(f"{before}{phase.summary(run)} ({took})")
+
+
+def time_left(run: Run, phase: Phase) -> float:
+    """Seconds that this phase and those after it will take: as planned, times how much longer than
+    planned the phases before it took. 0 if nothing was planned, or nothing is left to do."""
+    planned, taken = run.manifest.predicted.get("phase_seconds", {}), run.timings()
+    at = PHASES.index(phase)
+    before = [p.name for p in PHASES[:at] if p.name in planned and p.name in taken]
+    as_planned = sum(planned[name] for name in before)
+    slower = sum(taken[name]["seconds"] for name in before) / as_planned if as_planned > 30 else 1.0
+    left = [p.name for p in PHASES[at:] if p.name in planned and not p.done(run)]
+    already = taken.get(phase.name, {"seconds": 0.0})["seconds"] if left else 0.0
+    return max(0.0, slower * sum(planned[name] for name in left) - already)
 
 
 def prepare(run: Run) -> None:

@@ -81,8 +81,8 @@ class Recipe(Fixed):
     """All that a run needs to know.
 
     `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
-    `tokenizer_bytes` of text train the tokenizer, `tokenizer_chat` of them from conversations, which
-    have words of their own. `echo` is the share of rows of random tokens that
+    `tokenizer_bytes` of text train the tokenizer, a share of `tokenizer_chat` of them from
+    conversations, which have words of their own. `echo` is the share of rows of random tokens that
     repeat in pretraining, `replay` that of plain text in the stages after it. `val_bytes` of
     held-out text are measured after each stage, and a model that learned from the starter's
     conversations takes an exam of `exam_items` in each category.
