@@ -23,6 +23,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
         monkeypatch.setattr(machine, "physical_cores", lambda: cores)
         monkeypatch.setattr(machine, "matmul_gflops", lambda dtype: rates[dtype])
         monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, seconds: speed(recipe))
+        monkeypatch.setattr(measure, "in_turns", lambda a, b, seconds: (speed(a), speed(b)))
         return measure.settings()
 
     return found
@@ -34,7 +35,7 @@ def test_all_cores_whole_batches_and_float32_unless_something_is_faster(
     kept = found(lambda recipe: 1000.0 * recipe.n_threads)
     assert (kept.n_threads, kept.dtype, kept.halves) == (2, "float32", 0)
     assert kept.flops_per_second == 2000.0 * flops_per_token(MODEL, SEQ_LEN)
-    assert "1 threads" in kept.tried
+    assert kept.tried["1 threads"] == 0.5
     assert "bfloat16" not in kept.tried
 
 
@@ -42,7 +43,7 @@ def test_fewer_threads_where_they_are_as_fast(found: Callable[..., Settings]) ->
     """Sixty-four threads on a small model mostly wait for each other."""
     kept = found(lambda recipe: 1000.0 * min(recipe.n_threads, 16), cores=64)
     assert kept.n_threads == 16
-    assert list(kept.tried)[:4] == ["64 threads", "32 threads", "16 threads", "8 threads"]
+    assert list(kept.tried)[:4] == ["32 threads", "16 threads", "8 threads", "4 rows at a time"]
 
 
 def test_bfloat16_where_whole_steps_are_clearly_faster(found: Callable[..., Settings]) -> None:
@@ -76,7 +77,7 @@ def test_a_damaged_finding_is_found_again(found: Callable[..., Settings]) -> Non
     found(lambda recipe: 1000.0 * recipe.n_threads)
     for path in (machine.home() / "machine").iterdir():
         path.write_text("{")
-    assert found(lambda recipe: 500.0 * recipe.n_threads).tried["2 threads"] == 1000.0
+    assert found(lambda recipe: 500.0).n_threads == 1
 
 
 @pytest.mark.parametrize(("eager", "compiled"), [(1000.0, 1100.0), (1000.0, 900.0)])
@@ -85,11 +86,13 @@ def test_compiling_is_tried_once_for_a_model(
 ) -> None:
     asked: list[bool] = []
 
-    def speed(recipe: Recipe, seconds: float) -> float:
-        asked.append(recipe.compile)
-        return compiled if recipe.compile else eager
+    def in_turns(one: Recipe, other: Recipe, seconds: float) -> tuple[float, float]:
+        asked.append(other.compile)
+        assert not one.compile
+        return eager, compiled
 
-    monkeypatch.setattr(measure, "tokens_per_second", speed)
+    monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, seconds: 1.0)
+    monkeypatch.setattr(measure, "in_turns", in_turns)
     assert compiling_pays(trial(1)) is (compiled > eager)
     n_asked = len(asked)
     assert True in asked
@@ -127,6 +130,26 @@ def test_speed_is_what_was_done_in_the_time_stalls_and_all(monkeypatch: pytest.M
     monkeypatch.setattr(measure.Optimizer, "step", lambda self, scale: None)
     speed = measure.tokens_per_second(trial(1), 400.0)
     assert speed == pytest.approx(ROWS * SEQ_LEN * 10 / 9.5, rel=0.05)
+
+
+def test_two_settings_are_compared_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that becomes twice as slow in the middle says the same of both."""
+    taken: list[str] = []
+
+    def training_step(recipe: Recipe) -> Callable[[], float]:
+        name = "whole" if recipe.base.micro_rows == ROWS else "halves"
+
+        def step() -> float:
+            taken.append(name)
+            return (1.0 if len(taken) < 60 else 2.0) * (1.2 if name == "halves" else 1.0)
+
+        return step
+
+    monkeypatch.setattr(measure, "training_step", training_step)
+    stage = trial(1).base.model_copy(update={"micro_rows": ROWS // 2})
+    one, other = measure.in_turns(trial(1), trial(1).model_copy(update={"base": stage}), 100.0)
+    assert one / other == pytest.approx(1.2)
+    assert taken[4:10] == ["whole", "halves"] * 3
 
 
 def test_a_measurement_leaves_the_number_of_threads_as_it_was() -> None:

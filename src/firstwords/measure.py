@@ -7,8 +7,9 @@ only the first plan pays for it; the speed of the model that a plan picks is mea
 
 import hashlib
 import json
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from firstwords.training import (
 
 CLEARLY = 1.05  # times as fast, or else the simpler setting stays
 SECONDS = 1.5  # of steps for each setting that is tried
+FEWEST_TURNS = 3
 COMPILED_SECONDS = 3.0
 ROWS, SEQ_LEN = 8, 256
 MODEL = ModelConfig(
@@ -45,8 +47,8 @@ MODEL = ModelConfig(
 
 
 class Settings(Fixed):
-    """What trains fastest here. `tried` says how fast each setting was, in tokens per second of
-    the small model, with the ones that were not taken."""
+    """What trains fastest here. `tried` says how many times as fast as the best before it each
+    setting was, with the ones that were not taken."""
 
     n_threads: int = Field(ge=1)
     dtype: Dtype
@@ -70,46 +72,43 @@ def settings(force: bool = False) -> Settings:
 
 
 def _try_settings() -> Settings:
-    tried: dict[str, float] = {}
     console.say("measuring this machine (once; the next plan knows it)")
-
-    def speed(name: str, recipe: Recipe) -> float:
-        tried[name] = tokens_per_second(recipe, SECONDS)
-        return tried[name]
-
-    threads = machine.physical_cores()
-    machine.setup(threads)
+    machine.setup(machine.physical_cores())
     rates = {
         "float32": machine.matmul_gflops(torch.float32),
         "bfloat16": machine.matmul_gflops(torch.bfloat16),
     }
-    recipe = trial(threads)
-    best = speed(f"{threads} threads", recipe)
-    while threads > 1:
-        fewer = trial(threads // 2)
-        now = speed(f"{threads // 2} threads", fewer)
-        if best > now * CLEARLY:
+    best, halves = trial(machine.physical_cores()), 0
+    speed = tokens_per_second(best, SECONDS)
+    tried: dict[str, float] = {}
+
+    def against_best(name: str, other: Recipe) -> float:
+        nonlocal speed
+        speed, others = in_turns(best, other, SECONDS)
+        tried[name] = others / speed
+        return tried[name]
+
+    while best.n_threads > 1:
+        fewer = best.n_threads // 2
+        if against_best(f"{fewer} threads", trial(fewer)) < 1 / CLEARLY:
             break
-        threads, recipe, best = threads // 2, fewer, now
+        best = trial(fewer)
     # Where the processor has no bfloat16 products it emulates them, ten times slower: no trial.
     if rates["bfloat16"] > rates["float32"]:
-        other = recipe.model_copy(update={"dtype": "bfloat16"})
-        now = speed("bfloat16", other)
-        if now > best * CLEARLY:
-            recipe, best = other, now
-    halves, micro_rows = 0, ROWS
-    while micro_rows > 1:
-        micro_rows //= 2
-        stage = recipe.base.model_copy(update={"micro_rows": micro_rows})
-        now = speed(f"{micro_rows} rows at a time", recipe.model_copy(update={"base": stage}))
-        if now < best * CLEARLY:
+        other = best.model_copy(update={"dtype": "bfloat16"})
+        if against_best("bfloat16", other) > CLEARLY:
+            best = other
+    while best.base.micro_rows > 1:
+        stage = best.base.model_copy(update={"micro_rows": best.base.micro_rows // 2})
+        other = best.model_copy(update={"base": stage})
+        if against_best(f"{stage.micro_rows} rows at a time", other) < CLEARLY:
             break
-        halves, best = halves + 1, now
+        best, halves = other, halves + 1
     return Settings(
-        n_threads=threads,
-        dtype=recipe.dtype,
+        n_threads=best.n_threads,
+        dtype=best.dtype,
         halves=halves,
-        flops_per_second=best * flops_per_token(MODEL, SEQ_LEN),
+        flops_per_second=speed * flops_per_token(MODEL, SEQ_LEN),
         matmul_gflops=rates,
         tried=tried,
     )
@@ -138,7 +137,7 @@ def compiling_pays(recipe: Recipe) -> bool:
         reason = str(error).strip().splitlines()[0]
         console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
         return False
-    eager, faster = (tokens_per_second(r, COMPILED_SECONDS) for r in (recipe, compiled))
+    eager, faster = in_turns(recipe, compiled, COMPILED_SECONDS)
     files.write_json(
         path, {"pays": faster > eager, "eager_per_second": eager, "compiled_per_second": faster}
     )
@@ -149,6 +148,30 @@ def tokens_per_second(recipe: Recipe, seconds: float) -> float:
     """Whole training steps of the recipe's base stage on random tokens: how many it took in the
     second half of `seconds`, for the first seconds can be a third slower. Not their median: what a
     busy machine takes away now and then counts."""
+    step = training_step(recipe)
+    step()
+    times = [step(), step()]
+    while sum(times) < seconds:
+        times.append(step())
+    counted = times[len(times) // 2 :]
+    return recipe.base.batch_tokens * len(counted) / sum(counted)
+
+
+def in_turns(one: Recipe, other: Recipe, seconds: float) -> tuple[float, float]:
+    """Tokens per second of two recipes that take steps in turns, so that a machine whose speed
+    changes meanwhile changes both alike."""
+    steps = [training_step(one), training_step(other)]
+    for step in steps * 2:
+        step()
+    times: list[list[float]] = []
+    while len(times) < FEWEST_TURNS or sum(sum(turn) for turn in times) < 2 * seconds:
+        times.append([step() for step in steps])
+    first, second = (statistics.median(column) for column in zip(*times, strict=True))
+    return one.base.batch_tokens / first, other.base.batch_tokens / second
+
+
+def training_step(recipe: Recipe) -> Callable[[], float]:
+    """A step of the recipe's base stage, which returns the seconds that it took."""
     stage = recipe.base
     model = Transformer(recipe.model).init_weights(recipe.seed)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
@@ -158,18 +181,13 @@ def tokens_per_second(recipe: Recipe, seconds: float) -> float:
     x_BT = torch.randint(recipe.model.vocab_size, shape, generator=generator)
 
     def step() -> float:
-        start = time.perf_counter()
-        accumulate(loss, x_BT, x_BT, stage.micro_rows)
-        optimizer.step(0.1)
-        return time.perf_counter() - start
+        with _threads(recipe.n_threads):
+            start = time.perf_counter()
+            accumulate(loss, x_BT, x_BT, stage.micro_rows)
+            optimizer.step(0.1)
+            return time.perf_counter() - start
 
-    with _threads(recipe.n_threads):
-        step()
-        times = [step(), step()]
-        while sum(times) < seconds:
-            times.append(step())
-    counted = times[len(times) // 2 :]
-    return stage.batch_tokens * len(counted) / sum(counted)
+    return step
 
 
 @contextmanager

@@ -147,24 +147,28 @@ def choose_model(
 ) -> Recipe:
     """The model of the ladder from which the least loss is expected in the time, among those that
     fit into memory and that the data is enough for."""
-    best, least = None, float("inf")
-    for shape in LADDER:
-        model = model_config(shape, draft.model.vocab_size)
-        recipe = into_memory(draft.model_copy(update={"model": model}), room)
-        recipe = with_steps(recipe, seconds, flops_per_second / flops_of(recipe), data)
-        tokens, size = (
-            sum(recipe.stage(stage).tokens for stage in STAGES),
-            matmul_parameters(model),
-        )
-        enough = (
-            tokens >= FEWEST_TOKENS_PER_PARAMETER * size
-            and data.text_tokens >= size / PARAMETERS_PER_FRESH_TOKEN
-        )
-        loss = expected_bits(recipe, data, tokens)
-        if best is None or (enough and loss < least and forecast.memory_bytes(recipe) <= room):
-            best, least = recipe, loss
-    assert best is not None
-    return best
+    vocab_size = draft.model.vocab_size
+    models = [model_config(shape, vocab_size) for shape in LADDER]
+    recipes = [into_memory(draft.model_copy(update={"model": model}), room) for model in models]
+    recipes = [with_steps(r, seconds, flops_per_second / flops_of(r), data) for r in recipes]
+
+    def loss(recipe: Recipe) -> float:
+        return expected_bits(recipe, data, all_tokens(recipe))
+
+    fitting = [r for r in recipes if forecast.memory_bytes(r) <= room and enough_data(r, data)]
+    return min(fitting or recipes[:1], key=loss)
+
+
+def enough_data(recipe: Recipe, data: Data) -> bool:
+    size = matmul_parameters(recipe.model)
+    return (
+        all_tokens(recipe) >= FEWEST_TOKENS_PER_PARAMETER * size
+        and data.text_tokens >= size / PARAMETERS_PER_FRESH_TOKEN
+    )
+
+
+def all_tokens(recipe: Recipe) -> int:
+    return sum(recipe.stage(stage).tokens for stage in STAGES)
 
 
 def into_memory(recipe: Recipe, room: float) -> Recipe:
@@ -262,8 +266,7 @@ def compare(
     for seconds in COMPARED:
         draft = draft_recipe(seconds, seed, known, data.kind == "starter")
         recipe = choose_model(draft, seconds, flops_per_second, data, room)
-        tokens = sum(recipe.stage(stage).tokens for stage in STAGES)
-        rows.append(_row("this machine", seconds, recipe.model, tokens, data.kind))
+        rows.append(_row("this machine", seconds, recipe.model, all_tokens(recipe), data.kind))
     return [*rows, _node(data.kind, draft.model.vocab_size)]
 
 

@@ -32,8 +32,7 @@ def _settings(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
         f"{name} {count:,}" for name, count in parts.items() if name not in ("all", "in products")
     )
     tried = predicted["settings"]["tried"]
-    best = max(tried.values())
-    others = ", ".join(f"{name} {speed / best:.0%}" for name, speed in tried.items())
+    others = ", ".join(f"{name} {speed:.2f}" for name, speed in tried.items())
     rates = predicted["settings"]["matmul_gflops"]
     products = ", ".join(f"{rate:,.0f} in {dtype}" for dtype, rate in rates.items())
     stage = recipe.base
@@ -43,7 +42,7 @@ def _settings(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
         f"{'compiled' if recipe.compile else 'eager'}, batches of {stage.batch_rows} rows of "
         f"{stage.seq_len} tokens, {stage.micro_rows} at a time",
         f"            GFLOP/s of matrix products: {products}",
-        f"            speeds tried, of the best: {others}",
+        f"            tried, times as fast as the best before: {others or 'nothing else'}",
         f"speed       {predicted['tokens_per_second']:,.0f} tokens/s, measured",
     ]
 
