@@ -9,7 +9,7 @@ import itertools
 import math
 from typing import NamedTuple
 
-from firstwords import scaling
+from firstwords import measure, scaling
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import CATEGORIES
 from firstwords.inference.batch import batch_size, cache_bytes
@@ -33,6 +33,9 @@ PROGRAM = 390e6
 OF_PARAMETER = 16  # weight, gradient and what the optimizer remembers
 OF_CHANNEL = 130  # of a token in a layer
 OF_LOGIT = 16  # of a token and a word of the vocabulary
+LEFT_OVER = 60e6  # of measuring and of the tokenizer's training: freed, and kept by the process
+COMPILER = 65e6
+OF_STORED_TOKEN = 3.1  # bytes on disk, and in memory once they have been read: id, mask, lengths
 
 
 class Data(NamedTuple):
@@ -89,8 +92,21 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> dict[
 
 
 def memory_bytes(recipe: Recipe) -> float:
-    """The most that training and evaluation have in memory at a time."""
-    return PROGRAM + max(training_bytes(recipe), evaluation_bytes(recipe.model))
+    """The most that a run needs at a time: measuring, training or evaluation."""
+    work = max(
+        training_bytes(measure.trial(1)), training_bytes(recipe), evaluation_bytes(recipe.model)
+    )
+    return PROGRAM + work + LEFT_OVER + COMPILER * recipe.compile
+
+
+def resident_bytes(recipe: Recipe) -> float:
+    """What the system shows as the run's memory at most: with the encoded text, which is mapped
+    from its files and given up where memory is short."""
+    return memory_bytes(recipe) + OF_STORED_TOKEN * all_tokens(recipe)
+
+
+def all_tokens(recipe: Recipe) -> int:
+    return sum(recipe.stage(stage).tokens for stage in STAGES)
 
 
 def training_bytes(recipe: Recipe) -> float:
@@ -131,5 +147,4 @@ def disk_bytes(recipe: Recipe) -> float:
     of_tokens = 2 * model.vocab_size * model.n_embd  # embedding and head: Adam's two moments
     of_matrices = n_parameters(model) - of_tokens  # weight and momentum
     checkpoint = 12 * of_tokens + 8 * of_matrices
-    tokens = sum(recipe.stage(stage).tokens for stage in STAGES)
-    return CHECKPOINTS * checkpoint + 3.1 * tokens + 5e6
+    return CHECKPOINTS * checkpoint + OF_STORED_TOKEN * all_tokens(recipe) + 5e6

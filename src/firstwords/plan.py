@@ -25,7 +25,10 @@ COMPILE_FROM = 300.0  # seconds of budget from which trying to compile (20 to 60
 SEQ_LEN = 256
 FEWEST_STEPS = 8  # of a stage
 FEWEST_TOKENS_PER_PARAMETER = 0.5  # a larger model would be no more than its initial weights
-PARAMETERS_PER_FRESH_TOKEN = 4  # at most, in matrix products: a larger model learns text by heart
+# At most, in matrix products: more would learn the text by heart. The law's best model for its
+# tokens has a fifth to a quarter of their number, and what parameters beyond that add decays with a
+# constant of 5.3 times as many (arXiv 2305.16264).
+PARAMETERS_PER_FRESH_TOKEN = 1.5
 MOST_EPOCHS = 8  # over text or conversations; what more of them add is little (arXiv 2305.16264)
 SHARES = {"base": 0.42, "mid": 0.30, "sft": 0.28}  # of the tokens
 TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 times as fast
@@ -45,6 +48,8 @@ NODE_FLOPS = 8 * 989e12 * 0.4  # eight H100 (NVIDIA's data sheet, dense bfloat16
 LADDER = (
     (2, 128, 2),
     (3, 128, 2),
+    (3, 160, 2),
+    (3, 192, 2),
     (4, 192, 2),
     (5, 256, 2),
     (6, 256, 2),
@@ -153,7 +158,7 @@ def choose_model(
     recipes = [with_steps(r, seconds, flops_per_second / flops_of(r), data) for r in recipes]
 
     def loss(recipe: Recipe) -> float:
-        return expected_bits(recipe, data, all_tokens(recipe))
+        return expected_bits(recipe, data, forecast.all_tokens(recipe))
 
     fitting = [r for r in recipes if forecast.memory_bytes(r) <= room and enough_data(r, data)]
     return min(fitting or recipes[:1], key=loss)
@@ -162,13 +167,9 @@ def choose_model(
 def enough_data(recipe: Recipe, data: Data) -> bool:
     size = matmul_parameters(recipe.model)
     return (
-        all_tokens(recipe) >= FEWEST_TOKENS_PER_PARAMETER * size
+        forecast.all_tokens(recipe) >= FEWEST_TOKENS_PER_PARAMETER * size
         and data.text_tokens >= size / PARAMETERS_PER_FRESH_TOKEN
     )
-
-
-def all_tokens(recipe: Recipe) -> int:
-    return sum(recipe.stage(stage).tokens for stage in STAGES)
 
 
 def into_memory(recipe: Recipe, room: float) -> Recipe:
@@ -245,7 +246,7 @@ def predict(
         "tokens_per_second": tokens_per_second,
         "phase_seconds": phases,
         "total_seconds": measuring + forecast.START + sum(phases.values()),
-        "memory_bytes": forecast.memory_bytes(recipe),
+        "memory_bytes": forecast.resident_bytes(recipe),
         "disk_bytes": forecast.disk_bytes(recipe),
         "bits_per_byte": {
             "stage": "base",
@@ -266,7 +267,9 @@ def compare(
     for seconds in COMPARED:
         draft = draft_recipe(seconds, seed, known, data.kind == "starter")
         recipe = choose_model(draft, seconds, flops_per_second, data, room)
-        rows.append(_row("this machine", seconds, recipe.model, all_tokens(recipe), data.kind))
+        rows.append(
+            _row("this machine", seconds, recipe.model, forecast.all_tokens(recipe), data.kind)
+        )
     return [*rows, _node(data.kind, draft.model.vocab_size)]
 
 
@@ -284,7 +287,7 @@ def _node(kind: scaling.Kind, vocab_size: int) -> dict[str, Any]:
 def _row(
     where: str, seconds: float, model: ModelConfig, tokens: float, kind: scaling.Kind
 ) -> dict[str, Any]:
-    n = matmul_parameters(model)
+    n, law = matmul_parameters(model), scaling.law(kind)
     return {
         "machine": where,
         "seconds": seconds,
@@ -292,7 +295,7 @@ def _row(
         "n_embd": model.n_embd,
         "matmul_parameters": n,
         "tokens": round(tokens),
-        "bits_per_byte": scaling.law(kind).bits_per_byte(n, tokens),
+        "bits_per_byte": law.bits_per_byte(n, tokens) if law.reaches(n, tokens) else None,
     }
 
 

@@ -108,9 +108,11 @@ def _limits(plan: Plan) -> list[str]:
 def _comparison(predicted: dict[str, Any]) -> list[str]:
     lines = ["the same recipe elsewhere, estimated (bits per byte with the learning rate decayed):"]
     for row in predicted["comparison"]:
+        bits = row["bits_per_byte"]
         lines.append(
             f"  {row['machine']:<13} {console.duration(row['seconds']):>8}  "
             f"{row['n_layer']:>2} x {row['n_embd']:<5} {row['matmul_parameters'] / 1e6:>7.2f}M "
-            f"in products  {row['tokens'] / 1e6:>9,.1f}M tokens  {row['bits_per_byte']:.2f}"
+            f"in products  {row['tokens'] / 1e6:>9,.1f}M tokens  "
+            + ("beyond the law" if bits is None else f"{bits:.2f}")
         )
     return lines

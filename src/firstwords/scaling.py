@@ -21,7 +21,8 @@ Kind = Literal["starter", "text"]
 class Law(Fixed):
     """The fitted law. `error` is the root mean square of its relative errors on the runs;
     `undecayed` is how many times higher a run ends whose learning rate stays as high as that of the
-    pipeline's pretraining, which leaves most of the decay to the stages after it."""
+    pipeline's pretraining, which leaves most of the decay to the stages after it. The runs had
+    `most_parameters` and `most_tokens` at most."""
 
     irreducible: float
     a: float
@@ -31,9 +32,15 @@ class Law(Fixed):
     error: float
     undecayed: float
     runs: int
+    most_parameters: int
+    most_tokens: int
 
     def bits_per_byte(self, n_parameters: float, n_tokens: float) -> float:
         return self.irreducible + self.a * n_parameters**-self.alpha + self.b * n_tokens**-self.beta
+
+    def reaches(self, n_parameters: float, n_tokens: float) -> bool:
+        """Whether the law may be asked about such a run: not if it is far beyond the measured."""
+        return n_parameters <= 10 * self.most_parameters and n_tokens <= 30 * self.most_tokens
 
 
 def law(kind: Kind) -> Law:

@@ -136,6 +136,8 @@ def fit(points: list[Point]) -> Law:
         error=best**0.5,
         undecayed=1.0,
         runs=len(points),
+        most_parameters=max(point.parameters for point in points),
+        most_tokens=max(point.tokens for point in points),
     )
     ratios = [
         p.bits_per_byte / fitted.bits_per_byte(p.parameters, p.tokens)
