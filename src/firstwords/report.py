@@ -254,18 +254,18 @@ def quote(text: str) -> str:
 def _timings(run: Run) -> str:
     timings, planned = run.timings(), run.manifest.predicted.get("phase_seconds", {})
     rows = [
-        [
-            phase,
-            console.duration(t["seconds"]),
-            console.duration(planned[phase]) if phase in planned else "",
-            console.size(t["peak_memory"]),
-        ]
+        [phase, console.duration(t["seconds"]), console.size(t["peak_memory"])]
         for phase, t in timings.items()
     ]
     seconds, peak, _ = _taken(run)
-    whole = console.duration(sum(planned.values())) if planned else ""
-    rows.append(["**all**", console.duration(seconds), whole, console.size(peak)])
-    return table(["phase", "wall time", "planned", "peak memory so far"], rows)
+    rows.append(["**all**", console.duration(seconds), console.size(peak)])
+    header = ["phase", "wall time", "peak memory so far"]
+    if planned:
+        header.append("planned")
+        times = [planned[phase] for phase in timings]
+        for row, time in zip(rows, [*times, sum(times)], strict=True):
+            row.append(console.duration(time))
+    return table(header, rows)
 
 
 def _taken(run: Run) -> tuple[float, float, float]:
