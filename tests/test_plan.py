@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstwords import forecast, machine, measure
+from firstwords import forecast, machine, measure, plan
 from firstwords.data.corpora import Corpus, open_corpus
 from firstwords.errors import UserError
 from firstwords.forecast import Data
@@ -31,6 +31,7 @@ from firstwords.plan import (
 )
 from firstwords.plan_text import describe
 from firstwords.recipe import STAGES, Dtype, Recipe
+from firstwords.scaling import Kind
 
 STARTER = Corpus("starter", (), ())
 ENDLESS = Data("starter", math.inf, math.inf)
@@ -110,6 +111,18 @@ def test_every_model_of_the_ladder_has_whole_heads(shape: tuple[int, int, int]) 
     assert config.n_head * config.head_dim == config.n_embd
     assert config.n_hidden % 64 == 0
     assert 2 < config.n_hidden / config.n_embd < 3
+
+
+@pytest.mark.parametrize("kind", ["starter", "text"])
+@given(flops=st.floats(1e10, 1e16))
+def test_no_model_is_trained_long_after_a_larger_one_would_be_better(
+    kind: Kind, flops: float
+) -> None:
+    data = Data(kind, math.inf, math.inf)
+    recipe = choose_model(draft(), 10_800.0, flops, data, 1e12)
+    most = plan.MOST_TOKENS_PER_PARAMETER * matmul_parameters(recipe.model)
+    largest = recipe.model == model_config(LADDER[-1], recipe.model.vocab_size)
+    assert largest or forecast.all_tokens(recipe) <= most
 
 
 def test_the_ladder_is_sorted() -> None:

@@ -25,6 +25,9 @@ COMPILE_FROM = 300.0  # seconds of budget from which trying to compile (20 to 60
 SEQ_LEN = 256
 FEWEST_STEPS = 8  # of a stage
 FEWEST_TOKENS_PER_PARAMETER = 0.5  # a larger model would be no more than its initial weights
+# Up to here a larger model is no better for the same work (arXiv 2203.15556); the law's own runs
+# are too short to say when a small model has learned what it can.
+MOST_TOKENS_PER_PARAMETER = 20
 # At most, in matrix products: more would learn the text by heart. The law's best model for its
 # tokens has a fifth to a quarter of their number, and what parameters beyond that add decays with a
 # constant of 5.3 times as many (arXiv 2305.16264).
@@ -161,7 +164,13 @@ def choose_model(
         return expected_bits(recipe, data, forecast.all_tokens(recipe))
 
     fitting = [r for r in recipes if forecast.memory_bytes(r) <= room and enough_data(r, data)]
-    return min(fitting or recipes[:1], key=loss)
+    fitting = fitting or recipes[:1]
+    unworn = [r for r in fitting if forecast.all_tokens(r) <= most_tokens(r)]
+    return min(unworn or fitting[-1:], key=loss)
+
+
+def most_tokens(recipe: Recipe) -> float:
+    return MOST_TOKENS_PER_PARAMETER * matmul_parameters(recipe.model)
 
 
 def enough_data(recipe: Recipe, data: Data) -> bool:
