@@ -21,7 +21,8 @@ CHECKPOINTS = 7  # two of each stage, and one that is being written
 
 # Seconds of work around the training steps, measured on two cores (docs/lab-notebook.md).
 START = 6.0
-STAGE_START = 4.0  # loading, the first step with code that is compiled already, the last checkpoint
+STAGE_START = 1.5  # loading, the first step, the last checkpoint
+COMPILED_START = 3.0  # beside it: loading code that is compiled already
 TOKENIZER_BYTES_PER_SECOND = {"starter": 1.6e6, "text": 4e6}
 ENCODED_PER_SECOND = {"starter": 3e5, "text": 8e5}  # tokens
 ANSWER = 65.0  # training tokens that take as long as an answer in the exam
@@ -81,6 +82,7 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> dict[
         encoded = min(encoded, data.tokens(stage))
         seconds[stage] = (
             STAGE_START
+            + COMPILED_START * recipe.compile
             + recipe.stage(stage).tokens / tokens_per_second
             + encoded / ENCODED_PER_SECOND[data.kind]
         )

@@ -71,7 +71,8 @@ def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
 def tokens_in(seconds: float, tokens_per_second: float, data: Data) -> float:
     """Tokens to encode and to train on in that time."""
     of_token = 1 / tokens_per_second + 1 / forecast.ENCODED_PER_SECOND[data.kind]
-    tokens = ((1 - RESERVE) * seconds - forecast.STAGE_START) / of_token
+    start = forecast.STAGE_START + forecast.COMPILED_START
+    tokens = ((1 - RESERVE) * seconds - start) / of_token
     return max(1.0, min(tokens, MOST_EPOCHS * data.text_tokens))
 
 
