@@ -109,6 +109,14 @@ NEW_RUN = click.option(
     show_default=True,
     help="The run's name. An unfinished run of that name goes on.",
 )
+BENCH_DATA = click.option(
+    "--data",
+    "source",
+    metavar="SRC",
+    default="starter",
+    show_default=True,
+    help="Text to learn from, as for train.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 STAGE = click.option(
     "--stage", type=click.Choice(STAGES), help="Which stage's model.  [default: the furthest]"
@@ -330,9 +338,7 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
 
 
 @bench.command("tokenizer")
-@click.option(
-    "--data", "source", metavar="SRC", default="starter", show_default=True, help="As for train."
-)
+@BENCH_DATA
 @click.option(
     "--megabytes",
     type=click.FloatRange(min=0.01),
@@ -366,9 +372,7 @@ def bench_tokenizer(
 
 
 @bench.command("race")
-@click.option(
-    "--data", "source", metavar="SRC", default="starter", show_default=True, help="As for train."
-)
+@BENCH_DATA
 @click.option(
     "--time",
     "seconds",
@@ -394,14 +398,7 @@ def bench_race(source: str, seconds: float, seed: int, as_json: bool) -> None:
 
 
 @bench.command("miniseries")
-@click.option(
-    "--data",
-    "source",
-    metavar="SRC",
-    default="starter",
-    show_default=True,
-    help="Text to train on, as for train.",
-)
+@BENCH_DATA
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

@@ -58,10 +58,10 @@ class Settings(Fixed):
     tried: dict[str, float]
 
 
-def settings(force: bool = False) -> Settings:
+def settings() -> Settings:
     """This machine's settings: as they were found before, or found now in some ten seconds."""
     path = _kept("settings")
-    if path.exists() and not force:
+    if path.exists():
         try:
             return Settings.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValidationError):

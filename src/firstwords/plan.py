@@ -91,9 +91,7 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
     chosen = choose_model(draft, seconds, known.flops_per_second, data, room)
     unbounded = choose_model(draft, seconds, known.flops_per_second, data, float("inf"))
     short_of_memory = chosen != unbounded
-    if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(chosen):
-        chosen = chosen.model_copy(update={"compile": True})
-    speed = measure.tokens_per_second(chosen, min(15.0, max(2.0, seconds / 120)))
+    chosen, speed = timed(chosen, seconds)
     measuring = time.monotonic() - started
     recipe = with_steps(chosen, seconds - measuring, speed, data)
     predicted = predict(recipe, seconds, measuring, speed, data) | {
@@ -104,6 +102,13 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
     check_budget(seconds, predicted["total_seconds"])
     check_room(recipe, room)
     return Plan(recipe, predicted)
+
+
+def timed(recipe: Recipe, seconds: float) -> tuple[Recipe, float]:
+    """The recipe, compiled where that pays for such a budget, and its tokens per second."""
+    if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(recipe):
+        recipe = recipe.model_copy(update={"compile": True})
+    return recipe, measure.tokens_per_second(recipe, min(15.0, max(2.0, seconds / 120)))
 
 
 def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> Recipe:
@@ -254,7 +259,7 @@ def predict(
         "measuring_seconds": measuring,
         "tokens_per_second": tokens_per_second,
         "phase_seconds": phases,
-        "total_seconds": measuring + forecast.START + sum(phases.values()),
+        "total_seconds": measuring + total_seconds(recipe, tokens_per_second, data),
         "memory_bytes": forecast.resident_bytes(recipe),
         "disk_bytes": forecast.disk_bytes(recipe),
         "bits_per_byte": {

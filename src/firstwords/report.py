@@ -257,7 +257,7 @@ def _timings(run: Run) -> str:
         [phase, console.duration(t["seconds"]), console.size(t["peak_memory"])]
         for phase, t in timings.items()
     ]
-    seconds, peak, _ = _taken(run)
+    seconds, peak = _taken(run)
     rows.append(["**all**", console.duration(seconds), console.size(peak)])
     header = ["phase", "wall time", "peak memory so far"]
     if planned:
@@ -268,14 +268,12 @@ def _timings(run: Run) -> str:
     return table(header, rows)
 
 
-def _taken(run: Run) -> tuple[float, float, float]:
-    """Seconds of all phases, bytes of memory at most, and bytes on disk."""
+def _taken(run: Run) -> tuple[float, float]:
+    """Seconds of all phases, and bytes of memory at most."""
     timings = run.timings().values()
-    disk = sum(path.stat().st_size for path in run.directory.rglob("*") if path.is_file())
     return (
         sum(t["seconds"] for t in timings),
         max((t["peak_memory"] for t in timings), default=0.0),
-        disk,
     )
 
 
@@ -284,7 +282,8 @@ def _forecast(run: Run, evaluations: dict[Any, Any]) -> list[str]:
     predicted = run.manifest.predicted
     if not predicted:
         return []
-    seconds, memory, disk = _taken(run)
+    seconds, memory = _taken(run)
+    disk = sum(path.stat().st_size for path in run.directory.rglob("*") if path.is_file())
     measuring = predicted["measuring_seconds"]
     bits, low_high = predicted["bits_per_byte"], predicted["bits_per_byte"]["range"]
     came = evaluations[bits["stage"]]["tasks"]["bits_per_byte"]["score"]

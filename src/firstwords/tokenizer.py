@@ -69,13 +69,11 @@ class Tokenizer:
         self.backend = backend
         vocabulary = backend.get_vocab(with_added_tokens=True)
         self._special = {text: vocabulary.pop(text) for text in SPECIAL_TOKENS}
-        self._bytes = {token: _bytes_of(text) for text, token in vocabulary.items()}
+        ranks = {_bytes_of(text): token for text, token in vocabulary.items()}
+        self._bytes = {token: content for content, token in ranks.items()}
         self._bytes |= {token: text.encode() for text, token in self._special.items()}
         self._encoding = tiktoken.Encoding(
-            "firstwords",
-            pat_str=SPLIT_PATTERN,
-            mergeable_ranks={_bytes_of(text): token for text, token in vocabulary.items()},
-            special_tokens={},
+            "firstwords", pat_str=SPLIT_PATTERN, mergeable_ranks=ranks, special_tokens={}
         )
 
     @classmethod
@@ -90,12 +88,7 @@ class Tokenizer:
         merges = [(_name_of(a), _name_of(b)) for a, b in _merges(tokens)]
         backend = Backend(models.BPE({name: i for i, name in enumerate(names)}, merges))
         backend.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL_TOKENS])
-        backend.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
+        backend.pre_tokenizer = pre_tokenizer()
         backend.decoder = decoders.ByteLevel()
         return cls(backend)
 
@@ -144,6 +137,16 @@ class Tokenizer:
         """The bytes a token stands for; a special token's are those of its name, and those of an id
         beyond a small vocabulary nothing."""
         return self._bytes.get(token, b"")
+
+
+def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+    """How `tokenizers` cuts a text by the split pattern, before any merge."""
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
 
 
 def _name_of(token: bytes) -> str:

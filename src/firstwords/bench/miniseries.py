@@ -19,7 +19,7 @@ from firstwords.data.corpora import open_corpus
 from firstwords.errors import UserError
 from firstwords.forecast import data_of
 from firstwords.model import flops_per_token, matmul_parameters
-from firstwords.plan import SEQ_LEN, draft_recipe, model_config, with_tokens
+from firstwords.plan import SEQ_LEN, SHARES, draft_recipe, model_config, with_tokens
 from firstwords.run import Run
 from firstwords.scaling import Law
 from firstwords.signals import Stop
@@ -75,7 +75,11 @@ def run_series(source: str, stop: Stop) -> dict[str, Any]:
         for shape, tokens, decayed in wanted:
             model = model_config(shape, draft.model.vocab_size)
             recipe = draft.model_copy(update={"model": model})
-            recipe = alone(recipe, tokens) if decayed else with_tokens(recipe, tokens / 0.42, data)
+            recipe = (
+                alone(recipe, tokens)
+                if decayed
+                else with_tokens(recipe, tokens / SHARES["base"], data)
+            )
             name = f"{shape[0]}x{shape[1]}-{recipe.base.tokens}{'' if decayed else '-planned'}"
             run = opened(home / name, recipe, text.name)
             points.append(_point(run, first, decayed, stop))

@@ -15,7 +15,6 @@ from firstwords.data.corpora import open_corpus
 from firstwords.forecast import Data, data_of
 from firstwords.model import matmul_parameters
 from firstwords.plan import (
-    COMPILE_FROM,
     LADDER,
     MEMORY_SHARE,
     MOST_EPOCHS,
@@ -24,6 +23,7 @@ from firstwords.plan import (
     flops_of,
     into_memory,
     model_config,
+    timed,
 )
 from firstwords.recipe import Recipe
 from firstwords.signals import Stop
@@ -45,10 +45,7 @@ def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
     machine.setup(known.n_threads)
     draft = draft_recipe(seconds, seed, known, text.is_starter)
     data = data_of(text, chat, draft.model.vocab_size)
-    recipe = chosen(draft, seconds, known.flops_per_second, data)
-    if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(recipe):
-        recipe = recipe.model_copy(update={"compile": True})
-    speed = measure.tokens_per_second(recipe, min(15.0, max(2.0, seconds / 120)))
+    recipe, speed = timed(chosen(draft, seconds, known.flops_per_second, data), seconds)
     left = seconds - (time.monotonic() - started)
     recipe = alone(recipe, tokens_in(left, speed, data))
     run = opened(directory / "run", recipe, text.name)

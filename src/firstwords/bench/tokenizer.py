@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import rustbpe
 import tiktoken
-from tokenizers import Regex, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
+from tokenizers import models, trainers
 
 from firstwords import console, machine
 from firstwords.data.corpora import open_corpus, texts
 from firstwords.data.tokens import encode_texts
 from firstwords.stages.tokenizer import take
-from firstwords.tokenizer import SPECIAL_TOKENS, SPLIT_PATTERN, Tokenizer
+from firstwords.tokenizer import SPECIAL_TOKENS, SPLIT_PATTERN, Tokenizer, pre_tokenizer
 
 Work = Callable[[], object]
 
@@ -67,7 +67,7 @@ def trained(documents: list[str], vocab_size: int) -> dict[str, Work]:
 
     def tokenizers() -> object:
         backend = Backend(models.BPE())
-        backend.pre_tokenizer = split()
+        backend.pre_tokenizer = pre_tokenizer()
         trainer = trainers.BpeTrainer(vocab_size=vocab_size, show_progress=False)
         backend.train_from_iterator(iter(documents), trainer)
         return backend
@@ -99,15 +99,6 @@ def encoded(documents: list[str], ours: Tokenizer) -> dict[str, Work]:
             [e.ids for e in ours.backend.encode_batch_fast(documents, add_special_tokens=False)]
         ),
     }
-
-
-def split() -> pre_tokenizers.PreTokenizer:
-    return pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
 
 
 def describe(result: dict[str, Any]) -> str:
