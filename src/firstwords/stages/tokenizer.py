@@ -10,7 +10,7 @@ from itertools import chain
 
 from firstwords import console, files
 from firstwords.data import corpora
-from firstwords.errors import UserError
+from firstwords.errors import Interrupted, UserError
 from firstwords.run import Run
 from firstwords.signals import Stop
 from firstwords.tokenizer import Tokenizer
@@ -33,12 +33,17 @@ def train_tokenizer(run: Run, stop: Stop) -> None:
 
         def sample() -> Iterator[str]:
             for document in chain(documents, messages):
+                if stop.requested:
+                    raise Interrupted("tokenizer")
                 meter.advance(len(document.encode()))
                 yield document
 
-        tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size)
+        with stop.deferred():  # rustbpe calls Python to log, and loses what is raised there
+            tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size)
         if meter.done == 0:
             raise UserError(f"--data {sources.data}", "it is empty; give files with text in them")
+    if stop.requested:
+        raise Interrupted("tokenizer")
     stats = {
         "vocab_size": tokenizer.vocab_size,
         "trained_on_bytes": meter.done,
