@@ -17,8 +17,7 @@ from firstwords.forecast import CHECKPOINTS, Data, bytes_per_token, data_of, pha
 from firstwords.measure import trial
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
-from firstwords.plan import model_config
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import STAGES, Recipe, model_config
 from firstwords.tokenizer import Tokenizer
 
 STARTER = Data("starter", math.inf, math.inf)
@@ -28,9 +27,7 @@ from firstwords import machine, measure
 from firstwords.recipe import Recipe
 machine.setup(2)
 measure.tokens_per_second(Recipe.model_validate_json(sys.stdin.read()), 0.0)
-# Not getrusage's, which begins with what the parent had when it forked.
-lines = open("/proc/self/status").read().splitlines()
-print(1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+print(machine.peak_memory())
 """
 
 

@@ -4,8 +4,8 @@ import torch
 
 from firstwords import induction
 from firstwords.model import Transformer
-from firstwords.plan import LADDER, model_config
-from firstwords.recipe import ModelConfig
+from firstwords.plan import LADDER
+from firstwords.recipe import ModelConfig, model_config
 
 CONFIG = model_config((4, 192, 2), 512)
 

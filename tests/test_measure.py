@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from firstwords import machine, measure
-from firstwords.measure import MODEL, ROWS, SEQ_LEN, Settings, compiling_pays, trial
+from firstwords.measure import ROWS, TRY_FROM, Settings, compiling_pays, trial
 from firstwords.model import flops_per_token
-from firstwords.recipe import Recipe
+from firstwords.recipe import SEQ_LEN, Recipe
 
 Speed = Callable[[Recipe], float]
 
@@ -17,14 +17,17 @@ Speed = Callable[[Recipe], float]
 def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """The settings found on a machine whose steps have the given speed."""
 
-    def found(speed: Speed, cores: int = 2, bfloat16: float = 10.0) -> Settings:
+    def found(
+        speed: Speed, cores: int = 2, bfloat16: float = 10.0, budget: float = TRY_FROM
+    ) -> Settings:
         rates = {torch.float32: 100.0, torch.bfloat16: bfloat16}
         monkeypatch.setattr(machine, "setup", lambda n_threads: None)
         monkeypatch.setattr(machine, "physical_cores", lambda: cores)
         monkeypatch.setattr(machine, "matmul_gflops", lambda dtype: rates[dtype])
         monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, seconds: speed(recipe))
-        monkeypatch.setattr(measure, "in_turns", lambda a, b, seconds: (speed(a), speed(b)))
-        return measure.settings()
+        if budget >= TRY_FROM:
+            monkeypatch.setattr(measure, "in_turns", lambda a, b, seconds: (speed(a), speed(b)))
+        return measure.settings(budget)
 
     return found
 
@@ -34,7 +37,7 @@ def test_all_cores_whole_batches_and_float32_unless_something_is_faster(
 ) -> None:
     kept = found(lambda recipe: 1000.0 * recipe.n_threads)
     assert (kept.n_threads, kept.dtype, kept.halves) == (2, "float32", 0)
-    assert kept.flops_per_second == 2000.0 * flops_per_token(MODEL, SEQ_LEN)
+    assert kept.flops_per_second == 2000.0 * flops_per_token(trial(1).model, SEQ_LEN)
     assert kept.tried["1 threads"] == 0.5
     assert "bfloat16" not in kept.tried
 
@@ -49,7 +52,7 @@ def test_fewer_threads_where_they_are_as_fast(found: Callable[..., Settings]) ->
 def test_bfloat16_where_whole_steps_are_clearly_faster(found: Callable[..., Settings]) -> None:
     kept = found(lambda r: 2000.0 if r.dtype == "bfloat16" else 1000.0, bfloat16=400.0)
     assert kept.dtype == "bfloat16"
-    assert kept.flops_per_second == 2000.0 * flops_per_token(MODEL, SEQ_LEN)
+    assert kept.flops_per_second == 2000.0 * flops_per_token(trial(1).model, SEQ_LEN)
 
 
 def test_products_alone_do_not_decide(found: Callable[..., Settings]) -> None:
@@ -65,7 +68,21 @@ def test_smaller_parts_of_a_batch_where_they_are_faster(found: Callable[..., Set
 def test_settings_are_measured_once(found: Callable[..., Settings]) -> None:
     first = found(lambda recipe: 1000.0 * recipe.n_threads)
     assert found(lambda recipe: pytest.fail("measured again")) == first
-    assert measure.settings() == first
+    assert measure.settings(TRY_FROM) == first
+
+
+def test_a_short_budget_is_not_spent_on_trials(
+    found: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def speed(recipe: Recipe) -> float:
+        return 1000.0 / recipe.n_threads  # one thread would be faster
+
+    monkeypatch.setattr(measure, "in_turns", lambda *_: pytest.fail("tried"))
+    guessed = found(speed, bfloat16=400.0, budget=TRY_FROM - 1)
+    assert (guessed.n_threads, guessed.dtype, guessed.tried) == (2, "bfloat16", {})
+    kept = found(speed)
+    assert kept.n_threads == 1
+    assert measure.settings(TRY_FROM - 1) == kept
 
 
 def test_another_number_of_cores_is_another_machine(found: Callable[..., Settings]) -> None:
@@ -98,7 +115,7 @@ def test_compiling_is_tried_once_for_a_model(
     assert True in asked
     assert compiling_pays(trial(1)) is (compiled > eager)
     assert len(asked) == n_asked
-    other = trial(1).model_copy(update={"model": MODEL.model_copy(update={"n_layer": 5})})
+    other = trial(1).model_copy(update={"model": trial(1).model.model_copy(update={"n_layer": 5})})
     compiling_pays(other)
     assert len(asked) > n_asked
 
@@ -154,7 +171,7 @@ def test_two_settings_are_compared_in_turns(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_measurement_leaves_the_number_of_threads_as_it_was() -> None:
     before = torch.get_num_threads()
-    tiny = MODEL.model_copy(update={"n_layer": 1, "vocab_size": 300})
+    tiny = trial(1).model.model_copy(update={"n_layer": 1, "vocab_size": 300})
     recipe = trial(before + 1).model_copy(update={"model": tiny})
     assert measure.tokens_per_second(recipe, 0.0) > 0
     assert torch.get_num_threads() == before

@@ -25,12 +25,11 @@ from firstwords.plan import (
     draft_recipe,
     into_memory,
     make_plan,
-    model_config,
     total_seconds,
     with_steps,
 )
 from firstwords.plan_text import describe
-from firstwords.recipe import STAGES, Dtype, Recipe
+from firstwords.recipe import STAGES, Dtype, Recipe, model_config
 from firstwords.scaling import Kind
 
 STARTER = Corpus("starter", (), ())
@@ -70,7 +69,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
         monkeypatch.setattr(machine, "can_compile", lambda: compiler)
         monkeypatch.setattr(machine, "memory_in_reach", lambda: memory)
         monkeypatch.setattr(machine, "free_disk", lambda directory: disk)
-        monkeypatch.setattr(measure, "settings", lambda: known)
+        monkeypatch.setattr(measure, "settings", lambda seconds: known)
         monkeypatch.setattr(measure, "compiling_pays", lambda recipe: pays)
         monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, s: tokens_per_second)
         return make_plan(seconds, 0, text, chat)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from firstwords.bench import miniseries
 from firstwords.bench.miniseries import Point, fit, grid
 from firstwords.model import matmul_parameters
-from firstwords.plan import model_config
+from firstwords.recipe import model_config
 from firstwords.scaling import Kind, Law, law, useful_tokens
 
 TRUE = Law(

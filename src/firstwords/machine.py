@@ -191,6 +191,16 @@ def memory_used() -> int:
 def peak_memory() -> int:
     """The most bytes this process has had in memory; what it has now where nobody keeps count."""
     try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux
+        return _peak_memory_by_getrusage()
+    peak = next((line for line in lines if line.startswith("VmHWM:")), None)
+    return int(peak.split()[1]) * 1024 if peak else memory_used()
+
+
+def _peak_memory_by_getrusage() -> int:
+    """Linux has this too, but there it begins with what the parent had at fork."""
+    try:
         import resource
     except ModuleNotFoundError:
         return memory_used()

@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 from firstwords import console, files, machine
 from firstwords.model import Transformer, flops_per_token
 from firstwords.optimizer import Optimizer
-from firstwords.recipe import Dtype, Fixed, ModelConfig, Recipe, StageConfig
+from firstwords.recipe import SEQ_LEN, Dtype, Fixed, Recipe, StageConfig, model_config
 from firstwords.training import (
     COMPILE_ERRORS,
     accumulate,
@@ -33,17 +33,8 @@ CLEARLY = 1.05  # times as fast, or else the simpler setting stays
 SECONDS = 1.5  # of steps for each setting that is tried
 FEWEST_TURNS = 3
 COMPILED_SECONDS = 3.0
-ROWS, SEQ_LEN = 8, 256
-MODEL = ModelConfig(
-    vocab_size=2048,
-    n_layer=4,
-    n_embd=192,
-    n_head=2,
-    n_kv_head=2,
-    head_dim=96,
-    n_hidden=512,
-    max_seq_len=SEQ_LEN,
-)
+ROWS = 8
+TRY_FROM = 120.0  # seconds of budget from which trying settings, 10 to 20 s, may pay
 
 
 class Settings(Fixed):
@@ -58,27 +49,56 @@ class Settings(Fixed):
     tried: dict[str, float]
 
 
-def settings() -> Settings:
-    """This machine's settings: as they were found before, or found now in some ten seconds."""
+def settings(seconds: float) -> Settings:
+    """This machine's settings: as they were found before, or found now in some ten seconds. For a
+    budget too short for that, which is worth no more than a guess: all cores, whole batches, the
+    dtype with the faster products; the next plan does not know of it."""
     path = _kept("settings")
     if path.exists():
         try:
             return Settings.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValidationError):
             console.warn(f"{path} is not readable; measuring again")
+    if seconds < TRY_FROM:
+        return _guess()
     found = _try_settings()
     files.write_json(path, found.model_dump())
     return found
 
 
-def _try_settings() -> Settings:
-    console.say("measuring this machine (once; the next plan knows it)")
+def _guess() -> Settings:
+    rates = _product_rates()
+    best = trial(machine.physical_cores())
+    if rates["bfloat16"] > rates["float32"]:
+        best = best.model_copy(update={"dtype": "bfloat16"})
+    return _settings(best, tokens_per_second(best, SECONDS), rates, {})
+
+
+def _product_rates() -> dict[str, float]:
     machine.setup(machine.physical_cores())
-    rates = {
+    return {
         "float32": machine.matmul_gflops(torch.float32),
         "bfloat16": machine.matmul_gflops(torch.bfloat16),
     }
-    best, halves = trial(machine.physical_cores()), 0
+
+
+def _settings(
+    best: Recipe, speed: float, rates: dict[str, float], tried: dict[str, float]
+) -> Settings:
+    return Settings(
+        n_threads=best.n_threads,
+        dtype=best.dtype,
+        halves=(ROWS // best.base.micro_rows).bit_length() - 1,
+        flops_per_second=speed * flops_per_token(best.model, SEQ_LEN),
+        matmul_gflops=rates,
+        tried=tried,
+    )
+
+
+def _try_settings() -> Settings:
+    console.say("measuring this machine (once; the next plan knows it)")
+    rates = _product_rates()
+    best = trial(machine.physical_cores())
     speed = tokens_per_second(best, SECONDS)
     tried: dict[str, float] = {}
 
@@ -103,22 +123,16 @@ def _try_settings() -> Settings:
         other = best.model_copy(update={"base": stage})
         if against_best(f"{stage.micro_rows} rows at a time", other) < CLEARLY:
             break
-        best, halves = other, halves + 1
-    return Settings(
-        n_threads=best.n_threads,
-        dtype=best.dtype,
-        halves=halves,
-        flops_per_second=speed * flops_per_token(MODEL, SEQ_LEN),
-        matmul_gflops=rates,
-        tried=tried,
-    )
+        best = other
+    return _settings(best, speed, rates, tried)
 
 
 def trial(n_threads: int) -> Recipe:
     """A recipe to measure with; only its model and its base stage count."""
     stage = StageConfig(steps=1, batch_rows=ROWS, micro_rows=ROWS, seq_len=SEQ_LEN)
+    model = model_config((4, 192, 2), 2048)
     return Recipe(
-        n_threads=n_threads, tokenizer_bytes=1, model=MODEL, base=stage, mid=stage, sft=stage
+        n_threads=n_threads, tokenizer_bytes=1, model=model, base=stage, mid=stage, sft=stage
     )
 
 

@@ -18,11 +18,10 @@ from firstwords.errors import UserError
 from firstwords.forecast import Data
 from firstwords.measure import Settings
 from firstwords.model import flops_per_token, matmul_parameters
-from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig
+from firstwords.recipe import SEQ_LEN, STAGES, ModelConfig, Recipe, StageConfig, model_config
 
 MIN_SECONDS = 30.0
 COMPILE_FROM = 300.0  # seconds of budget from which trying to compile (20 to 60 s) may pay
-SEQ_LEN = 256
 FEWEST_STEPS = 8  # of a stage
 FEWEST_TOKENS_PER_PARAMETER = 0.5  # a larger model would be no more than its initial weights
 # Up to here a larger model is no better for the same work (arXiv 2203.15556); the law's own runs
@@ -84,7 +83,7 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
         )
     room = MEMORY_SHARE * machine.memory_in_reach()
     check_memory(forecast.memory_bytes(measure.trial(1)), room, "measuring this machine")
-    known = measure.settings()
+    known = measure.settings(seconds)
     machine.setup(known.n_threads)
     draft = draft_recipe(seconds, seed, known, text.is_starter)
     data = forecast.data_of(text, chat, draft.model.vocab_size)
@@ -133,20 +132,6 @@ def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> R
         echo=ECHO if starter else 0.0,
         val_bytes=round(min(1e6, max(20_000, seconds * 150))),
         exam_items=round(min(PER_CATEGORY, max(10, seconds * EXAM_ITEMS_PER_SECOND))),
-    )
-
-
-def model_config(shape: tuple[int, int, int], vocab_size: int) -> ModelConfig:
-    n_layer, n_embd, n_head = shape
-    return ModelConfig(
-        vocab_size=vocab_size,
-        n_layer=n_layer,
-        n_embd=n_embd,
-        n_head=n_head,
-        n_kv_head=n_head,
-        head_dim=n_embd // n_head,
-        n_hidden=round(n_embd * 8 / 3 / 64) * 64,
-        max_seq_len=SEQ_LEN,
     )
 
 

@@ -16,6 +16,7 @@ Dtype = Literal["float32", "bfloat16"]
 Stage = Literal["base", "mid", "sft"]
 MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
 STAGES: tuple[Stage, ...] = ("base", "mid", "sft")
+SEQ_LEN = 256  # of the models that a plan chooses
 
 
 class Fixed(BaseModel):
@@ -41,6 +42,21 @@ class ModelConfig(Fixed):
         if self.n_head % self.n_kv_head:
             raise ValueError("n_head must be a multiple of n_kv_head")
         return self
+
+
+def model_config(shape: tuple[int, int, int], vocab_size: int) -> ModelConfig:
+    """The model of (layers, channels, heads); its MLP is 8/3 of the channels wide."""
+    n_layer, n_embd, n_head = shape
+    return ModelConfig(
+        vocab_size=vocab_size,
+        n_layer=n_layer,
+        n_embd=n_embd,
+        n_head=n_head,
+        n_kv_head=n_head,
+        head_dim=n_embd // n_head,
+        n_hidden=round(n_embd * 8 / 3 / 64) * 64,
+        max_seq_len=SEQ_LEN,
+    )
 
 
 class OptimizerConfig(Fixed):

@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample_text: list[str
     """A machine that is known already, no compiler, and a file of text."""
     monkeypatch.setattr(machine, "setup", lambda n_threads: torch.set_num_threads(1))
     monkeypatch.setattr(machine, "can_compile", lambda: False)
-    monkeypatch.setattr(measure, "settings", lambda: SETTINGS)
+    monkeypatch.setattr(measure, "settings", lambda seconds: SETTINGS)
     monkeypatch.setattr(plans, "LADDER", plans.LADDER[:2])
     path = tmp_path / "words.txt"
     path.write_text("\n\n".join(sample_text * 60))

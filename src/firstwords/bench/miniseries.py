@@ -19,7 +19,8 @@ from firstwords.data.corpora import open_corpus
 from firstwords.errors import UserError
 from firstwords.forecast import data_of
 from firstwords.model import flops_per_token, matmul_parameters
-from firstwords.plan import SEQ_LEN, SHARES, draft_recipe, model_config, with_tokens
+from firstwords.plan import SHARES, draft_recipe, with_tokens
+from firstwords.recipe import SEQ_LEN, model_config
 from firstwords.run import Run
 from firstwords.scaling import Law
 from firstwords.signals import Stop
@@ -62,7 +63,7 @@ def _flops(shape: tuple[int, int, int], vocab_size: int) -> int:
 def run_series(source: str, stop: Stop) -> dict[str, Any]:
     """Train what is missing of the series on `source`, and fit the law. Raises UserError."""
     text, chat = open_corpus(source, "--data"), open_corpus("starter", "--chat-data")
-    known = measure.settings()
+    known = measure.settings(BUDGET)
     machine.setup(known.n_threads)
     draft = draft_recipe(BUDGET, 0, known, text.is_starter)
     draft = draft.model_copy(update={"compile": machine.can_compile()})

@@ -22,10 +22,9 @@ from firstwords.plan import (
     draft_recipe,
     flops_of,
     into_memory,
-    model_config,
     timed,
 )
-from firstwords.recipe import Recipe
+from firstwords.recipe import Recipe, model_config
 from firstwords.signals import Stop
 
 
@@ -41,7 +40,7 @@ def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
     first = opened(directory / "tokenizer", shape, text.name)
     tokenizer_of(first, stop)
     started = time.monotonic()
-    known = measure.settings()
+    known = measure.settings(seconds)
     machine.setup(known.n_threads)
     draft = draft_recipe(seconds, seed, known, text.is_starter)
     data = data_of(text, chat, draft.model.vocab_size)
