@@ -3,17 +3,15 @@
 import errno
 import json
 import os
-import re
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from firstwords import __version__
+from firstwords.bench.commands import bench
 from firstwords.errors import Diverged, Interrupted, UserError
-from firstwords.recipe import STAGES
+from firstwords.options import EXISTING_RUN, JSON, NEW_RUN, SEED, STAGE, Tasks, new_run_options
 
 
 def main() -> None:
@@ -67,19 +65,6 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-class Duration(click.ParamType):
-    name = "TIME"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, float):
-            return value
-        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", str(value).strip())
-        if not value or not parts or not any(parts.groups()):
-            self.fail(f"{value!r} is not a time; write it like 90s, 10m, 1h or 1h30m", param, ctx)
-        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
-
-
 class InOrder(click.Group):
     """Lists its commands in the order of the work, not of the alphabet."""
 
@@ -97,68 +82,6 @@ def cli() -> None:
 
     Start with `firstwords train`, then `firstwords chat`.
     """
-
-
-SEED = click.IntRange(min=0, max=2**32 - 1)
-EXISTING_RUN = click.option("--run", "name", metavar="NAME", help="Which run.  [default: the last]")
-NEW_RUN = click.option(
-    "--run",
-    "name",
-    metavar="NAME",
-    default="default",
-    show_default=True,
-    help="The run's name. An unfinished run of that name goes on.",
-)
-BENCH_DATA = click.option(
-    "--data",
-    "source",
-    metavar="SRC",
-    default="starter",
-    show_default=True,
-    help="Text to learn from, as for train.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-STAGE = click.option(
-    "--stage", type=click.Choice(STAGES), help="Which stage's model.  [default: the furthest]"
-)
-
-
-def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What a new run is made from; an existing run already knows all of it."""
-    options = [
-        click.option(
-            "--time",
-            "seconds",
-            type=Duration(),
-            help="The budget for everything, like 90s, 10m or 1h.  [default: 30m]",
-        ),
-        click.option(
-            "--data",
-            metavar="SRC",
-            help="Text to learn from: starter (made by firstwords itself), a .parquet, .jsonl, "
-            ".jsonl.gz or .txt file, or a directory of them.  [default: starter]",
-        ),
-        click.option(
-            "--chat-data",
-            metavar="SRC",
-            help="Conversations: starter, a .jsonl, .jsonl.gz or .parquet file with "
-            '"messages", or a directory of them.  [default: starter]',
-        ),
-        click.option(
-            "--seed",
-            type=SEED,
-            metavar="N",
-            help="Another seed, another model.  [default: 0]",
-        ),
-        click.option(
-            "--recipe",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Take every hyper-parameter from a run.json or recipe file instead of planning.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @cli.command()
@@ -252,19 +175,6 @@ def show(source: str, as_json: bool, **options: Any) -> None:
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else render(shown))
 
 
-class Tasks(click.ParamType):
-    name = "LIST"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        from firstwords.evaluation.stage import TASKS
-
-        chosen = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
-        for task in chosen:
-            if task not in TASKS:
-                self.fail(f"{task!r} is no task; choose from {', '.join(TASKS)}", param, ctx)
-        return chosen
-
-
 @cli.command("eval")
 @EXISTING_RUN
 @STAGE
@@ -296,131 +206,7 @@ def evaluate(
     click.echo(json.dumps(result, indent=2) if as_json else stages.describe(result))
 
 
-@cli.group()
-def bench() -> None:
-    """The performance figures of this machine."""
-
-
-@bench.command("train")
-@click.option("--run", "name", metavar="NAME", help="The model of this run, instead of a plan's.")
-@click.option(
-    "--time",
-    "seconds",
-    type=Duration(),
-    default=1800.0,
-    show_default="30m",
-    help="The model that a plan for this time picks here.",
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="How many times the contenders take turns, a second each.",
-)
-@JSON
-def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) -> None:
-    """How fast a training step is, and what share of this machine's ceiling that is.
-
-    Beside it, in the same run: the same model in eager PyTorch with its defaults, and a plain GPT
-    of the same size with AdamW.
-    """
-    from firstwords import run as runs
-    from firstwords import start
-    from firstwords.bench import train as benchmark
-
-    if name is None:
-        recipe = start.resolve(start.Request(seconds=seconds))[2].recipe
-    else:
-        recipe = runs.open_run(name).recipe
-    result = benchmark.bench_train(recipe, rounds)
-    click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
-
-
-@bench.command("tokenizer")
-@BENCH_DATA
-@click.option(
-    "--megabytes",
-    type=click.FloatRange(min=0.01),
-    default=10.0,
-    show_default=True,
-    help="How much text.",
-)
-@click.option(
-    "--vocab-size",
-    type=click.IntRange(min=263, max=65_536),
-    default=4096,
-    show_default=True,
-    help="Tokens in all.",
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="How many times the contenders take turns.",
-)
-@JSON
-def bench_tokenizer(
-    source: str, megabytes: float, vocab_size: int, rounds: int, as_json: bool
-) -> None:
-    """How fast the tokenizer is trained and encodes, beside rustbpe, tiktoken and tokenizers."""
-    from firstwords.bench import tokenizer as benchmark
-
-    result = benchmark.bench_tokenizer(source, round(megabytes * 1e6), vocab_size, rounds)
-    click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
-
-
-@bench.command("race")
-@BENCH_DATA
-@click.option(
-    "--time",
-    "seconds",
-    type=Duration(),
-    default=600.0,
-    show_default="10m",
-    help="From the first measurement to the last step.",
-)
-@click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="Another model.")
-@JSON
-def bench_race(source: str, seconds: float, seed: int, as_json: bool) -> None:
-    """Pretrain for a given time, and say how few bits per byte came of it.
-
-    The tokenizer is trained before the clock starts; measuring this machine, choosing a model,
-    encoding, compiling and training count. With a new FIRSTWORDS_HOME nothing is known from before.
-    """
-    from firstwords.bench import race
-    from firstwords.signals import Stop
-
-    with Stop().listening() as stop:
-        result = race.race(source, seconds, seed, stop)
-    click.echo(json.dumps(result, indent=2) if as_json else race.describe(result))
-
-
-@bench.command("miniseries")
-@BENCH_DATA
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Also write the JSON document and the plot there, as miniseries-SRC.json and .png.",
-)
-@JSON
-def bench_miniseries(source: str, out: Path | None, as_json: bool) -> None:
-    """Train a series of sizes with more and more text, and fit a law to their losses.
-
-    Takes about an hour or two on two cores; stop it at any time, the same command continues. The
-    planner chooses models by such laws: src/firstwords/miniseries has the ones it uses.
-    """
-    from firstwords.bench import miniseries
-    from firstwords.signals import Stop
-
-    if out:
-        miniseries.check_can_plot()
-    with Stop().listening() as stop:
-        result = miniseries.run_series(source, stop)
-    if out:
-        miniseries.write(result, out)
-    click.echo(json.dumps(result, indent=2) if as_json else miniseries.describe(result))
+cli.add_command(bench)
 
 
 @cli.command()

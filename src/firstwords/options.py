@@ -1,0 +1,90 @@
+"""Options that several commands have, and the kinds of values they take."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstwords.recipe import STAGES
+
+
+class Duration(click.ParamType):
+    name = "TIME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", str(value).strip())
+        if not value or not parts or not any(parts.groups()):
+            self.fail(f"{value!r} is not a time; write it like 90s, 10m, 1h or 1h30m", param, ctx)
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        return float(hours * 3600 + minutes * 60 + seconds)
+
+
+class Tasks(click.ParamType):
+    name = "LIST"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        from firstwords.evaluation.stage import TASKS
+
+        chosen = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
+        for task in chosen:
+            if task not in TASKS:
+                self.fail(f"{task!r} is no task; choose from {', '.join(TASKS)}", param, ctx)
+        return chosen
+
+
+SEED = click.IntRange(min=0, max=2**32 - 1)
+EXISTING_RUN = click.option("--run", "name", metavar="NAME", help="Which run.  [default: the last]")
+NEW_RUN = click.option(
+    "--run",
+    "name",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="The run's name. An unfinished run of that name goes on.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+STAGE = click.option(
+    "--stage", type=click.Choice(STAGES), help="Which stage's model.  [default: the furthest]"
+)
+
+
+def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What a new run is made from; an existing run already knows all of it."""
+    options = [
+        click.option(
+            "--time",
+            "seconds",
+            type=Duration(),
+            help="The budget for everything, like 90s, 10m or 1h.  [default: 30m]",
+        ),
+        click.option(
+            "--data",
+            metavar="SRC",
+            help="Text to learn from: starter (made by firstwords itself), a .parquet, .jsonl, "
+            ".jsonl.gz or .txt file, or a directory of them.  [default: starter]",
+        ),
+        click.option(
+            "--chat-data",
+            metavar="SRC",
+            help="Conversations: starter, a .jsonl, .jsonl.gz or .parquet file with "
+            '"messages", or a directory of them.  [default: starter]',
+        ),
+        click.option(
+            "--seed",
+            type=SEED,
+            metavar="N",
+            help="Another seed, another model.  [default: 0]",
+        ),
+        click.option(
+            "--recipe",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Take every hyper-parameter from a run.json or recipe file instead of planning.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
