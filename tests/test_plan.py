@@ -23,6 +23,7 @@ from firstwords.plan import (
     Plan,
     choose_model,
     draft_recipe,
+    in_time,
     into_memory,
     make_plan,
     total_seconds,
@@ -88,7 +89,9 @@ def draft(seconds: float = 600.0) -> Recipe:
 def test_more_flops_never_make_a_much_smaller_model(a: float, b: float) -> None:
     """Not much: the ladder's steps are not monotonous in loss for the same product."""
     small, large = (
-        matmul_parameters(choose_model(draft(), 1800.0, flops, ENDLESS, ROOM).model)
+        matmul_parameters(
+            choose_model(draft(), ENDLESS, ROOM, in_time(1800.0, flops, ENDLESS)).model
+        )
         for flops in sorted((a, b))
     )
     assert small <= large
@@ -96,7 +99,7 @@ def test_more_flops_never_make_a_much_smaller_model(a: float, b: float) -> None:
 
 def test_a_wide_range_of_machines_uses_most_of_the_ladder() -> None:
     chosen = {
-        choose_model(draft(), 1800.0, 10 ** (exponent / 4), ENDLESS, 1e12).model
+        choose_model(draft(), ENDLESS, 1e12, in_time(1800.0, 10 ** (exponent / 4), ENDLESS)).model
         for exponent in range(36, 68)
     }
     sizes = {model_config(shape, 2048) for shape in LADDER}
@@ -118,7 +121,7 @@ def test_no_model_is_trained_long_after_a_larger_one_would_be_better(
     kind: Kind, flops: float
 ) -> None:
     data = Data(kind, math.inf, math.inf)
-    recipe = choose_model(draft(), 10_800.0, flops, data, 1e12)
+    recipe = choose_model(draft(), data, 1e12, in_time(10_800.0, flops, data))
     most = plan.MOST_TOKENS_PER_PARAMETER * matmul_parameters(recipe.model)
     largest = recipe.model == model_config(LADDER[-1], recipe.model.vocab_size)
     assert largest or forecast.all_tokens(recipe) <= most

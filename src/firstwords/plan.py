@@ -8,6 +8,7 @@ tokenizer, encoding, evaluation and report need is set aside first. The plan is 
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +89,9 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
     machine.setup(known.n_threads)
     draft = draft_recipe(seconds, seed, known, text.is_starter)
     data = forecast.data_of(text, chat, draft.model.vocab_size)
-    chosen = choose_model(draft, seconds, known.flops_per_second, data, room)
-    unbounded = choose_model(draft, seconds, known.flops_per_second, data, float("inf"))
+    planned = in_time(seconds, known.flops_per_second, data)
+    chosen = choose_model(draft, data, room, planned)
+    unbounded = choose_model(draft, data, float("inf"), planned)
     short_of_memory = chosen != unbounded
     chosen, speed = timed(chosen, seconds)
     measuring = time.monotonic() - started
@@ -144,14 +146,14 @@ def flops_of(recipe: Recipe) -> int:
 
 
 def choose_model(
-    draft: Recipe, seconds: float, flops_per_second: float, data: Data, room: float
+    draft: Recipe, data: Data, room: float, planned: Callable[[Recipe], Recipe]
 ) -> Recipe:
-    """The model of the ladder from which the least loss is expected in the time, among those that
-    fit into memory and that the data is enough for."""
-    vocab_size = draft.model.vocab_size
-    models = [model_config(shape, vocab_size) for shape in LADDER]
+    """The model of the ladder from which the least loss is expected, among those that fit into
+    memory and that the data is enough for. `planned` gives a recipe the steps that there is time
+    for."""
+    models = [model_config(shape, draft.model.vocab_size) for shape in LADDER]
     recipes = [into_memory(draft.model_copy(update={"model": model}), room) for model in models]
-    recipes = [with_steps(r, seconds, flops_per_second / flops_of(r), data) for r in recipes]
+    recipes = [planned(recipe) for recipe in recipes]
 
     def loss(recipe: Recipe) -> float:
         return expected_bits(recipe, data, forecast.all_tokens(recipe))
@@ -160,6 +162,11 @@ def choose_model(
     fitting = fitting or recipes[:1]
     unworn = [r for r in fitting if forecast.all_tokens(r) <= most_tokens(r)]
     return min(unworn or fitting[-1:], key=loss)
+
+
+def in_time(seconds: float, flops_per_second: float, data: Data) -> Callable[[Recipe], Recipe]:
+    """Gives recipes the steps of all three stages that a machine makes in that time."""
+    return lambda r: with_steps(r, seconds, flops_per_second / flops_of(r), data)
 
 
 def most_tokens(recipe: Recipe) -> float:
@@ -268,7 +275,7 @@ def compare(
     rows = []
     for seconds in COMPARED:
         draft = draft_recipe(seconds, seed, known, data.kind == "starter")
-        recipe = choose_model(draft, seconds, flops_per_second, data, room)
+        recipe = choose_model(draft, data, room, in_time(seconds, flops_per_second, data))
         rows.append(
             _row("this machine", seconds, recipe.model, forecast.all_tokens(recipe), data.kind)
         )

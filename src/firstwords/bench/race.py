@@ -9,22 +9,21 @@ import shutil
 import time
 from typing import Any
 
-from firstwords import console, forecast, machine, measure, scaling
+from firstwords import console, forecast, machine, measure
 from firstwords.bench.pretraining import alone, bits_per_byte, opened, pretrain, tokenizer_of
 from firstwords.data.corpora import open_corpus
 from firstwords.forecast import Data, data_of
 from firstwords.model import matmul_parameters
 from firstwords.plan import (
-    LADDER,
     MEMORY_SHARE,
     MOST_EPOCHS,
     RESERVE,
+    choose_model,
     draft_recipe,
     flops_of,
-    into_memory,
     timed,
 )
-from firstwords.recipe import Recipe, model_config
+from firstwords.recipe import Recipe
 from firstwords.signals import Stop
 
 
@@ -44,7 +43,13 @@ def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
     machine.setup(known.n_threads)
     draft = draft_recipe(seconds, seed, known, text.is_starter)
     data = data_of(text, chat, draft.model.vocab_size)
-    recipe, speed = timed(chosen(draft, seconds, known.flops_per_second, data), seconds)
+
+    def planned(recipe: Recipe) -> Recipe:
+        speed = known.flops_per_second / flops_of(recipe)
+        return alone(recipe, tokens_in(seconds, speed, data))
+
+    room = MEMORY_SHARE * machine.memory_in_reach()
+    recipe, speed = timed(choose_model(draft, data, room, planned), seconds)
     left = seconds - (time.monotonic() - started)
     recipe = alone(recipe, tokens_in(left, speed, data))
     run = opened(directory / "run", recipe, text.name)
@@ -70,21 +75,6 @@ def tokens_in(seconds: float, tokens_per_second: float, data: Data) -> float:
     start = forecast.STAGE_START + forecast.COMPILED_START
     tokens = ((1 - RESERVE) * seconds - start) / of_token
     return max(1.0, min(tokens, MOST_EPOCHS * data.text_tokens))
-
-
-def chosen(draft: Recipe, seconds: float, flops_per_second: float, data: Data) -> Recipe:
-    """The model of the ladder from which the least loss is expected."""
-    room = MEMORY_SHARE * machine.memory_in_reach()
-    law = scaling.law(data.kind)
-
-    def loss(recipe: Recipe) -> float:
-        tokens = tokens_in(seconds, flops_per_second / flops_of(recipe), data)
-        return law.bits_per_byte(matmul_parameters(recipe.model), tokens)
-
-    vocab_size = draft.model.vocab_size
-    models = [model_config(shape, vocab_size) for shape in LADDER]
-    recipes = [into_memory(draft.model_copy(update={"model": m}), room) for m in models]
-    return min((r for r in recipes if forecast.memory_bytes(r) <= room), key=loss)
 
 
 def describe(result: dict[str, Any]) -> str:
