@@ -68,3 +68,19 @@ def test_free_disk_is_asked_where_something_is_yet_to_be_made(tmp_path: Path) ->
     assert machine.free_disk(tmp_path / "not" / "yet") == pytest.approx(
         machine.free_disk(tmp_path), rel=0.01
     )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems keep nothing")
+def test_freed_memory_is_kept_until_it_is_handed_back() -> None:
+    program = """
+import torch
+from firstwords import machine
+machine.keep_freed_memory()
+tensors = [torch.ones(250_000) for _ in range(200)]
+del tensors
+kept = machine.memory_used()
+machine.release_freed_memory()
+print(kept - machine.memory_used())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert int(done.stdout) > 150e6, done.stderr

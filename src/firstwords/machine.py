@@ -34,15 +34,28 @@ def keep_freed_memory() -> None:
     whole training steps run 1.4 to 1.65 times faster without that (docs/lab-notebook.md). Other C
     libraries have no such setting, and need none.
     """
+    if libc := _glibc():
+        m_trim_threshold, m_mmap_max = -1, -4
+        libc.mallopt(m_mmap_max, 0)
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def release_freed_memory() -> None:
+    """Hand it back after all, once: what a phase of a run needed comes in other sizes than what
+    the next one needs, and beside it would be held in vain."""
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
-        return
+        return None
     try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt, libc.malloc_trim  # noqa: B018
     except (OSError, AttributeError):  # musl
-        return
-    m_trim_threshold, m_mmap_max = -1, -4
-    mallopt(m_mmap_max, 0)
-    mallopt(m_trim_threshold, 2**31 - 1)
+        return None
+    return libc
 
 
 def setup(n_threads: int) -> None:

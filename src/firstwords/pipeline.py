@@ -89,6 +89,7 @@ def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
     if not before:
         with run.timed(phase.name):
             phase.work(run, stop)
+        machine.release_freed_memory()
     took = console.duration(run.timings().get(phase.name, {}).get("seconds", 0.0))
     console.say(f"{before}{phase.summary(run)} ({took})")
 
