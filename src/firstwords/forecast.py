@@ -25,7 +25,7 @@ STAGE_START = 1.5  # loading, the first step, the last checkpoint
 COMPILED_START = 3.0  # beside it: loading code that is compiled already
 TOKENIZER_BYTES_PER_SECOND = {"starter": 1.6e6, "text": 4e6}
 ENCODED_PER_SECOND = {"starter": 3e5, "text": 8e5}  # tokens
-ANSWER = 65.0  # training tokens that take as long as an answer in the exam
+ANSWER = 40.0  # training tokens that take as long as an answer in the exam
 SAMPLES = 4.0  # seconds for the samples of a stage
 FORWARD = 0.4  # of a training token: a token whose loss is measured
 
