@@ -29,15 +29,26 @@ ROOM = 1.02  # singular values above 1, by rounding, would be driven away
 def orthogonalize(g_NRC: Tensor, dtype: torch.dtype) -> Tensor:
     """The orthogonal factor of each of N matrices (R rows, C columns, R <= C), approximately.
 
-    `dtype` is that of the products: bfloat16 is exact enough where the machine is fast in it.
+    Every step of the method multiplies the matrix from the left by a polynomial of its Gram matrix.
+    All of these commute, so they are multiplied first, R x R each, and with the matrix once at the
+    end. `dtype` is that of the products with the matrix: bfloat16 is exact enough where the machine
+    is fast in it.
     """
-    x = g_NRC.to(dtype)
-    x = x / (ROOM * torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    for a, b, c in POLAR:
-        gram = x @ x.mT
-        # a x + (b gram + c gram gram) x, in two products that add as they go
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.to(g_NRC.dtype)
+    x_NRC = g_NRC.to(dtype)
+    x_NRC = x_NRC / (ROOM * torch.linalg.matrix_norm(x_NRC, keepdim=True) + 1e-7)
+    gram_NRR = (x_NRC @ x_NRC.mT).float()
+    factor_NRR = _polynomial(gram_NRR, *POLAR[0])
+    for coefficients in POLAR[1:]:
+        left_NRR = factor_NRR @ gram_NRR @ factor_NRR
+        factor_NRR = _polynomial(left_NRR, *coefficients) @ factor_NRR
+    return (factor_NRR.to(dtype) @ x_NRC).to(g_NRC.dtype)
+
+
+def _polynomial(gram_NRR: Tensor, a: float, b: float, c: float) -> Tensor:
+    """a + b gram + c gram gram."""
+    value_NRR = torch.baddbmm(gram_NRR, gram_NRR, gram_NRR, beta=b, alpha=c)
+    value_NRR.diagonal(dim1=-2, dim2=-1).add_(a)
+    return value_NRR
 
 
 def blocks(name: str, weight_RC: Tensor, head_dim: int) -> Tensor:
