@@ -70,10 +70,36 @@ def test_a_head_learns_for_itself(name: str) -> None:
     assert not weight_RC.any(), "the blocks are a view"
 
 
+@pytest.mark.parametrize("name", ["gate_proj.weight", "up_proj.weight", "down_proj.weight"])
+def test_sixty_four_hidden_units_learn_for_themselves(name: str) -> None:
+    n_hidden, n_embd = 3 * 64, 80
+    shape = (n_embd, n_hidden) if name == "down_proj.weight" else (n_hidden, n_embd)
+    weight_RC = torch.arange(n_embd * n_hidden).float().view(shape)
+    parts_NRC = blocks(f"layers.0.mlp.{name}", weight_RC, 4)
+    assert parts_NRC.shape == (3, 64, n_embd)
+    second = weight_RC[:, 64:128].T if name == "down_proj.weight" else weight_RC[64:128]
+    assert torch.equal(parts_NRC[1], second)
+
+
 @pytest.mark.parametrize("shape", [(16, 48), (48, 16), (16, 16)])
-def test_other_matrices_are_one_block_that_lies_on_its_side(shape: tuple[int, int]) -> None:
+def test_hidden_units_that_cannot_be_divided_so_are_one_block(shape: tuple[int, int]) -> None:
     parts_NRC = blocks("layers.0.mlp.up_proj.weight", torch.zeros(shape), 4)
     assert parts_NRC.shape == (1, min(shape), max(shape))
+
+
+@pytest.mark.parametrize("n_hidden", [96, 128])
+def test_an_update_has_one_size_in_every_matrix(n_hidden: int, tiny_model: ModelConfig) -> None:
+    model, optimizer = made(tiny_model.model_copy(update={"n_hidden": n_hidden}))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    optimizer.step(1.0)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 and name.startswith("layers."):
+            moved = (parameter.detach() - before[name]).square().mean().sqrt()
+            rate = OptimizerConfig().matrix_lr / parameter.shape[1] ** 0.5
+            assert moved == pytest.approx(rate, rel=0.15), name
 
 
 def test_the_schedule_warms_up_stays_and_decays() -> None:

@@ -23,6 +23,7 @@ POLAR = (
     (3.6366, -2.7219, 0.5365),
     (2.6613, -1.9772, 0.4526),
 )
+HIDDEN_UNITS = 64  # of an MLP in a block
 ROOM = 1.02  # singular values above 1, by rounding, would be driven away
 
 
@@ -54,15 +55,19 @@ def _polynomial(gram_NRR: Tensor, a: float, b: float, c: float) -> Tensor:
 def blocks(name: str, weight_RC: Tensor, head_dim: int) -> Tensor:
     """A view (N, R, C), R at most C, of the parts of a matrix that learn each for itself.
 
-    An attention head is a matrix of its own, whichever side of the projection it is on. Learning is
-    as good as with all heads in one, and the products are smaller (docs/lab-notebook.md).
+    An attention head is a matrix of its own, whichever side of the projection it is on, and so are
+    64 hidden units of an MLP, where their number can be divided so. Learning is as good as with
+    whole matrices or better, and the products are smaller (docs/lab-notebook.md).
     """
-    if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight")):
-        parts_NRC = weight_RC.unflatten(0, (-1, head_dim))
-    elif name.endswith("o_proj.weight"):
-        parts_NRC = weight_RC.unflatten(1, (-1, head_dim)).transpose(0, 1)
+    outwards = name.endswith(("o_proj.weight", "down_proj.weight"))
+    width = weight_RC.shape[1 if outwards else 0]
+    size = head_dim
+    if ".mlp." in name:
+        size = HIDDEN_UNITS if width % HIDDEN_UNITS == 0 else width
+    if outwards:
+        parts_NRC = weight_RC.unflatten(1, (-1, size)).transpose(0, 1)
     else:
-        parts_NRC = weight_RC[None]
+        parts_NRC = weight_RC.unflatten(0, (-1, size))
     return parts_NRC.mT if parts_NRC.shape[1] > parts_NRC.shape[2] else parts_NRC
 
 
@@ -118,8 +123,9 @@ class Optimizer:
         for parameter, update in zip(
             alike, updates_NRC.split([len(step) for step in steps]), strict=True
         ):
-            # A tall matrix's orthogonal update has a smaller effect per output: scale it up.
-            scale = lr * max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
+            # A mean square of 1 / inputs, however the matrix is cut: then an output changes as much
+            # with every shape. An orthogonal block has 1 / its longer side.
+            scale = lr * (updates_NRC.shape[2] / parameter.shape[1]) ** 0.5
             self._blocks(parameter, parameter).add_(update, alpha=-scale)
 
     def _blocks(self, parameter: nn.Parameter, like: Tensor) -> Tensor:
