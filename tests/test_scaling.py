@@ -20,9 +20,11 @@ TRUE = Law(
     a=50.0,
     alpha=0.4,
     b=200.0,
-    beta=0.44,
+    beta=0.45,
+    kappa=1.0,
     error=0.0,
     undecayed=1.05,
+    undecayed_growth=0.04,
     runs=16,
     most_parameters=10**7,
     most_tokens=2 * 10**6,
@@ -34,7 +36,7 @@ def points(noise: float = 0.0) -> list[Point]:
     made = []
     for number, (shape, tokens, decayed) in enumerate(grid(4096)):
         n = matmul_parameters(model_config(shape, 4096))
-        bits = TRUE.bits_per_byte(n, tokens) * (1 if decayed else TRUE.undecayed)
+        bits = TRUE.bits_per_byte(n, tokens) * (1 if decayed else TRUE.without_decay(tokens))
         wrong = 1 + noise * (-1) ** number
         made.append(Point(shape[0], shape[1], n, round(tokens), decayed, bits * wrong, 1.0))
     return made
@@ -50,7 +52,9 @@ def test_a_fit_foretells_what_lies_between_and_beyond(noise: float) -> None:
     fitted = fit(points(noise))
     for n, d in ((1e6, 7e5), (2e6, 3e6), (8e6, 1e7)):
         assert fitted.bits_per_byte(n, d) == pytest.approx(TRUE.bits_per_byte(n, d), rel=0.03)
-    assert fitted.undecayed == pytest.approx(TRUE.undecayed, abs=0.02)
+    for tokens in (1e6, 8e6):
+        expected = TRUE.without_decay(tokens)
+        assert fitted.without_decay(tokens) == pytest.approx(expected, abs=0.02)
     assert fitted.error == pytest.approx(noise, abs=0.002)
 
 
@@ -100,3 +104,10 @@ def test_a_series_is_drawn(kind: Kind, tmp_path: Path) -> None:
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     words = miniseries.describe(made)
     assert len(words.splitlines()) == len(made["points"]) + 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_guide_shows_the_runs_and_the_law(kind: Kind) -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    shown = guide.split(f"<!-- law: {kind} -->\n")[1].split("<!-- end -->")[0]
+    assert shown == f"```text\n{miniseries.describe(document(kind))}\n```\n"

@@ -1,11 +1,13 @@
 """Bits per byte as a function of parameters and tokens, fitted to a series of small runs.
 
-    L(N, D) = E + A / N^alpha + B / D^beta
+    L(N, D) = E + (A / N^alpha + B / D^beta)^kappa
 
-N are the parameters that take part in matrix products, D the tokens trained on (Hoffmann et al.,
-arXiv 2203.15556). `firstwords bench miniseries` trains the series and fits the law; what it wrote
-stands in `miniseries/`: one law for the starter curriculum, one for other text, which was mixed
-English.
+N are the parameters that take part in matrix products, D the tokens trained on. With kappa 1 this
+is the law of Hoffmann et al. (arXiv 2203.15556), in which a larger model is better by as much
+however little it has read; with beta 1 and no E that of Kaplan et al. (arXiv 2001.08361), in which
+it is the better the more it has read. `firstwords bench miniseries` trains the series and fits the
+law; what it wrote stands in `miniseries/`: one law for the starter curriculum, one for other text,
+which was mixed English.
 """
 
 import json
@@ -19,9 +21,10 @@ Kind = Literal["starter", "text"]
 
 
 class Law(Fixed):
-    """The fitted law. `error` is the root mean square of its relative errors on the runs;
-    `undecayed` is how many times higher a run ends whose learning rate stays as high as that of the
-    pipeline's pretraining, which leaves most of the decay to the stages after it. The runs had
+    """The fitted law. `error` is the root mean square of its relative errors on the runs. A run
+    whose learning rate stays as high as that of the pipeline's pretraining, which leaves most of
+    the decay to the stages after it, ends `undecayed` times higher after a million tokens, and the
+    more so the longer it is: with the power `undecayed_growth` of its tokens. The runs had
     `most_parameters` and `most_tokens` at most."""
 
     irreducible: float
@@ -29,14 +32,21 @@ class Law(Fixed):
     alpha: float
     b: float
     beta: float
+    kappa: float
     error: float
     undecayed: float
+    undecayed_growth: float
     runs: int
     most_parameters: int
     most_tokens: int
 
     def bits_per_byte(self, n_parameters: float, n_tokens: float) -> float:
-        return self.irreducible + self.a * n_parameters**-self.alpha + self.b * n_tokens**-self.beta
+        missing = self.a * n_parameters**-self.alpha + self.b * n_tokens**-self.beta
+        return float(self.irreducible + missing**self.kappa)
+
+    def without_decay(self, n_tokens: float) -> float:
+        """How many times higher a run of so many tokens ends at a high learning rate."""
+        return max(1.0, self.undecayed * (n_tokens / 1e6) ** self.undecayed_growth)
 
     def reaches(self, n_parameters: float, n_tokens: float) -> bool:
         """Whether the law may be asked about such a run: not if it is far beyond the measured."""

@@ -1,8 +1,8 @@
 """A miniseries: models of several sizes, each with several amounts of text, and a law for them.
 
-    L(N, D) = E + A / N^alpha + B / D^beta
+    L(N, D) = E + (A / N^alpha + B / D^beta)^kappa
 
-The form is that of Hoffmann et al. (arXiv 2203.15556). What was measured and what was fitted stand
+`scaling.py` says where the form comes from. What was measured and what was fitted stand
 together in one JSON file, from which the planner chooses a model for a budget, and in a plot.
 """
 
@@ -19,18 +19,26 @@ from firstwords.data.corpora import open_corpus
 from firstwords.errors import UserError
 from firstwords.forecast import data_of
 from firstwords.model import flops_per_token, matmul_parameters
-from firstwords.plan import SHARES, draft_recipe, with_tokens
+from firstwords.plan import LADDER, SHARES, draft_recipe, with_tokens
 from firstwords.recipe import SEQ_LEN, model_config
 from firstwords.run import Run
 from firstwords.scaling import Law
 from firstwords.signals import Stop
 
-SHAPES = ((2, 128, 2), (3, 128, 2), (4, 192, 2), (5, 256, 2), (6, 384, 3))
-TOKENS = (0.25e6, 0.5e6, 1e6, 2e6)
-MOST_FLOPS = 3e13  # of a run: the largest models see fewer tokens
-PLANNED = (((3, 128, 2), 1e6), ((4, 192, 2), 1e6))  # also with little decay
+# Long runs of the small models say how much text is worth, short ones of the large ones how much
+# size is: no run takes more than some 35 teraFLOP.
+SERIES = {
+    (2, 128, 2): (0.25e6, 0.5e6, 1e6, 2e6, 8e6),
+    (3, 128, 2): (0.25e6, 0.5e6, 1e6, 2e6, 4e6),
+    (4, 192, 2): (0.25e6, 0.5e6, 1e6, 2e6),
+    (5, 256, 2): (0.25e6, 1e6),
+}
+PLANNED = (((3, 128, 2), 1e6), ((3, 128, 2), 4e6), ((4, 192, 2), 2e6))  # also with little decay
 BUDGET = 1800.0  # seconds: the plan whose vocabulary, batches and tokenizer the series has
-EXPONENTS = np.arange(0.20, 0.81, 0.02)
+ALPHAS, BETAS = np.arange(0.2, 2.01, 0.05), np.arange(0.2, 1.41, 0.05)
+KAPPAS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+LEAST_FITTING = 0.1  # error of a law that says anything
+IRREDUCIBLE = np.arange(0.0, 0.91, 0.1)  # of the lowest loss of the series
 
 
 class Point(NamedTuple):
@@ -47,11 +55,7 @@ class Point(NamedTuple):
 
 def grid(vocab_size: int) -> list[tuple[tuple[int, int, int], float, bool]]:
     """(shape, tokens, whether the learning rate decays to its end), the cheapest first."""
-    full = [
-        (shape, tokens, True)
-        for shape, tokens in itertools.product(SHAPES, TOKENS)
-        if tokens * _flops(shape, vocab_size) <= MOST_FLOPS
-    ]
+    full = [(shape, tokens, True) for shape, amounts in SERIES.items() for tokens in amounts]
     points = full + [(shape, tokens, False) for shape, tokens in PLANNED]
     return sorted(points, key=lambda point: point[1] * _flops(point[0], vocab_size))
 
@@ -115,41 +119,74 @@ def _point(run: Run, like: Run | None, decayed: bool, stop: Stop) -> Point:
 
 
 def fit(points: list[Point]) -> Law:
-    """The law with the least squares of relative errors on the points whose learning rate decayed.
-
-    For given exponents it is linear in the rest; exponents are tried in steps of 0.02. `undecayed`
-    compares the other points with it. Raises ValueError if no law fits.
-    """
+    """The law with the least squares of relative errors on the points whose learning rate decayed;
+    `undecayed` compares the other points with it. Raises ValueError if no law fits."""
     decayed = [point for point in points if point.decayed]
-    n, d, bits = _columns(decayed)
-    best, law = np.inf, None
-    for alpha, beta in itertools.product(EXPONENTS, EXPONENTS):
-        terms = np.stack([np.ones_like(n), n**-alpha, d**-beta], axis=1) / bits[:, None]
-        solution = np.linalg.lstsq(terms, np.ones_like(bits), rcond=None)[0]
-        squares = float(np.mean((terms @ solution - 1) ** 2))
-        if squares < best and (solution > 0).all():
-            best, law = squares, (solution, alpha, beta)
-    if law is None:
+    lowest = min(point.bits_per_byte for point in decayed)
+    fits = (_fit(decayed, e * lowest, k) for e, k in itertools.product(IRREDUCIBLE, KAPPAS))
+    best = min(fits, key=lambda law: law.error)
+    if best.error > LEAST_FITTING:
         raise ValueError("no law of this form fits the runs")
-    (irreducible, a, b), alpha, beta = law
-    fitted = Law(
-        irreducible=irreducible,
-        a=a,
-        alpha=alpha,
-        b=b,
-        beta=beta,
-        error=best**0.5,
-        undecayed=1.0,
-        runs=len(points),
-        most_parameters=max(point.parameters for point in points),
-        most_tokens=max(point.tokens for point in points),
+    best = best.model_copy(
+        update={
+            "runs": len(points),
+            "most_parameters": max(point.parameters for point in points),
+            "most_tokens": max(point.tokens for point in points),
+        }
     )
-    ratios = [
-        p.bits_per_byte / fitted.bits_per_byte(p.parameters, p.tokens)
-        for p in points
-        if not p.decayed
-    ]
-    return fitted.model_copy(update={"undecayed": float(np.mean(ratios)) if ratios else 1.0})
+    return best.model_copy(update=_undecayed(points))
+
+
+def _fit(points: list[Point], irreducible: float, kappa: float) -> Law:
+    """The best law with these two. A and B, given all exponents, are a linear problem in the
+    kappa-th root of the loss, with weights that make its errors those of the loss, to first order.
+    The error is infinite if A or B would be negative for all exponents."""
+    n, d, bits = _columns(points)
+    root = (bits - irreducible) ** (1 / kappa)
+    weight = kappa * (bits - irreducible) / root / bits
+    x_AP = n ** -ALPHAS[:, None] * weight
+    y_BP = d ** -BETAS[:, None] * weight
+    xx_A, yy_B, xy_AB = (x_AP**2).sum(1), (y_BP**2).sum(1), x_AP @ y_BP.T
+    x_A, y_B = x_AP @ (root * weight), y_BP @ (root * weight)
+    determinant_AB = xx_A[:, None] * yy_B - xy_AB**2
+    a_AB = (x_A[:, None] * yy_B - y_B * xy_AB) / determinant_AB
+    b_AB = (y_B * xx_A[:, None] - x_A[:, None] * xy_AB) / determinant_AB
+    terms_ABP = (
+        a_AB[:, :, None] * n ** -ALPHAS[:, None, None] + b_AB[:, :, None] * d ** -BETAS[:, None]
+    )
+    possible_AB = (a_AB > 0) & (b_AB > 0)
+    fitted_ABP = irreducible + np.maximum(terms_ABP, 0) ** kappa
+    error_AB = np.sqrt(np.mean((fitted_ABP / bits - 1) ** 2, axis=2))
+    error_AB[~possible_AB] = np.inf
+    best = np.unravel_index(error_AB.argmin(), error_AB.shape)
+    return Law(
+        irreducible=float(irreducible),
+        a=float(a_AB[best]),
+        alpha=float(ALPHAS[best[0]]),
+        b=float(b_AB[best]),
+        beta=float(BETAS[best[1]]),
+        kappa=kappa,
+        error=float(error_AB[best]),
+        undecayed=1.0,
+        undecayed_growth=0.0,
+        runs=len(points),
+        most_parameters=0,
+        most_tokens=0,
+    )
+
+
+def _undecayed(points: list[Point]) -> dict[str, float]:
+    """How much higher the runs ended whose learning rate stayed high than those beside them whose
+    rate decayed: a straight line in logarithms, level if all have as many tokens."""
+    twins = {(p.parameters, p.tokens): p.bits_per_byte for p in points if p.decayed}
+    pairs = [(p, twins.get((p.parameters, p.tokens))) for p in points if not p.decayed]
+    ratios = [(p.tokens / 1e6, p.bits_per_byte / twin) for p, twin in pairs if twin]
+    if not ratios:
+        return {}
+    tokens, ratio = np.log(np.array(ratios)).T
+    level = len(set(tokens)) == 1
+    growth, first = (0.0, ratio.mean()) if level else np.polyfit(tokens, ratio, 1)
+    return {"undecayed": float(np.exp(first)), "undecayed_growth": float(growth)}
 
 
 def _columns(points: list[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -170,17 +207,18 @@ def write(result: dict[str, Any], directory: Path) -> None:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Loss over compute: a line for each size, the law dashed, and the best size for a budget."""
+    """Loss over compute: for each size its runs and the law's line, and the least that the law
+    expects of any size that the planner knows."""
     from matplotlib.figure import Figure
 
     points, law = [Point(**point) for point in result["points"]], Law(**result["law"])
     figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
+    axes = figure.add_subplot(xscale="log")
     sizes = sorted({(p.n_layer, p.n_embd, p.parameters) for p in points}, key=lambda s: s[2])
     for number, (n_layer, n_embd, parameters) in enumerate(sizes):
         of_size = [p for p in points if p.parameters == parameters and p.decayed]
         flops = _flops_of(n_layer, n_embd, result["vocab_size"])
-        tokens = np.geomspace(min(TOKENS) / 2, 4 * max(TOKENS), 60)
+        tokens = np.geomspace(min(p.tokens for p in points) / 2, 2 * law.most_tokens, 60)
         color = f"C{number}"
         axes.plot(
             flops * tokens,
@@ -196,13 +234,13 @@ def plot(result: dict[str, Any], path: Path) -> None:
             color=color,
             label=f"{n_layer} x {n_embd}, {parameters / 1e6:.2f}M in products",
         )
-    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    compute = np.geomspace(low, high, 200)
+    least = [_least(law, c, result["vocab_size"]) for c in compute]
+    axes.plot(compute, least, "k", alpha=0.15, linewidth=6, label="the best of all sizes")
     axes.set_xlabel("training FLOPs")
     axes.set_ylabel("bits per byte of held-out text")
-    axes.set_title(
-        f"{result['source']}: L = {law.irreducible:.2f} + {law.a:.3g} / N^{law.alpha:.2f}"
-        f" + {law.b:.3g} / D^{law.beta:.2f} (error {law.error:.1%})"
-    )
+    axes.set_title(f"{result['source']}: {_formula(law)} (error {law.error:.1%})")
     axes.grid(alpha=0.3)
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,8 +248,17 @@ def plot(result: dict[str, Any], path: Path) -> None:
         figure.savefig(file, format="png", dpi=120)
 
 
+def _least(law: Law, flops: float, vocab_size: int) -> float:
+    """Bits per byte that the law expects of the planner's best model for so many FLOPs."""
+    models = [model_config(shape, vocab_size) for shape in LADDER]
+    return min(
+        law.bits_per_byte(matmul_parameters(model), flops / flops_per_token(model, SEQ_LEN))
+        for model in models
+    )
+
+
 def _flops_of(n_layer: int, n_embd: int, vocab_size: int) -> int:
-    return next(_flops(s, vocab_size) for s in SHAPES if s[:2] == (n_layer, n_embd))
+    return next(_flops(s, vocab_size) for s in SERIES if s[:2] == (n_layer, n_embd))
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -223,15 +270,21 @@ def describe(result: dict[str, Any]) -> str:
     for point in (Point(**p) for p in result["points"]):
         expected = law.bits_per_byte(point.parameters, point.tokens)
         if not point.decayed:
-            expected *= law.undecayed
+            expected *= law.without_decay(point.tokens)
         lines.append(
             f"{point.n_layer:>6} {point.n_embd:>8} {point.parameters:>12,} {point.tokens:>10,} "
             f"{point.bits_per_byte:>10.4f} {expected:>7.4f}"
             + ("" if point.decayed else "  (as the pipeline's pretraining)")
         )
     lines.append(
-        f"L = {law.irreducible:.3f} + {law.a:.4g} / N^{law.alpha:.2f} + {law.b:.4g} / "
-        f"D^{law.beta:.2f}; error {law.error:.1%}; {law.undecayed:.3f} times as much without the "
-        "decay"
+        f"{_formula(law)}; error {law.error:.1%}; without the decay {law.undecayed:.3f} times as "
+        f"much at a million tokens, growing with their power {law.undecayed_growth:.3f}"
     )
     return "\n".join(lines)
+
+
+def _formula(law: Law) -> str:
+    return (
+        f"L = {law.irreducible:.3f} + ({law.a:.4g} / N^{law.alpha:.2f} + "
+        f"{law.b:.4g} / D^{law.beta:.2f})^{law.kappa:g}"
+    )
