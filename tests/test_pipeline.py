@@ -210,8 +210,8 @@ def test_eval_prints_one_json_document(bench: Bench, trained: Any) -> None:
     done = bench.firstwords("eval", "--run", "x", "--stage", "base", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert (document["run"], document["stage"]) == ("x", "base")
-    task = document["tasks"]["bits_per_byte"]
+    assert document["run"] == "x"
+    task = document["stages"]["base"]["bits_per_byte"]
     low, high = task["ci95"]
     assert low <= task["score"] <= high
     assert task["chance"] == 8
@@ -225,8 +225,8 @@ def test_eval_takes_the_last_stage_and_as_many_documents_as_asked(
 ) -> None:
     assert run_command(["eval", "--max-items", "2", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["stage"] == "sft"
-    assert document["tasks"]["bits_per_byte"]["n"] == 2
+    assert list(document["stages"]) == ["sft"]
+    assert document["stages"]["sft"]["bits_per_byte"]["n"] == 2
 
 
 def test_chat_with_a_prompt_prints_the_answer_and_nothing_else(

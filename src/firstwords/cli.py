@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from firstwords import __version__
 from firstwords.bench.commands import bench
 from firstwords.errors import Diverged, Interrupted, UserError
 from firstwords.options import EXISTING_RUN, JSON, NEW_RUN, SEED, STAGE, Tasks, new_run_options
+from firstwords.recipe import STAGES
 
 
 def main() -> None:
@@ -175,35 +177,77 @@ def show(source: str, as_json: bool, **options: Any) -> None:
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else render(shown))
 
 
+@data.group()
+def fetch() -> None:
+    """Download data. Nothing else in firstwords uses the network."""
+
+
+@fetch.command("eval")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where to.  [default: eval in $FIRSTWORDS_HOME, where eval and train look for it]",
+)
+def fetch_eval(out: Path | None) -> None:
+    """The published benchmarks: CORE, ARC, MMLU, GSM8K, HumanEval (some 200 MB).
+
+    Every file is pinned by revision and checksum. Files that are there already are not fetched
+    again; a machine without internet can use the folder of one that has it.
+    """
+    from firstwords import console
+    from firstwords.evaluation import data, fetch
+
+    folder = out or data.home()
+    count = fetch.fetch(folder)
+    console.say(f"{count} files fetched, now in {folder}" if count else f"all there: {folder}")
+
+
 @cli.command("eval")
 @EXISTING_RUN
-@STAGE
+@click.option(
+    "--stage",
+    type=click.Choice([*STAGES, "all"]),
+    help="Which stage's model; all for a table of every stage.  [default: the furthest]",
+)
 @click.option(
     "--tasks",
     type=Tasks(),
-    default="bits_per_byte",
-    show_default=True,
-    help="What to measure, joined by commas: bits_per_byte of held-out text, and exam, the "
-    "questions of the starter curriculum that training never shows.",
+    help="What to measure, joined by commas: bits_per_byte of held-out text; exam, the questions "
+    "of the starter curriculum that training never shows; and the published benchmarks core, "
+    "arc_easy, arc_challenge, mmlu, gsm8k, humaneval.  [default: all that there is data for]",
 )
 @click.option(
     "--max-items",
     type=click.IntRange(min=0),
     metavar="N",
-    help="At most this many held-out documents, and questions in each category of the exam; 0 for "
-    "all.  [default: those of train]",
+    help="At most this many held-out documents, and items in each part of a benchmark; 0 for all.  "
+    "[default: those of train, otherwise 100]",
+)
+@click.option(
+    "--eval-data",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The benchmarks' data.  [default: what firstwords data fetch eval has fetched]",
+)
+@click.option(
+    "--unsafe-code",
+    is_flag=True,
+    help="Run the programs that the model writes for humaneval without a sandbox, as yourself.",
 )
 @JSON
-def evaluate(
-    name: str | None, stage: Any, tasks: tuple[str, ...], max_items: int | None, as_json: bool
-) -> None:
-    """How good a stage's model is, with 95 % intervals and what guessing would get."""
+def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
+    """How good a model is, with 95 % intervals and what guessing would get.
+
+    What came of every item is written to the run's directory, evaluation/STAGE.TASK.jsonl.
+    """
     from firstwords import run as runs
     from firstwords.evaluation import stage as stages
+    from firstwords.evaluation.table import text_table
 
-    run = runs.open_run(name)
-    result = stages.evaluate(run, stage, tasks, max_items)
-    click.echo(json.dumps(result, indent=2) if as_json else stages.describe(result))
+    result = stages.evaluate(runs.open_run(name), stages.Request(**request))
+    click.echo(json.dumps(result, indent=2) if as_json else text_table(result))
 
 
 cli.add_command(bench)

@@ -26,6 +26,8 @@ COMPILED_START = 3.0  # beside it: loading code that is compiled already
 TOKENIZER_BYTES_PER_SECOND = {"starter": 1.6e6, "text": 4e6}
 ENCODED_PER_SECOND = {"starter": 3e5, "text": 8e5}  # tokens
 ANSWER = 40.0  # training tokens that take as long as an answer in the exam
+BENCHMARK_PARTS = 23  # 18 to 22 tasks of CORE, and five others
+BENCHMARK_ITEM = 300.0  # training tokens that take as long as an item, few-shot examples and all
 SAMPLES = 4.0  # seconds for the samples of a stage
 FORWARD = 0.4  # of a training token: a token whose loss is measured
 
@@ -89,7 +91,9 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> dict[
     measured = 2 * recipe.val_bytes / bytes_per_token(recipe.model.vocab_size)  # text and answers
     takes_exam = math.isinf(data.chat_tokens)  # it asks what the curriculum taught
     answers = len(CATEGORIES) * recipe.exam_items if takes_exam else 0
-    of_stage = SAMPLES + (measured * FORWARD + answers * ANSWER) / tokens_per_second
+    items = BENCHMARK_PARTS * recipe.benchmark_items
+    work = measured * FORWARD + answers * ANSWER + items * BENCHMARK_ITEM
+    of_stage = SAMPLES + work / tokens_per_second
     return seconds | {"evaluation": len(STAGES) * of_stage}
 
 

@@ -16,6 +16,7 @@ from firstwords import console, forecast, machine, measure, scaling
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.errors import UserError
+from firstwords.evaluation import data as eval_data
 from firstwords.forecast import Data
 from firstwords.measure import Settings
 from firstwords.model import flops_per_token, matmul_parameters
@@ -39,6 +40,8 @@ TOKENIZER_BYTES_PER_SECOND = 50_000  # of the budget; it learns from about 100 t
 TOKENIZER_BYTES = 100e6  # at most
 STARTER_TOKENIZER_BYTES = 12e6  # at most: few words, and making text takes longer than reading it
 EXAM_ITEMS_PER_SECOND = 1 / 9  # of the budget, in each category
+BENCHMARK_ITEMS_PER_SECOND = 1 / 72  # the same, where the benchmarks' data has been fetched
+MOST_BENCHMARK_ITEMS = 100
 ECHO = 0.04  # of pretraining's rows, for the curriculum; on other text it has not been measured
 MEMORY_SHARE = 0.9  # of what is in reach
 RESERVE = 0.03  # of the budget: a machine is seldom faster than when it was measured
@@ -137,6 +140,9 @@ def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> R
         echo=ECHO if starter else 0.0,
         val_bytes=round(min(1e6, max(20_000, seconds * 150))),
         exam_items=round(min(PER_CATEGORY, max(10, seconds * EXAM_ITEMS_PER_SECOND))),
+        benchmark_items=round(min(MOST_BENCHMARK_ITEMS, seconds * BENCHMARK_ITEMS_PER_SECOND))
+        if eval_data.home().is_dir()
+        else 0,
     )
 
 
@@ -247,7 +253,8 @@ def predict(
 ) -> dict[str, Any]:
     """What the plan expects, in numbers that the report can hold against what happened."""
     phases = forecast.phase_seconds(recipe, tokens_per_second, data)
-    expected = scaling.law(data.kind).undecayed * expected_bits(recipe, data, recipe.base.tokens)
+    tokens = recipe.base.tokens
+    expected = scaling.law(data.kind).without_decay(tokens) * expected_bits(recipe, data, tokens)
     error = forecast.bits_error(data.kind)
     return {
         "seconds": seconds,

@@ -100,8 +100,9 @@ class Recipe(Fixed):
     `tokenizer_bytes` of text train the tokenizer, a share of `tokenizer_chat` of them from
     conversations, which have words of their own. `echo` is the share of rows of random tokens that
     repeat in pretraining, `replay` that of plain text in the stages after it. `val_bytes` of
-    held-out text are measured after each stage, and a model that learned from the starter's
-    conversations takes an exam of `exam_items` in each category.
+    held-out text are measured after each stage, a model that learned from the starter's
+    conversations takes an exam of `exam_items` in each category, and the published benchmarks are
+    asked `benchmark_items` in each part, where their data is at hand.
     """
 
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -119,6 +120,7 @@ class Recipe(Fixed):
     replay: float = Field(default=0.1, ge=0, lt=1)
     val_bytes: int = Field(default=200_000, ge=1_000)
     exam_items: int = Field(default=200, ge=1, le=1_000)
+    benchmark_items: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":

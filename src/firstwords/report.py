@@ -8,6 +8,7 @@ from typing import Any
 
 from firstwords import console, files
 from firstwords.data.tokens import TokenStore
+from firstwords.evaluation.table import header, rows
 from firstwords.model import matmul_parameters, n_parameters
 from firstwords.recipe import STAGES
 from firstwords.run import Run, course, read_metrics
@@ -44,6 +45,7 @@ def render(run: Run) -> str:
         _training(run),
         "## Evaluation",
         _evaluation(run, evaluations),
+        *_benchmarks(evaluations),
         *_exam(run, evaluations),
         "## Samples",
         _samples(evaluations),
@@ -180,8 +182,37 @@ def _evaluation(run: Run, evaluations: dict[Any, Any]) -> str:
     return table(["stage", "bits per byte (95 % interval)", "loss on answers"], rows) + (
         f"\n\nMeasured on {bits['n']:,} held-out documents ({console.size(bits['text_bytes'])}) "
         "and on held-out conversations. Chance is 8 bits per byte; the loss on answers is in nats "
-        "per token that the assistant wrote."
+        "per token that the assistant wrote." + _by_source(evaluations)
     )
+
+
+def _by_source(evaluations: dict[Any, Any]) -> str:
+    """Bits per byte of each file or kind of held-out text, where there are several."""
+    scores = {s: e["tasks"]["bits_per_byte"]["by_source"] for s, e in evaluations.items()}
+    if len(scores["base"]) < 2:
+        return ""
+    lines = [
+        [name, f"{of['n']:,}", *(f"{scores[stage][name]['score']:.3f}" for stage in STAGES)]
+        for name, of in scores["base"].items()
+    ]
+    return "\n\n" + table(["from", "documents", *(TITLES[s] for s in STAGES)], lines)
+
+
+def _benchmarks(evaluations: dict[Any, Any]) -> list[str]:
+    """The published benchmarks; nothing if their data was not there."""
+    results = {
+        stage: {n: t for n, t in e["tasks"].items() if n not in ("bits_per_byte", "exam")}
+        for stage, e in evaluations.items()
+    }
+    if not any(results.values()):
+        return []
+    words = (
+        "Published benchmarks, on a part of their items; in parentheses the 95 % interval. A score "
+        "whose interval holds the chance line is called *at chance*. CORE and ChatCORE are means "
+        "of scores drawn out so that guessing is 0 and everything right 1; with some of their "
+        "tasks alone they cannot be compared with published ones."
+    )
+    return ["## Benchmarks", words, table(header(list(results)), rows(results))]
 
 
 def _exam(run: Run, evaluations: dict[Any, Any]) -> list[str]:
@@ -191,20 +222,20 @@ def _exam(run: Run, evaluations: dict[Any, Any]) -> list[str]:
         return []
     last = taken["sft"]
     rows = []
-    for name, category in last["categories"].items():
-        scores = [_exam_score(taken[s]["categories"].get(name)) for s in STAGES]
-        rows.append([category["title"], *scores, f"{category['chance']:.0%}", category["rule"]])
+    for name, category in last["parts"].items():
+        scores = [_exam_score(taken[s]["parts"].get(name)) for s in STAGES]
+        rows.append([category["title"], *scores, f"{category['chance']:.0%}", category["note"]])
     overall = [_exam_score(taken[s]) for s in STAGES]
     rows.append(["**all**", *overall, f"{last['chance']:.0%}", ""])
     header = ["questions", *(TITLES[s] for s in STAGES), "always the same", "right is"]
-    n = next(iter(last["categories"].values()))["n"]
+    n = next(iter(last["parts"].values()))["n"]
     words = (
         f"{n} questions in each part that training never shows, answered with the likeliest "
         "tokens; in parentheses the 95 % interval (Wilson). *Always the same* is what the best "
         "constant answer would get. The base model, which knows no conversations, is asked in "
         "plain text after a few examples, where that makes sense. After finetuning "
-        f"{last['empty']} answers were empty, and {last['broken_calls']} calls of the calculator "
-        "broken. All wrong answers stand in `evaluation/`."
+        f"{last['empty']} answers were empty, and {last['broken_call']} calls of the calculator "
+        "broken. All answers stand in `evaluation/`."
     )
     return ["## Exam", words, table(header, rows), _wrong_answers(run)]
 
@@ -222,11 +253,11 @@ WRONG_OF_EACH = 3
 def _wrong_answers(run: Run) -> str:
     """The first wrong answers of every category after finetuning, folded away."""
     shown: dict[str, list[str]] = {}
-    for wrong in files.read_json_lines(run.wrong_answers("sft")):
-        parts = shown.setdefault(wrong["category"], [])
-        if len(parts) < WRONG_OF_EACH:
-            talk = [f"{m['role']}: {m['content']}" for m in wrong["messages"]]
-            talk += [f"right: {wrong['expected']}", f"said: {wrong['answer'] or '(nothing)'}"]
+    for wrong in files.read_json_lines(run.records("sft", "exam")):
+        parts = shown.setdefault(wrong["part"], [])
+        if not wrong["right"] and len(parts) < WRONG_OF_EACH:
+            talk = [f"{m['role']}: {m['content']}" for m in wrong["prompt"]]
+            talk += [f"right: {wrong['reference']}", f"said: {wrong['answer'] or '(nothing)'}"]
             parts.append(quote("\n".join(talk)))
     text = "\n\n".join(part for parts in shown.values() for part in parts) or "None."
     return f"<details>\n<summary>Some wrong answers</summary>\n\n{text}\n\n</details>"

@@ -84,8 +84,9 @@ class Run:
     def evaluation(self, stage: Stage) -> Path:
         return self.directory / "evaluation" / f"{stage}.json"
 
-    def wrong_answers(self, stage: Stage) -> Path:
-        return self.directory / "evaluation" / f"{stage}.exam.jsonl"
+    def records(self, stage: Stage, task: str) -> Path:
+        """What came of each item of a benchmark."""
+        return self.directory / "evaluation" / f"{stage}.{task}.jsonl"
 
     def newest(self, stage: Stage) -> Checkpoint | None:
         return checkpoint.newest(self.checkpoints(stage), self._warn_once)

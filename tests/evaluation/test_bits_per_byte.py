@@ -57,6 +57,22 @@ def test_bits_per_byte_are_those_computed_by_hand(
     assert (found.n, found.text_bytes) == (len(TEXTS), n_bytes)
 
 
+def test_sources_share_the_bits_of_the_whole(
+    store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
+) -> None:
+    model, labels = random_model(tiny_model), ["a", "b", "a", "c"]
+    found = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids, labels)
+    nats = by_hand(model, tiny_tokenizer)
+    assert list(found.by_source) == ["a", "b", "c"]
+    for source, (score, n) in found.by_source.items():
+        own = [number for number, label in enumerate(labels) if label == source]
+        n_bytes = sum(len(TEXTS[number].encode()) for number in own)
+        bits = sum(nats[number] for number in own) / math.log(2)
+        assert score == pytest.approx(bits / n_bytes, rel=1e-4)
+        assert n == len(own)
+    assert not bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids).by_source
+
+
 def test_guessing_costs_the_vocabularys_bits_for_every_token_of_text(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig
 ) -> None:

@@ -8,12 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from firstwords import __version__, console, machine, pipeline
+from firstwords import __version__, checkpoint, console, machine, pipeline
 from firstwords import run as runs
 from firstwords.evaluation import stage as evaluation
 from firstwords.recipe import Recipe
 from firstwords.run import Manifest, Run, Sources
 from firstwords.signals import Stop
+from firstwords.stages.common import load_tokenizer
 
 DECAY, FINAL = 0.6, 0.02  # of the steps; of the peak rate (docs/lab-notebook.md)
 WARMUP_STEPS = 40
@@ -67,7 +68,8 @@ def pretrain(run: Run, stop: Stop) -> None:
 
 def bits_per_byte(run: Run, max_items: int | None = None) -> dict[str, Any]:
     """Of `max_items` held-out documents: None for as many as the recipe says, 0 for all."""
-    result = evaluation.evaluate(run, "base", ("bits_per_byte",), max_items)
-    bits = result["tasks"]["bits_per_byte"]
+    _, found = run.newest_of("base")
+    model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(run)
+    bits = evaluation.held_out_bits(run, model, tokenizer, max_items)
     console.say(f"{bits['score']:.4f} bits per byte")
     return bits

@@ -97,11 +97,23 @@ def open_corpus(source: str, option: str) -> Corpus:
     return Corpus(str(path), training, validation)
 
 
+class Text(NamedTuple):
+    """A document, and where it is from: a file, or a kind of the starter curriculum."""
+
+    source: str
+    text: str
+
+
 def texts(corpus: Corpus, split: Split, seed: int) -> Iterator[str]:
+    """The documents' text alone."""
+    return (document.text for document in documents(corpus, split, seed))
+
+
+def documents(corpus: Corpus, split: Split, seed: int) -> Iterator[Text]:
     """The documents of one split. A corpus with validation files keeps them apart; any other
     holds out every 50th document."""
     if corpus.is_starter:
-        return _generated(lambda index: starter.document(seed, index).text, split)
+        return _generated(lambda index: Text(*starter.document(seed, index)), split)
     return _split(corpus, split, lambda files: _interleave(files, seed, _read_text))
 
 
@@ -177,18 +189,18 @@ def _read_text(path: Path, rng: np.random.Generator) -> Iterator[Part]:
         for progress, row in _parquet_rows(path, "text", rng):
             if not isinstance(row, str):
                 raise UserError(f'{path}, column "text"', "it must hold strings")
-            yield Part(progress, row)
+            yield Part(progress, Text(path.name, row))
     elif ".jsonl" in path.name:
         for line in _json_lines(path, rng):
             if not isinstance(line.value, dict) or not isinstance(line.value.get("text"), str):
                 keys = ", ".join(line.value) if isinstance(line.value, dict) else "no object"
                 raise UserError(line.place, f'no "text" string (found: {keys}); add the field')
-            yield Part(line.progress, line.value["text"])
+            yield Part(line.progress, Text(path.name, line.value["text"]))
     else:
         for block in _blocks(path, rng, LONGEST_LINE):
-            documents = list(_documents(_decode(block.raw, block, 0)))
-            for done, document in enumerate(documents, 1):
-                yield Part(block.progress(done / len(documents)), document)
+            found = list(_documents(_decode(block.raw, block, 0)))
+            for done, document in enumerate(found, 1):
+                yield Part(block.progress(done / len(found)), Text(path.name, document))
 
 
 def _documents(text: str) -> Iterator[str]:

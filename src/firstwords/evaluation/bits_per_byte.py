@@ -6,6 +6,7 @@ vocabularies can be compared. Special tokens are neither predicted nor counted. 
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ class BitsPerByte(NamedTuple):
     ci95: tuple[float, float]  # bootstrap over documents
     n: int  # documents
     text_bytes: int
+    by_source: dict[str, tuple[float, int]]  # the score and the number of documents of each
 
 
 @torch.inference_mode()
@@ -45,9 +47,15 @@ def nats_of_tokens(
 
 
 def bits_per_byte(
-    model: Transformer, store: TokenStore, seq_len: int, special_ids: list[int], seed: int = 0
+    model: Transformer,
+    store: TokenStore,
+    seq_len: int,
+    special_ids: list[int],
+    sources: Sequence[str] = (),
+    seed: int = 0,
 ) -> BitsPerByte:
-    """Over all of `store`, whose documents follow each other in rows of `seq_len` tokens."""
+    """Over all of `store`, whose documents follow each other in rows of `seq_len` tokens; and of
+    each of the `sources`, where they are given, one for each document."""
     nats = nats_of_tokens(model, store, seq_len, special_ids)
     starts = np.concatenate([[0], np.cumsum(store.lengths[:-1], dtype=np.int64)])
     nats_of_document = np.add.reduceat(nats, starts)
@@ -61,4 +69,10 @@ def bits_per_byte(
     rng = np.random.default_rng(seed)
     resampled = [rate(rng.integers(0, n, n)) for _ in range(RESAMPLES)]
     low, high = np.percentile(resampled, [2.5, 97.5])
-    return BitsPerByte(rate(np.arange(n)), (float(low), float(high)), n, store.counts.text_bytes)
+    labels = np.array(sources)
+    by_source = {
+        source: (rate(np.flatnonzero(labels == source)), int((labels == source).sum()))
+        for source in dict.fromkeys(sources)
+    }
+    whole = rate(np.arange(n))
+    return BitsPerByte(whole, (float(low), float(high)), n, store.counts.text_bytes, by_source)

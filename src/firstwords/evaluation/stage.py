@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -15,17 +15,19 @@ from firstwords import checkpoint, console, files, machine
 from firstwords.conversation import encode_prompt
 from firstwords.data import corpora
 from firstwords.data.rows import PackedRows, stack
-from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.data.tokens import TokenStore, store_texts
 from firstwords.errors import UserError
 from firstwords.evaluation import bits_per_byte as bpb
-from firstwords.evaluation import exam
-from firstwords.evaluation.exam import Taken
+from firstwords.evaluation.benchmark import Taker
+from firstwords.evaluation.benchmarks import BENCHMARKS
+from firstwords.evaluation.benchmarks.humaneval import UNSAFE
+from firstwords.evaluation.data import opened
+from firstwords.evaluation.taking import take_benchmark
 from firstwords.inference.chat import answer
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.model import IGNORE, Transformer
-from firstwords.recipe import Stage
+from firstwords.recipe import STAGES, Stage
 from firstwords.run import Run
 from firstwords.stages.common import (
     chat_store,
@@ -45,6 +47,8 @@ QUESTIONS = (
     "Why is the sky blue?",
     "Tell me a short story about a dog.",
 )
+TASKS = ("bits_per_byte", *BENCHMARKS)
+ITEMS = 100  # of a benchmark's part, where neither the run nor the user says how many
 NO_BOUND = 1 << 62  # tokens
 SAMPLING = Sampling(temperature=0.5, top_k=40, max_tokens=80, seed=0)
 
@@ -54,7 +58,7 @@ def is_evaluated(run: Run, stage: Stage) -> bool:
 
 
 def evaluate_stage(run: Run, stage: Stage) -> None:
-    """Write evaluation/STAGE.json, and the exam's wrong answers. Raises UserError if the stage is
+    """Write evaluation/STAGE.json, and what came of every item. Raises UserError if the stage is
     not finished."""
     found = run.finished_or_fail(stage)
     tokenizer = load_tokenizer(run)
@@ -62,17 +66,18 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
     text = text_store(run, tokenizer, "val")
     chat = chat_store(run, tokenizer, "val")
     with console.progress(f"evaluating {stage}", 3, "parts") as meter:
-        bits = bpb.bits_per_byte(model, text, model.config.max_seq_len, tokenizer.special_ids)
+        bits = task(model, tokenizer, text, sources(run, len(text.lengths)))
         meter.advance(1, "bits per byte")
         chat_loss = answer_loss(model, chat, padding(tokenizer))
         meter.advance(1, "answers")
         samples = write_samples(model, tokenizer)
         meter.advance(1, "samples")
-    tasks = {"bits_per_byte": task(bits)}
-    if learned_the_starter(run):
-        taken = take_exam(model, tokenizer, stage, run.recipe.exam_items)
-        tasks["exam"] = taken.task
-        files.write_json_lines(run.wrong_answers(stage), taken.wrong)
+    tasks = {"bits_per_byte": bits}
+    for name in taken_by(run):
+        taker = Taker(model, tokenizer)
+        taken = take_benchmark(BENCHMARKS[name], taker, stage, opened(None), items_of(run, name))
+        tasks[name] = taken.result
+        files.write_json_lines(run.records(stage, name), taken.records)
     result = {
         "stage": stage,
         "step": found.step,
@@ -83,25 +88,46 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
     files.write_json(run.evaluation(stage), result)
 
 
-def task(bits: bpb.BitsPerByte) -> dict[str, Any]:
+def taken_by(run: Run) -> list[str]:
+    """The benchmarks that training takes: the exam if the curriculum was taught, and the published
+    ones if the plan found their data."""
+    published = [name for name in BENCHMARKS if name != "exam"]
+    return ["exam"] * learned_the_starter(run) + published * bool(run.recipe.benchmark_items)
+
+
+def items_of(run: Run, name: str) -> int:
+    """How many training asks, in each part."""
+    return run.recipe.exam_items if name == "exam" else run.recipe.benchmark_items
+
+
+def task(
+    model: Transformer, tokenizer: Tokenizer, text: TokenStore, sources: list[str]
+) -> dict[str, Any]:
+    """Bits per byte, as a task's result."""
+    bits = bpb.bits_per_byte(model, text, model.config.max_seq_len, tokenizer.special_ids, sources)
     return {
+        "title": "bits per byte",
         "score": bits.score,
         "chance": bpb.CHANCE,
         "ci95": list(bits.ci95),
         "n": bits.n,
         "text_bytes": bits.text_bytes,
+        "by_source": {
+            source: {"score": score, "n": n} for source, (score, n) in bits.by_source.items()
+        },
     }
+
+
+def sources(run: Run, count: int) -> list[str]:
+    """Where the first held-out documents are from."""
+    corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
+    held_out = corpora.documents(corpus, "val", run.recipe.seed)
+    return [document.source for document in islice(held_out, count)]
 
 
 def learned_the_starter(run: Run) -> bool:
     """Whether the exam asks what the run's conversations taught."""
     return corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data").is_starter
-
-
-def take_exam(model: Transformer, tokenizer: Tokenizer, stage: Stage, per_category: int) -> Taken:
-    total = len(exam.questions(stage, per_category))
-    with console.progress(f"exam of {stage}", total, "questions") as meter:
-        return exam.take(model, tokenizer, stage, per_category, meter.advance)
 
 
 @torch.inference_mode()
@@ -135,50 +161,61 @@ def write_samples(model: Transformer, tokenizer: Tokenizer) -> list[dict[str, st
     ]
 
 
-TASKS = ("bits_per_byte", "exam")
+class Request(NamedTuple):
+    """What `firstwords eval` was asked for. `max_items` bounds the held-out documents and the items
+    of each part of a benchmark: None takes as many as training, 0 all."""
+
+    stage: Stage | Literal["all"] | None = None
+    tasks: tuple[str, ...] | None = None
+    max_items: int | None = None
+    folder: Path | None = None
+    unsafe_code: bool = False
 
 
-def evaluate(
-    run: Run, stage: Stage | None, tasks: tuple[str, ...], max_items: int | None
-) -> dict[str, Any]:
-    """The tasks for one stage's newest checkpoint. `max_items` bounds the held-out documents and
-    the exam's questions in each category: None takes as many as training, 0 all. Raises
-    UserError."""
-    chosen, found = run.newest_of(stage)
+def evaluate(run: Run, request: Request) -> dict[str, Any]:
+    """The tasks for the newest checkpoints, with their records written beside the run's evaluation.
+    Where data is absent the result says so; raises UserError if the task was asked for by name."""
+    data = opened(request.folder)
+    benchmarks = BENCHMARKS | ({"humaneval": UNSAFE} if request.unsafe_code else {})
+    tasks = request.tasks or (
+        "bits_per_byte",
+        *(n for n in benchmarks if n != "exam" or learned_the_starter(run)),
+    )
+    wanted = STAGES if request.stage == "all" else [request.stage]
+    checkpoints = [run.newest_of(stage) for stage in wanted]
     machine.setup(run.recipe.n_threads)
     tokenizer = load_tokenizer(run)
-    model = checkpoint.load_model(found.directory)
     results: dict[str, Any] = {}
-    if "bits_per_byte" in tasks:
-        with held_out(run, tokenizer, max_items) as store:
-            bits = bpb.bits_per_byte(model, store, model.config.max_seq_len, tokenizer.special_ids)
-        results["bits_per_byte"] = task(bits)
-    if "exam" in tasks:
-        count = run.recipe.exam_items if max_items is None else max_items or PER_CATEGORY
-        results["exam"] = take_exam(model, tokenizer, chosen, count).task
-    return {"run": run.name, "stage": chosen, "tasks": results}
-
-
-def describe(result: dict[str, Any]) -> str:
-    """The result of `evaluate` in words, a score a line."""
-    lines = [f"{result['run']}, {result['stage']}"]
-    if bits := result["tasks"].get("bits_per_byte"):
-        low, high = bits["ci95"]
-        lines.append(
-            f"{bits['score']:.4f} bits per byte (95 % interval {low:.4f} to {high:.4f}; chance "
-            f"{bits['chance']:g}) on {bits['n']:,} documents"
-        )
-    if whole := result["tasks"].get("exam"):
-        for score in (*whole["categories"].values(), {**whole, "title": "the whole exam"}):
-            low, high = score["ci95"]
-            lines.append(
-                f"{score['title']:<32} {score['score']:4.0%}  ({low:.0%} to {high:.0%}; always the "
-                f"same answer: {score['chance']:.0%}; {score['n']} questions)"
+    for stage, found in checkpoints:
+        model = checkpoint.load_model(found.directory)
+        results[stage] = {}
+        if "bits_per_byte" in tasks:
+            results[stage]["bits_per_byte"] = held_out_bits(
+                run, model, tokenizer, request.max_items
             )
-        lines.append(
-            f"{whole['empty']} empty answers, {whole['broken_calls']} broken calculator calls"
-        )
-    return "\n".join(lines)
+        for name in (task for task in tasks if task in benchmarks):
+            count = items_of(run, name) or ITEMS
+            taken = take_benchmark(
+                benchmarks[name],
+                Taker(model, tokenizer),
+                stage,
+                data,
+                count if request.max_items is None else request.max_items,
+                asked=request.tasks is not None,
+            )
+            results[stage][name] = taken.result
+            if taken.records:
+                path = run.records(stage, name)
+                files.write_json_lines(path, taken.records)
+                results[stage][name] |= {"records": str(path)}
+    return {"run": run.name, "stages": results}
+
+
+def held_out_bits(
+    run: Run, model: Transformer, tokenizer: Tokenizer, max_items: int | None
+) -> dict[str, Any]:
+    with held_out(run, tokenizer, max_items) as store:
+        return task(model, tokenizer, store, sources(run, len(store.lengths)))
 
 
 @contextmanager

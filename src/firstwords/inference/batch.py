@@ -38,7 +38,7 @@ class _Row:
         self.events: list[Event] = []
         self.over = False
 
-    def next(self, drawn: int, stop: str) -> int:
+    def next(self, drawn: int, stop: tuple[str, ...]) -> int:
         """The token that goes into the model: what waits, or what was drawn."""
         if self.waiting:
             return self.waiting.pop(0)
@@ -49,19 +49,23 @@ class _Row:
             self.events.append(event)
         self.waiting, self.reader.forced = self.reader.forced, []
         self.room -= 1
-        stopped = bool(stop and event and stop in event.text)
+        stopped = bool(stop and event and self._has(stop))
         self.over = self.reader.over or stopped or self.room <= 0
         return drawn
 
-    def answer(self, stop: str) -> Answer:
+    def _has(self, stop: tuple[str, ...]) -> bool:
+        said = "".join(event.text for event in self.events if event.kind == "text")
+        return any(text in said for text in stop)
+
+    def answer(self, stop: tuple[str, ...]) -> Answer:
         if event := self.reader.finish():
             self.events.append(event)
         text = "".join(e.text for e in self.events if e.kind == "text")
         content = "".join(e.content for e in self.events)
-        if stop:
-            text, content = text.split(stop)[0], content.split(stop)[0]
+        for end in stop:
+            text, content = text.split(end)[0], content.split(end)[0]
         broken = self.reader.in_call or any(e.result == ERROR for e in self.events)
-        return Answer(text.strip(), content.strip(), broken)
+        return Answer(text, content, broken)
 
 
 def answer_all(
@@ -69,12 +73,12 @@ def answer_all(
     tokenizer: Tokenizer,
     prompts: list[list[int]],
     max_tokens: int,
-    stop: str = "",
+    stop: tuple[str, ...] = (),
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[Answer]:
-    """The likeliest answer to every prompt, in their order: to the end of the turn, to `stop`, of
-    `max_tokens` at most. Prompts must leave room in the context. `on_done` hears how many are
-    answered, batch by batch."""
+    """The likeliest answer to every prompt, in their order: to the end of the turn, to one of
+    `stop`, of `max_tokens` at most. Prompts must leave room in the context. `on_done` hears how
+    many are answered, batch by batch."""
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     answers: dict[int, Answer] = {}
     size = batch_size(model.config)
@@ -100,7 +104,9 @@ def cache_bytes(config: ModelConfig) -> int:
 
 
 @torch.inference_mode()
-def _answer_together(model: Transformer, heard_BT: Tensor, rows: list[_Row], stop: str) -> None:
+def _answer_together(
+    model: Transformer, heard_BT: Tensor, rows: list[_Row], stop: tuple[str, ...]
+) -> None:
     """Fill the rows, which have all heard as many tokens."""
     cache = KVCache(model.config, len(rows), model.config.max_seq_len, heard_BT.device)
     drawn_B = model.next_logits(heard_BT, cache).argmax(-1)
