@@ -26,6 +26,7 @@ from end_to_end import (
     metrics,
     moments,
     recipe,
+    write_lines,
 )
 
 from firstwords.cli import run_command
@@ -210,8 +211,8 @@ def test_eval_prints_one_json_document(bench: Bench, trained: Any) -> None:
     done = bench.firstwords("eval", "--run", "x", "--stage", "base", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["run"] == "x"
-    task = document["stages"]["base"]["bits_per_byte"]
+    assert (document["run"], document["stage"]) == ("x", "base")
+    task = document["tasks"]["bits_per_byte"]
     low, high = task["ci95"]
     assert low <= task["score"] <= high
     assert task["chance"] == 8
@@ -225,8 +226,11 @@ def test_eval_takes_the_last_stage_and_as_many_documents_as_asked(
 ) -> None:
     assert run_command(["eval", "--max-items", "2", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document["stages"]) == ["sft"]
-    assert document["stages"]["sft"]["bits_per_byte"]["n"] == 2
+    assert document["stage"] == "sft"
+    assert document["tasks"]["bits_per_byte"]["n"] == 2
+    assert run_command(["eval", "--max-items", "2", "--stage", "all", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [stage["stage"] for stage in document["stages"]] == ["base", "mid", "sft"]
 
 
 def test_chat_with_a_prompt_prints_the_answer_and_nothing_else(
@@ -403,3 +407,49 @@ def write_large_text(path: Path, n_bytes: int) -> None:
         while file.tell() < n_bytes:
             rng.shuffle(lines)
             file.write("\n\n".join(lines) + "\n\n")
+
+
+# --- benchmarks -----------------------------------------------------------------------------------
+
+HOT = {
+    "question": "What is hot?",
+    "choices": {"label": ["A", "B"], "text": ["ice", "fire"]},
+    "answerKey": "B",
+}
+
+
+@pytest.mark.slow
+def test_train_takes_the_benchmarks_that_were_fetched_and_outlives_one_that_breaks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, base=4, mid=2, sft=2, benchmark_items=2)
+    (bench.home / "eval").mkdir(parents=True)
+    write_lines(bench.home / "eval" / "arc_easy_test.jsonl", [HOT] * 5)
+    write_lines(bench.home / "eval" / "arc_challenge_test.jsonl", [{"question": "no choices"}])
+    done = bench.firstwords(*bench.train())
+    assert done.returncode == 0, done.stderr
+    assert "arc_challenge failed and is left out" in done.stderr
+    report = (bench.directory("x") / "report.md").read_text(encoding="utf-8")
+    shown = report.split("## Benchmarks")[1].split("## ")[0]
+    row = next(line for line in shown.splitlines() if line.startswith("| ARC-Easy"))
+    assert row.count("(") == 3
+    assert "failed" in shown
+    assert "no data" in shown
+    for stage in STAGES:
+        kept = json.loads((bench.directory("x") / "evaluation" / f"{stage}.json").read_text())
+        assert kept["tasks"]["arc_easy"]["n"] == 2
+        assert kept["tasks"]["arc_challenge"]["error"].startswith("KeyError")
+        records = (bench.directory("x") / "evaluation" / f"{stage}.arc_easy.jsonl").read_text()
+        assert len(records.splitlines()) == 2
+    monkeypatch.setenv("FIRSTWORDS_HOME", str(bench.home))
+    capsys.readouterr()
+    assert run_command(["eval", "--tasks", "arc_easy", "--stage", "all", "--max-items", "0"]) == 0
+    title, score, chat_core = capsys.readouterr().out.splitlines()
+    assert title.split() == ["x", "BASE", "MID", "SFT", "chance"]
+    assert score.startswith("ARC-Easy")
+    assert score.endswith("50%")
+    assert chat_core.startswith("ChatCORE (1 of 5 tasks)")
+    assert run_command(["eval", "--tasks", "mmlu"]) == 2
+    assert "no data for mmlu" in capsys.readouterr().err
+    assert run_command(["eval", "--tasks", "mmlu", "--eval-data", str(tmp_path / "nowhere")]) == 2
+    assert "no such directory" in capsys.readouterr().err

@@ -180,10 +180,18 @@ class Transformer(nn.Module):
 
     def loss(self, x_BT: Tensor, y_BT: Tensor, reduction: str = "mean") -> Tensor:
         """Cross-entropy in nats, of each of the N targets with "none". Those equal to IGNORE carry
-        none and are left out before the output head, which is a fifth of a small model's work."""
-        is_target_BT = y_BT != IGNORE
-        logits_NV = self.lm_head(self.hidden(x_BT)[is_target_BT])
-        return F.cross_entropy(logits_NV.float(), y_BT[is_target_BT], reduction=reduction)
+        none and are left out before the output head, which is a fifth of a small model's work; but
+        for some that fill the rest up to a multiple of an eighth of the batch. A number of its own
+        for every batch would leave holes in memory that the next does not fit into: a run grew by a
+        megabyte with each step (docs/lab-notebook.md)."""
+        y_N, eighth = y_BT.flatten(), max(1, y_BT.numel() // 8)
+        targets_N = (y_N != IGNORE).nonzero()[:, 0]
+        n = len(targets_N)
+        filled_M = F.pad(targets_N, (0, -n % eighth))
+        y_M = F.pad(y_N[targets_N], (0, -n % eighth), value=IGNORE)
+        logits_MV = self.lm_head(self.hidden(x_BT).flatten(0, 1)[filled_M])
+        loss = F.cross_entropy(logits_MV.float(), y_M, ignore_index=IGNORE, reduction=reduction)
+        return loss[:n] if reduction == "none" else loss
 
 
 def rope_table(config: ModelConfig) -> tuple[Tensor, Tensor]:

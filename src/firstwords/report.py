@@ -188,7 +188,7 @@ def _evaluation(run: Run, evaluations: dict[Any, Any]) -> str:
 
 def _by_source(evaluations: dict[Any, Any]) -> str:
     """Bits per byte of each file or kind of held-out text, where there are several."""
-    scores = {s: e["tasks"]["bits_per_byte"]["by_source"] for s, e in evaluations.items()}
+    scores = {s: e["tasks"]["bits_per_byte"]["categories"] for s, e in evaluations.items()}
     if len(scores["base"]) < 2:
         return ""
     lines = [
@@ -222,13 +222,13 @@ def _exam(run: Run, evaluations: dict[Any, Any]) -> list[str]:
         return []
     last = taken["sft"]
     rows = []
-    for name, category in last["parts"].items():
-        scores = [_exam_score(taken[s]["parts"].get(name)) for s in STAGES]
+    for name, category in last["categories"].items():
+        scores = [_exam_score(taken[s]["categories"].get(name)) for s in STAGES]
         rows.append([category["title"], *scores, f"{category['chance']:.0%}", category["note"]])
     overall = [_exam_score(taken[s]) for s in STAGES]
     rows.append(["**all**", *overall, f"{last['chance']:.0%}", ""])
     header = ["questions", *(TITLES[s] for s in STAGES), "always the same", "right is"]
-    n = next(iter(last["parts"].values()))["n"]
+    n = next(iter(last["categories"].values()))["n"]
     words = (
         f"{n} questions in each part that training never shows, answered with the likeliest "
         "tokens; in parentheses the 95 % interval (Wilson). *Always the same* is what the best "
@@ -254,7 +254,7 @@ def _wrong_answers(run: Run) -> str:
     """The first wrong answers of every category after finetuning, folded away."""
     shown: dict[str, list[str]] = {}
     for wrong in files.read_json_lines(run.records("sft", "exam")):
-        parts = shown.setdefault(wrong["part"], [])
+        parts = shown.setdefault(wrong["category"], [])
         if not wrong["right"] and len(parts) < WRONG_OF_EACH:
             talk = [f"{m['role']}: {m['content']}" for m in wrong["prompt"]]
             talk += [f"right: {wrong['reference']}", f"said: {wrong['answer'] or '(nothing)'}"]

@@ -10,7 +10,7 @@ import pytest
 from firstwords.errors import UserError
 from firstwords.evaluation.benchmark import (
     Benchmark,
-    Part,
+    Category,
     Refused,
     Scored,
     Taker,
@@ -38,8 +38,8 @@ def taker(tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, random_model: Make
     return Taker(random_model(tiny_model), tiny_tokenizer)
 
 
-def part(items: list[Scored] | list[Written], chance: float = 0.5) -> Part:
-    return Part("part", chance, items)
+def category(items: list[Scored] | list[Written], chance: float = 0.5) -> Category:
+    return Category("category", chance, items)
 
 
 def answers(right: str) -> Written:
@@ -51,7 +51,7 @@ def test_every_item_has_its_record_in_order(taker: Taker) -> None:
     one = [Scored(["a" * n] * 2, [" x", " y"], n % 2) for n in (30, 3, 17, 9)]
     two = [Scored(["The"] * 3, [" fox", " hen", " old bear"], 2, "mean")]
     done: list[int] = []
-    found = taker.take({"one": part(one), "two": part(two)}, done.append)
+    found = taker.take({"one": category(one), "two": category(two)}, done.append)
     assert sum(done) == 5
     assert [record.details["prompt"] for record in found["one"]] == [i.prompts[0] for i in one]
     for item, record in zip([*one, *two], [*found["one"], *found["two"]], strict=True):
@@ -89,7 +89,7 @@ def test_a_conversation_is_scored_after_the_assistants_opening(taker: Taker) -> 
 
 def test_a_score_has_its_interval_and_chance() -> None:
     records = [Taken(n < 30, {}) for n in range(100)]
-    score = score_of(part([], chance=0.25), records)
+    score = score_of(category([], chance=0.25), records)
     assert (score["score"], score["chance"], score["n"]) == (0.3, 0.25, 100)
     assert score["ci95"] == list(wilson(30, 100))
     assert at_chance(score)
@@ -133,31 +133,31 @@ def test_more_items_contain_the_fewer_and_none_is_twice() -> None:
     assert max(chosen(1000, 50)) > 500  # from all over
 
 
-def make(parts: Callable[..., dict[str, Part]]) -> Benchmark:
-    return Benchmark("mine", "my benchmark", parts)
+def make(categories: Callable[..., dict[str, Category]]) -> Benchmark:
+    return Benchmark("mine", "my benchmark", categories)
 
 
 def test_what_breaks_is_reported_and_does_not_break_the_rest(
     taker: Taker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+    def broken(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
         raise ZeroDivisionError("oh")
 
-    def refused(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+    def refused(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
         raise Refused("not here")
 
-    def no_data(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
-        return {"x": part([Scored(["a"], [r["b"]]) for r in data.rows("absent", limit)])}
+    def no_data(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
+        return {"x": category([Scored(["a"], [r["b"]]) for r in data.rows("absent", limit)])}
 
     results = {
-        name: take_benchmark(make(parts), taker, "base", DATA, 5).result
-        for name, parts in (("a", broken), ("b", refused), ("c", no_data))
+        name: take_benchmark(make(categories), taker, "base", DATA, 5).result
+        for name, categories in (("a", broken), ("b", refused), ("c", no_data))
     }
     assert results["a"]["error"] == "ZeroDivisionError: oh"
     assert results["b"]["refused"] == "not here"
     assert "absent.jsonl" in results["c"]["absent"]
     assert "ZeroDivisionError" in capsys.readouterr().err
-    told = text_table({"run": "r", "stages": {"base": results}})
+    told = text_table({"run": "r", "stage": "base", "tasks": results})
     assert [line.split("  ")[-1].strip() for line in told.splitlines()[1:]] == [
         "failed",
         "refused",
@@ -166,20 +166,20 @@ def test_what_breaks_is_reported_and_does_not_break_the_rest(
 
 
 def test_what_was_asked_for_by_name_must_be_there(taker: Taker) -> None:
-    def no_data(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
-        return {"x": part([Scored(["a"], [r["b"]]) for r in data.rows("absent", limit)])}
+    def no_data(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
+        return {"x": category([Scored(["a"], [r["b"]]) for r in data.rows("absent", limit)])}
 
     with pytest.raises(UserError, match="--eval-data"):
         take_benchmark(make(no_data), taker, "base", DATA, 5, asked=True)
 
 
 def test_answers_that_are_empty_or_broken_are_counted(taker: Taker) -> None:
-    def some(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
-        return {"x": part([answers("x")] * 3), "y": part([answers("y")] * 3)}
+    def some(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
+        return {"x": category([answers("x")] * 3), "y": category([answers("y")] * 3)}
 
     taken = take_benchmark(make(some), taker, "sft", DATA, 0)
     assert {"empty", "broken_call"} < set(taken.result)
-    assert [record["part"] for record in taken.records] == ["x"] * 3 + ["y"] * 3
+    assert [record["category"] for record in taken.records] == ["x"] * 3 + ["y"] * 3
     assert taken.result["n"] == 6
     json.dumps(taken.result)
 

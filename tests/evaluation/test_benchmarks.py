@@ -11,7 +11,7 @@ import pytest
 
 from firstwords.errors import UserError
 from firstwords.evaluation import sandbox
-from firstwords.evaluation.benchmark import Part, Refused, Scored, Taker, Written, summary
+from firstwords.evaluation.benchmark import Category, Refused, Scored, Taker, Written, summary
 from firstwords.evaluation.benchmarks import BENCHMARKS, core, gsm8k, humaneval
 from firstwords.evaluation.data import Absent, EvalData
 from firstwords.model import Transformer
@@ -69,18 +69,18 @@ def bundle(tmp_path: Path) -> EvalData:
     return EvalData(tmp_path)
 
 
-def scored(part: Part) -> list[Scored]:
-    return [item for item in part.items if isinstance(item, Scored)]
+def scored(category: Category) -> list[Scored]:
+    return [item for item in category.items if isinstance(item, Scored)]
 
 
 def test_core_has_the_prompts_of_its_definition(bundle: EvalData) -> None:
-    parts = core.parts(bundle, False, 0)
-    assert {name: part.chance for name, part in parts.items()} == {
+    categories = core.categories(bundle, False, 0)
+    assert {name: category.chance for name, category in categories.items()} == {
         "pick": 0.5,
         "twist": 0.5,
         "word": 0.0,
     }
-    item = scored(parts["pick"])[3]
+    item = scored(categories["pick"])[3]
     assert item.prompts == ["Q3\nAnswer: ", "Q3\nAnswer: "]
     assert (item.continuations, item.right, item.rule) == (["no", "yes"], 1, "mean")
     assert len(item.shots) == 2
@@ -88,10 +88,10 @@ def test_core_has_the_prompts_of_its_definition(bundle: EvalData) -> None:
         number = int(shot[1])
         assert shot == f"Q{number}\nAnswer: {['no', 'yes'][number % 2]}\n"
         assert number != 3
-    twist = scored(parts["twist"])[0]
+    twist = scored(categories["twist"])[0]
     assert twist.prompts == ["The fox ", "The hen "]
     assert (twist.continuations, twist.right, twist.shots) == (["ran."] * 2, 1, [])
-    word = scored(parts["word"])[0]
+    word = scored(categories["word"])[0]
     assert (word.prompts, word.continuations, word.rule) == (["0 and "], ["so on"], "exact")
     assert re.fullmatch(r"[1-3] and so on\n", "".join(word.shots))
 
@@ -106,12 +106,12 @@ def test_core_without_some_data_says_so(
     assert taken.result["title"] == "CORE (3 of 4 tasks)"
     assert taken.result["missing"] == ["gone"]
     assert taken.result["n"] == 6
-    by_part: dict[str, list[bool]] = {}
+    by_category: dict[str, list[bool]] = {}
     for record in taken.records:
-        by_part.setdefault(record["part"], []).append(record["right"])
+        by_category.setdefault(record["category"], []).append(record["right"])
     centred = [
         (sum(right) / len(right) - chance) / (1 - chance)
-        for right, chance in zip(by_part.values(), (0.5, 0.5, 0.0), strict=True)
+        for right, chance in zip(by_category.values(), (0.5, 0.5, 0.0), strict=True)
     ]
     assert taken.result["score"] == pytest.approx(sum(centred) / 3)
 
@@ -126,9 +126,9 @@ def test_examples_are_drawn_once_for_each_question_and_never_the_question_itself
 
 def test_fewer_questions_have_the_examples_that_they_have_among_all(bundle: EvalData) -> None:
     everything = {
-        item.prompts[0]: item.shots for item in scored(core.parts(bundle, False, 0)["pick"])
+        item.prompts[0]: item.shots for item in scored(core.categories(bundle, False, 0)["pick"])
     }
-    some = scored(core.parts(bundle, False, 3)["pick"])
+    some = scored(core.categories(bundle, False, 3)["pick"])
     assert len(some) == 3
     for item in some:
         assert item.shots == everything[item.prompts[0]]
@@ -140,13 +140,13 @@ def test_fewer_questions_have_the_examples_that_they_have_among_all(bundle: Eval
 def test_a_broken_bundle_is_named(bundle: EvalData, broken: str) -> None:
     (bundle.folder / "core" / "core.yaml").write_text(broken)
     with pytest.raises(UserError, match=r"core\.yaml"):
-        core.parts(bundle, False, 0)
+        core.categories(bundle, False, 0)
 
 
 def test_no_bundle_is_absent(tmp_path: Path) -> None:
     for name in ("core", "arc_easy", "mmlu", "gsm8k", "humaneval"):
         with pytest.raises(Absent):
-            BENCHMARKS[name].parts(EvalData(tmp_path), False, 1)
+            BENCHMARKS[name].categories(EvalData(tmp_path), False, 1)
 
 
 ARC = {
@@ -159,12 +159,14 @@ ARC = {
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
 def test_arc_as_text_and_as_conversation(tmp_path: Path, ending: str) -> None:
     write(tmp_path / f"arc_easy_test{ending}", [ARC])
-    plain = scored(BENCHMARKS["arc_easy"].parts(EvalData(tmp_path), False, 0)["arc_easy_test"])[0]
+    plain = scored(
+        BENCHMARKS["arc_easy"].categories(EvalData(tmp_path), False, 0)["arc_easy_test"]
+    )[0]
     assert plain.prompts == ["Question: What is hot?\nAnswer:"] * 3
     assert (plain.continuations, plain.right) == ([" ice", " fire", " snow"], 1)
-    part = BENCHMARKS["arc_easy"].parts(EvalData(tmp_path), True, 0)["arc_easy_test"]
-    assert part.chance == pytest.approx(1 / 3)
-    (spoken,) = scored(part)
+    category = BENCHMARKS["arc_easy"].categories(EvalData(tmp_path), True, 0)["arc_easy_test"]
+    assert category.chance == pytest.approx(1 / 3)
+    (spoken,) = scored(category)
     assert (spoken.continuations, spoken.right) == (["A", "B", "C"], 1)
     message = spoken.prompts[0][0]
     assert "- ice=A\n- fire=B\n- snow=C" in message["content"]  # type: ignore[index]
@@ -175,7 +177,7 @@ def test_mmlu_shows_five_solved_questions_of_the_subject(tmp_path: Path) -> None
     solved = [{**row, "question": f"E{n}"} for n in range(7)] + [{**row, "subject": "other"}]
     write(tmp_path / "mmlu_test.jsonl", [row])
     write(tmp_path / "mmlu_dev.jsonl", solved)
-    (item,) = scored(BENCHMARKS["mmlu"].parts(EvalData(tmp_path), False, 0)["mmlu"])
+    (item,) = scored(BENCHMARKS["mmlu"].categories(EvalData(tmp_path), False, 0)["mmlu"])
     assert item.prompts[0] == "Two?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
     assert item.continuations == [" A", " B", " C", " D"]
     assert item.right == 1
@@ -251,8 +253,8 @@ def test_humaneval_is_refused_where_nothing_can_be_isolated(
     write(tmp_path / "humaneval.jsonl", [HUMAN])
     monkeypatch.setattr(sandbox, "why_not", lambda: "no walls")
     with pytest.raises(Refused, match=r"no walls.*--unsafe-code"):
-        BENCHMARKS["humaneval"].parts(EvalData(tmp_path), False, 0)
-    (item,) = humaneval.UNSAFE.parts(EvalData(tmp_path), False, 0)["humaneval"].items
+        BENCHMARKS["humaneval"].categories(EvalData(tmp_path), False, 0)
+    (item,) = humaneval.UNSAFE.categories(EvalData(tmp_path), False, 0)["humaneval"].items
     assert isinstance(item, Written)
     assert item.is_right("    return 2 * x\n")
 
@@ -275,16 +277,16 @@ def test_the_exam_is_one_of_them_in_parts(
 ) -> None:
     from firstwords.data.starter import exam as questions
 
-    chat = BENCHMARKS["exam"].parts(EvalData(Path()), True, 2)
-    plain = BENCHMARKS["exam"].parts(EvalData(Path()), False, 2)
+    chat = BENCHMARKS["exam"].categories(EvalData(Path()), True, 2)
+    plain = BENCHMARKS["exam"].categories(EvalData(Path()), False, 2)
     assert set(chat) == set(questions.CATEGORIES)
     assert set(plain) == {name for name, c in questions.CATEGORIES.items() if c.few_shot}
     item = plain["spelling"].items[0]
     assert isinstance(item, Written)
     assert "".join(item.shots).split("\n")[:2] == list(questions.examples("spelling")[0])
     assert item.stop == ("\n",)
-    for part in chat.values():
-        for one in part.items:
+    for category in chat.values():
+        for one in category.items:
             assert isinstance(one, Written)
             assert one.is_right(one.reference.rpartition("</tool_response>")[2])
     found = Taker(random_model(tiny_model), tiny_tokenizer).take(plain)
@@ -292,16 +294,16 @@ def test_the_exam_is_one_of_them_in_parts(
 
 
 def test_no_constant_answer_beats_the_exams_chance_line() -> None:
-    parts = BENCHMARKS["exam"].parts(EvalData(Path()), True, 30)
+    categories = BENCHMARKS["exam"].categories(EvalData(Path()), True, 30)
     for constant in ("one", "Yes.", "Africa", "The answer is A.", "I am Firstwords."):
-        for name, part in parts.items():
-            right = sum(item.is_right(constant) for item in part.items)  # type: ignore[union-attr]
-            assert right / 30 <= part.chance + 1e-9, name
+        for name, category in categories.items():
+            right = sum(item.is_right(constant) for item in category.items)  # type: ignore[union-attr]
+            assert right / 30 <= category.chance + 1e-9, name
 
 
 def test_refusing_everything_gets_half_of_the_unknown_and_nothing_else() -> None:
-    for name, part in BENCHMARKS["exam"].parts(EvalData(Path()), True, 200).items():
-        right = sum(item.is_right("I do not know.") for item in part.items)  # type: ignore[union-attr]
+    for name, category in BENCHMARKS["exam"].categories(EvalData(Path()), True, 200).items():
+        right = sum(item.is_right("I do not know.") for item in category.items)  # type: ignore[union-attr]
         assert 80 <= right <= 120 if name == "unknown" else right == 0
 
 
@@ -314,12 +316,12 @@ def test_each_benchmark_reads_the_real_data(
         for chat in (False, True):
             if name == "humaneval" and sandbox.why_not():
                 continue
-            parts = benchmark.parts(data, chat, 1)
-            found = taker.take(parts)
+            categories = benchmark.categories(data, chat, 1)
+            found = taker.take(categories)
             from firstwords.evaluation.benchmark import score_of
 
-            scores = {key: score_of(part, found[key]) for key, part in parts.items()}
-            assert summary(benchmark, scores)["n"] == len(parts)
+            scores = {key: score_of(category, found[key]) for key, category in categories.items()}
+            assert summary(benchmark, scores)["n"] == len(categories)
 
 
 def test_core_counts_its_tasks(data_folder: Path) -> None:

@@ -64,12 +64,12 @@ def test_sources_share_the_bits_of_the_whole(
     found = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids, labels)
     nats = by_hand(model, tiny_tokenizer)
     assert list(found.by_source) == ["a", "b", "c"]
-    for source, (score, n) in found.by_source.items():
+    for source, of_source in found.by_source.items():
         own = [number for number, label in enumerate(labels) if label == source]
         n_bytes = sum(len(TEXTS[number].encode()) for number in own)
         bits = sum(nats[number] for number in own) / math.log(2)
-        assert score == pytest.approx(bits / n_bytes, rel=1e-4)
-        assert n == len(own)
+        assert of_source.score == pytest.approx(bits / n_bytes, rel=1e-4)
+        assert (of_source.n, of_source.text_bytes) == (len(own), n_bytes)
     assert not bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids).by_source
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from firstwords import checkpoint
-from firstwords.evaluation.benchmark import Part, Scored, Taker
+from firstwords.evaluation.benchmark import Category, Scored, Taker
 from firstwords.evaluation.benchmarks import BENCHMARKS
-from firstwords.evaluation.benchmarks.core import parts as core_parts
+from firstwords.evaluation.benchmarks.core import categories as core_categories
 from firstwords.evaluation.data import EvalData
 from firstwords.model import Transformer
 from firstwords.recipe import ModelConfig
@@ -75,10 +75,12 @@ def local(rows: dict[str, list[dict[str, Any]]], folder: Path) -> dict[str, Any]
     return {"dataset_path": "json", "dataset_kwargs": {"data_files": paths}, "test_split": "test"}
 
 
-def compare(taker: Taker, part: Part, samples: list[dict[str, Any]], mean: bool = False) -> None:
-    records = taker.take({"part": part})["part"]
+def compare(
+    taker: Taker, category: Category, samples: list[dict[str, Any]], mean: bool = False
+) -> None:
+    records = taker.take({"category": category})["category"]
     assert len(records) == len(samples) >= ITEMS
-    for record, item, sample in zip(records, part.items, samples, strict=True):
+    for record, item, sample in zip(records, category.items, samples, strict=True):
         assert isinstance(item, Scored)
         theirs = [float(response[0][0]) for response in sample["resps"]]
         assert record.details["nats"] == pytest.approx(theirs, abs=1e-3)
@@ -97,7 +99,7 @@ def test_arc_is_that_of_lm_eval(
     data = EvalData(data_folder / "eval")
     rows = data.rows(f"{name}_test", ITEMS)
     samples = their_samples(lm, shipped(f"arc/{name}.yaml", {"test": rows}, tmp_path), 0)
-    compare(taker, BENCHMARKS[name].parts(data, False, ITEMS)[f"{name}_test"], samples)
+    compare(taker, BENCHMARKS[name].categories(data, False, ITEMS)[f"{name}_test"], samples)
 
 
 @pytest.mark.slow
@@ -116,8 +118,8 @@ def test_mmlu_with_its_five_examples_is_that_of_lm_eval(
     own.mkdir()
     (own / "mmlu_test.jsonl").write_text((tmp_path / "test.jsonl").read_text())
     (own / "mmlu_dev.jsonl").write_text((tmp_path / "dev.jsonl").read_text())
-    part = BENCHMARKS["mmlu"].parts(EvalData(own), False, 0)["mmlu"]
-    compare(taker, part, their_samples(lm, config, 5))
+    category = BENCHMARKS["mmlu"].categories(EvalData(own), False, 0)["mmlu"]
+    compare(taker, category, their_samples(lm, config, 5))
 
 
 @pytest.mark.slow
@@ -136,4 +138,6 @@ def test_tasks_of_core_have_the_likelihoods_of_lm_eval(
         "doc_to_target": "{{gold}}",
         "metric_list": [{"metric": "acc"}],
     }
-    compare(taker, core_parts(data, False, ITEMS)[name], their_samples(lm, config, 0), mean=True)
+    compare(
+        taker, core_categories(data, False, ITEMS)[name], their_samples(lm, config, 0), mean=True
+    )

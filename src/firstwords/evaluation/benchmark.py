@@ -6,7 +6,9 @@ model knows it, or a conversation, as the chat stages do.
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -54,7 +56,7 @@ class Written(NamedTuple):
     max_tokens: int = 96
 
 
-class Part(NamedTuple):
+class Category(NamedTuple):
     """Items of one sort, and the share that guessing would get."""
 
     title: str
@@ -65,15 +67,15 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`parts` loads the items, of each part `limit` at most (0: all), as plain text or for `chat`;
-    it raises `Absent` where data is missing. The score is the mean of the parts', `centred` first
-    (0 for guessing, 1 for all right) where that is how the benchmark is defined."""
+    """`categories` loads the items, of each category `limit` at most (0: all), as plain text or
+    for `chat`; it raises `Absent` where data is missing. The score is the mean of theirs, `centred`
+    first (0 for guessing, 1 for all right) where that is how the benchmark is defined."""
 
     name: str
     title: str
-    parts: Callable[[EvalData, bool, int], dict[str, Part]]
+    categories: Callable[[EvalData, bool, int], dict[str, Category]]
     centred: bool = False
-    absent: Callable[[EvalData], list[str]] = lambda data: []  # parts without data
+    absent: Callable[[EvalData], list[str]] = lambda data: []  # categories without data
 
 
 class Record(NamedTuple):
@@ -96,18 +98,18 @@ class Taker:
         self.context = model.config.max_seq_len
 
     def take(
-        self, parts: dict[str, Part], on_done: Heard = lambda count: None
+        self, categories: dict[str, Category], on_done: Heard = lambda count: None
     ) -> dict[str, list[Record]]:
-        """A record for every item, in order. Items of similar length go together, whichever part
-        they are of; `on_done` hears how many more are done."""
-        items = [(name, item) for name, part in parts.items() for item in part.items]
+        """A record for every item, in order. Items of similar length go together, whichever
+        category they are of; `on_done` hears how many more are done."""
+        items = [(name, item) for name, category in categories.items() for item in category.items]
         order = sorted(range(len(items)), key=lambda number: _characters(items[number][1]))
         found: dict[int, Record] = {}
         for first in range(0, len(order), CHUNK):
             numbers = order[first : first + CHUNK]
             records = self._records([items[number][1] for number in numbers], on_done)
             found.update(zip(numbers, records, strict=True))
-        result: dict[str, list[Record]] = {name: [] for name in parts}
+        result: dict[str, list[Record]] = {name: [] for name in categories}
         for number, (name, _) in enumerate(items):
             result[name].append(found[number])
         return result
@@ -144,9 +146,11 @@ class Taker:
         prompts = [self._prompt(item) for item in items]
         most, stop = items[0].max_tokens, items[0].stop
         answers = answer_all(self.model, self.tokenizer, prompts, most, stop, on_done)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # a check may run a program for seconds
+            verdicts = pool.map(lambda i, a: i.is_right(a.text), items, answers)
         return [
             Record(
-                item.is_right(answer.text),
+                right,
                 {
                     "prompt": item.prompt,
                     "reference": item.reference,
@@ -155,7 +159,7 @@ class Taker:
                     "broken_call": answer.broken_call,
                 },
             )
-            for item, answer in zip(items, answers, strict=True)
+            for item, answer, right in zip(items, answers, verdicts, strict=True)
         ]
 
     def _prompt(self, item: Written) -> list[int]:
@@ -190,19 +194,20 @@ def _scored(item: Scored, liked: list[Likelihood]) -> Record:
     return Record(right, details if item.rule == "exact" else {**details, "chosen": chosen})
 
 
-def score_of(part: Part, records: list[Record]) -> dict[str, Any]:
+def score_of(category: Category, records: list[Record]) -> dict[str, Any]:
     """The share that is right, with its interval and the chance line."""
     right, n = sum(record.right for record in records), len(records)
-    score: dict[str, Any] = {"title": part.title, "score": right / n, "chance": part.chance}
+    score: dict[str, Any] = {"title": category.title, "score": right / n, "chance": category.chance}
     score |= {"ci95": list(wilson(right, n)), "n": n}
-    return score | {"note": part.note} if part.note else score
+    return score | {"note": category.note} if category.note else score
 
 
-def summary(benchmark: Benchmark, parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The whole benchmark's score from those of its parts, of which there is one at least."""
-    if len(parts) == 1 and not benchmark.centred:
-        return next(iter(parts.values())) | {"title": benchmark.title}
-    return {**mean_of(benchmark.title, list(parts.values()), benchmark.centred), "parts": parts}
+def summary(benchmark: Benchmark, categories: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The whole benchmark's score from those of its categories, of which there is one at least."""
+    if len(categories) == 1 and not benchmark.centred:
+        return next(iter(categories.values())) | {"title": benchmark.title}
+    whole = mean_of(benchmark.title, list(categories.values()), benchmark.centred)
+    return {**whole, "categories": categories}
 
 
 def mean_of(title: str, scores: list[dict[str, Any]], centred: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class BitsPerByte(NamedTuple):
     ci95: tuple[float, float]  # bootstrap over documents
     n: int  # documents
     text_bytes: int
-    by_source: dict[str, tuple[float, int]]  # the score and the number of documents of each
+    by_source: dict[str, "BitsPerByte"]
 
 
 @torch.inference_mode()
@@ -59,20 +59,21 @@ def bits_per_byte(
     nats = nats_of_tokens(model, store, seq_len, special_ids)
     starts = np.concatenate([[0], np.cumsum(store.lengths[:-1], dtype=np.int64)])
     nats_of_document = np.add.reduceat(nats, starts)
-    bytes_of_document = store.text_bytes.astype(np.float64)
-
-    def rate(chosen: np.ndarray) -> float:
-        total = bytes_of_document[chosen].sum() * math.log(2)
-        return float(nats_of_document[chosen].sum() / total)
-
-    n = len(starts)
-    rng = np.random.default_rng(seed)
-    resampled = [rate(rng.integers(0, n, n)) for _ in range(RESAMPLES)]
-    low, high = np.percentile(resampled, [2.5, 97.5])
     labels = np.array(sources)
     by_source = {
-        source: (rate(np.flatnonzero(labels == source)), int((labels == source).sum()))
+        source: _rate(nats_of_document[chosen], store.text_bytes[chosen], seed)
         for source in dict.fromkeys(sources)
+        for chosen in [labels == source]
     }
-    whole = rate(np.arange(n))
-    return BitsPerByte(whole, (float(low), float(high)), n, store.counts.text_bytes, by_source)
+    return _rate(nats_of_document, store.text_bytes, seed)._replace(by_source=by_source)
+
+
+def _rate(nats: np.ndarray, text_bytes: np.ndarray, seed: int) -> BitsPerByte:
+    """Of some documents, with the interval of a bootstrap over them."""
+    bits, sizes, n = nats / math.log(2), text_bytes.astype(np.float64), len(nats)
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, n, n) for _ in range(RESAMPLES))
+    resampled = [bits[chosen].sum() / sizes[chosen].sum() for chosen in drawn]
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    score = float(bits.sum() / sizes.sum())
+    return BitsPerByte(score, (float(low), float(high)), n, int(sizes.sum()), {})

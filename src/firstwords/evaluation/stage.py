@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from firstwords import checkpoint, console, files, machine
+from firstwords.checkpoint import Checkpoint
 from firstwords.conversation import encode_prompt
 from firstwords.data import corpora
 from firstwords.data.rows import PackedRows, stack
@@ -105,17 +106,13 @@ def task(
 ) -> dict[str, Any]:
     """Bits per byte, as a task's result."""
     bits = bpb.bits_per_byte(model, text, model.config.max_seq_len, tokenizer.special_ids, sources)
-    return {
-        "title": "bits per byte",
-        "score": bits.score,
-        "chance": bpb.CHANCE,
-        "ci95": list(bits.ci95),
-        "n": bits.n,
-        "text_bytes": bits.text_bytes,
-        "by_source": {
-            source: {"score": score, "n": n} for source, (score, n) in bits.by_source.items()
-        },
-    }
+    whole = {"title": "bits per byte", **_score(bits), "text_bytes": bits.text_bytes}
+    categories = {name: {"title": name, **_score(of)} for name, of in bits.by_source.items()}
+    return {**whole, "categories": categories if len(categories) > 1 else {}}
+
+
+def _score(bits: bpb.BitsPerByte) -> dict[str, Any]:
+    return {"score": bits.score, "chance": bpb.CHANCE, "ci95": list(bits.ci95), "n": bits.n}
 
 
 def sources(run: Run, count: int) -> list[str]:
@@ -173,42 +170,36 @@ class Request(NamedTuple):
 
 
 def evaluate(run: Run, request: Request) -> dict[str, Any]:
-    """The tasks for the newest checkpoints, with their records written beside the run's evaluation.
-    Where data is absent the result says so; raises UserError if the task was asked for by name."""
-    data = opened(request.folder)
-    benchmarks = BENCHMARKS | ({"humaneval": UNSAFE} if request.unsafe_code else {})
-    tasks = request.tasks or (
-        "bits_per_byte",
-        *(n for n in benchmarks if n != "exam" or learned_the_starter(run)),
-    )
+    """The tasks for the newest checkpoint of a stage, or of each, with their records written beside
+    the run's evaluation. Where data is absent the result says so; raises UserError if the task was
+    asked for by name."""
     wanted = STAGES if request.stage == "all" else [request.stage]
     checkpoints = [run.newest_of(stage) for stage in wanted]
     machine.setup(run.recipe.n_threads)
-    tokenizer = load_tokenizer(run)
-    results: dict[str, Any] = {}
-    for stage, found in checkpoints:
-        model = checkpoint.load_model(found.directory)
-        results[stage] = {}
-        if "bits_per_byte" in tasks:
-            results[stage]["bits_per_byte"] = held_out_bits(
-                run, model, tokenizer, request.max_items
-            )
-        for name in (task for task in tasks if task in benchmarks):
-            count = items_of(run, name) or ITEMS
-            taken = take_benchmark(
-                benchmarks[name],
-                Taker(model, tokenizer),
-                stage,
-                data,
-                count if request.max_items is None else request.max_items,
-                asked=request.tasks is not None,
-            )
-            results[stage][name] = taken.result
-            if taken.records:
-                path = run.records(stage, name)
-                files.write_json_lines(path, taken.records)
-                results[stage][name] |= {"records": str(path)}
-    return {"run": run.name, "stages": results}
+    results = [_evaluate(run, stage, found, request) for stage, found in checkpoints]
+    stages = results[0] if request.stage != "all" else {"stages": results}
+    return {"run": run.name, **stages}
+
+
+def _evaluate(run: Run, stage: Stage, found: Checkpoint, request: Request) -> dict[str, Any]:
+    benchmarks = BENCHMARKS | ({"humaneval": UNSAFE} if request.unsafe_code else {})
+    asked = request.tasks or [n for n in TASKS if n != "exam" or learned_the_starter(run)]
+    data, tokenizer = opened(request.folder), load_tokenizer(run)
+    model = checkpoint.load_model(found.directory)
+    tasks = {}
+    if "bits_per_byte" in asked:
+        tasks["bits_per_byte"] = held_out_bits(run, model, tokenizer, request.max_items)
+    for name in (task for task in asked if task in benchmarks):
+        usual = items_of(run, name) or ITEMS
+        count = usual if request.max_items is None else request.max_items
+        taker, by_name = Taker(model, tokenizer), request.tasks is not None
+        taken = take_benchmark(benchmarks[name], taker, stage, data, count, by_name)
+        tasks[name] = taken.result
+        if taken.records:
+            path = run.records(stage, name)
+            files.write_json_lines(path, taken.records)
+            tasks[name] |= {"records": str(path)}
+    return {"stage": stage, "tasks": tasks}
 
 
 def held_out_bits(

@@ -14,17 +14,15 @@ def header(stages: list[Stage]) -> list[str]:
     return ["", *(TITLES[stage] for stage in stages), "chance"]
 
 
-def rows(results: dict[Stage, Tasks], parts: bool = True) -> list[list[str]]:
-    """A row for each task, and with `parts` for each part of it: the title, each stage's score, the
-    chance line."""
+def rows(results: dict[Stage, Tasks]) -> list[list[str]]:
+    """A row for each task after those of its categories: the title, each stage's score, the chance
+    line."""
     lines = []
     for name in dict.fromkeys(name for tasks in results.values() for name in tasks):
         taken = [tasks.get(name) for tasks in results.values()]
-        if parts:
-            of_parts = [_parts(one) if one else {} for one in taken]
-            for part in dict.fromkeys(part for one in of_parts for part in one):
-                scores = [one.get(part) for one in of_parts]
-                lines.append(_row(name, scores, "  "))
+        of_tasks = [one.get("categories", {}) if one else {} for one in taken]
+        for category in dict.fromkeys(category for one in of_tasks for category in one):
+            lines.append(_row(name, [one.get(category) for one in of_tasks], "  "))
         lines.append(_row(name, taken, ""))
     together = [chat_core(tasks) if stage != "base" else None for stage, tasks in results.items()]
     if any(together):
@@ -32,20 +30,11 @@ def rows(results: dict[Stage, Tasks], parts: bool = True) -> list[list[str]]:
     return lines
 
 
-def _parts(score: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A benchmark's parts, or the sources of held-out text if there are several."""
-    sources = score.get("by_source", {})
-    if len(sources) > 1:
-        return {
-            name: {"title": name, "chance": score["chance"], **of} for name, of in sources.items()
-        }
-    return dict(score.get("parts", {}))
-
-
 def text_table(result: dict[str, Any]) -> str:
     """The result of `firstwords eval`, in columns."""
-    stages: list[Stage] = list(result["stages"])
-    lines = [[result["run"], *header(stages)[1:]], *rows(result["stages"])]
+    stages = result.get("stages", [result])
+    tasks: dict[Stage, Tasks] = {one["stage"]: one["tasks"] for one in stages}
+    lines = [[result["run"], *header(list(tasks))[1:]], *rows(tasks)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -67,8 +56,6 @@ def _cell(name: str, score: dict[str, Any] | None) -> str:
         if reason in score:
             return {"absent": "no data", "refused": "refused", "error": "failed"}[reason]
     value = _number(name, score, score["score"])
-    if "ci95" not in score:
-        return value
     low, high = (_number(name, score, bound) for bound in score["ci95"])
     return f"{value} ({low} to {high})" + (" at chance" if at_chance(score) else "")
 

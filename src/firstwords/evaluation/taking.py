@@ -26,8 +26,9 @@ def take_benchmark(
     limit: int,
     asked: bool = False,
 ) -> Taken:
-    """`limit` items of each part, 0 for all. Without data, where it is refused, or if it breaks,
-    the result says so; raises UserError instead if the benchmark was `asked` for by name."""
+    """`limit` items of each category, 0 for all. Without data, where it is refused, or if it
+    breaks, the result says so; raises UserError instead if the benchmark was `asked` for by name.
+    """
     try:
         return _take(benchmark, taker, stage, data, limit)
     except Absent as error:
@@ -52,22 +53,21 @@ def take_benchmark(
 
 
 def _take(benchmark: Benchmark, taker: Taker, stage: Stage, data: EvalData, limit: int) -> Taken:
-    parts = benchmark.parts(data, stage != "base", limit)
-    total = sum(len(part.items) for part in parts.values())
+    categories = benchmark.categories(data, stage != "base", limit)
+    total = sum(len(category.items) for category in categories.values())
     with console.progress(f"{benchmark.name} of {stage}", total, "items") as meter:
-        found = taker.take(parts, meter.advance)
-    scores = {name: score_of(part, found[name]) for name, part in parts.items()}
+        found = taker.take(categories, meter.advance)
+    scores = {name: score_of(category, found[name]) for name, category in categories.items()}
     records = [
-        {"part": name, "right": record.right, **record.details}
-        for name, of_part in found.items()
-        for record in of_part
+        {"category": name, "right": record.right, **record.details}
+        for name, of_category in found.items()
+        for record in of_category
     ]
     result = summary(benchmark, scores)
     if missing := benchmark.absent(data):
-        result |= {
-            "title": f"{benchmark.title} ({len(parts)} of {len(parts) + len(missing)} tasks)",
-            "missing": missing,
-        }
+        available, of = len(categories), len(categories) + len(missing)
+        result["title"] = f"{benchmark.title} ({available} of {of} tasks)"
+        result |= {"available": available, "of": of, "missing": missing}
     for count in ("empty", "broken_call"):
         if any(count in record for record in records):
             result[count] = sum(record[count] for record in records)

@@ -6,7 +6,7 @@ For the chat stages the options are listed, and the likeliest letter counts.
 
 from functools import partial
 
-from firstwords.evaluation.benchmark import Benchmark, Part, Scored, chance_of
+from firstwords.evaluation.benchmark import Benchmark, Category, Scored, chance_of
 from firstwords.evaluation.benchmarks.letters import by_letter
 from firstwords.evaluation.data import EvalData, Row
 
@@ -19,10 +19,12 @@ def item(row: Row, chat: bool) -> Scored:
     return Scored([prompt] * len(options), [f" {option}" for option in options], right)
 
 
-def parts(file: str, data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+def categories(file: str, data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
     items = [item(row, chat) for row in data.rows(file, limit)]
-    return {file: Part(file, chance_of(items), items)}
+    return {file: Category(file, chance_of(items), items)}
 
 
-ARC_EASY = Benchmark("arc_easy", "ARC-Easy", partial(parts, "arc_easy_test"))
-ARC_CHALLENGE = Benchmark("arc_challenge", "ARC-Challenge", partial(parts, "arc_challenge_test"))
+ARC_EASY = Benchmark("arc_easy", "ARC-Easy", partial(categories, "arc_easy_test"))
+ARC_CHALLENGE = Benchmark(
+    "arc_challenge", "ARC-Challenge", partial(categories, "arc_challenge_test")
+)

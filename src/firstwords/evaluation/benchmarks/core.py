@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from firstwords.errors import UserError
-from firstwords.evaluation.benchmark import Benchmark, Part, Scored
+from firstwords.evaluation.benchmark import Benchmark, Category, Scored
 from firstwords.evaluation.data import Absent, EvalData, Row, chosen
 
 SEED = 1234  # llm-foundry's, of the examples
@@ -77,13 +77,13 @@ def absent(data: EvalData) -> list[str]:
     return [task.label for task in tasks(data) if not has_data(data, task)]
 
 
-def parts(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+def categories(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
     with_data = [task for task in tasks(data) if has_data(data, task)]
     if not with_data:
         raise Absent("core/eval_data")
     chance = baselines(data.folder / "core" / "eval_meta_data.csv")
     return {
-        task.label: Part(
+        task.label: Category(
             task.label, chance[task.label], list(items(task, data.rows(_name(task)), limit))
         )
         for task in with_data
@@ -138,4 +138,4 @@ def _shot(task: Task, row: Row) -> str:
     return f"{question}{task.continuation_delimiter}{answer}\n"
 
 
-CORE = Benchmark("core", "CORE", parts, centred=True, absent=absent)
+CORE = Benchmark("core", "CORE", categories, centred=True, absent=absent)

@@ -1,6 +1,6 @@
-"""The exam of the starter curriculum, in parts; what is right is said by `data/starter/exam.py`.
+"""The exam of the starter curriculum; what is right is said by `data/starter/exam.py`.
 
-The base model, which has seen no conversations, takes the parts that make sense as plain text,
+The base model, which has seen no conversations, takes the categories that make sense as plain text,
 after some examples.
 """
 
@@ -9,17 +9,17 @@ from functools import cache, partial
 
 from firstwords.data.starter import exam
 from firstwords.data.starter.exam import PER_CATEGORY, Item
-from firstwords.evaluation.benchmark import Benchmark, Part, Written
+from firstwords.evaluation.benchmark import Benchmark, Category, Written
 from firstwords.evaluation.data import EvalData
 
 MAX_TOKENS = 96
 REFUSAL = "I do not know."
 
 
-def parts(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+def categories(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
     count = limit or PER_CATEGORY
     return {
-        name: Part(
+        name: Category(
             category.title,
             best_constant(name, count),
             [spoken(item) if chat else plain(item) for item in exam.items_of(name, count)],
@@ -60,4 +60,4 @@ def _constants(item: Item) -> Iterator[str]:
     yield item.answer.rpartition("</tool_response>")[2]
 
 
-EXAM = Benchmark("exam", "exam of the starter curriculum", parts)
+EXAM = Benchmark("exam", "exam of the starter curriculum", categories)

@@ -6,7 +6,7 @@ solved problems of the training set; the chat stages see the problem alone.
 
 import re
 
-from firstwords.evaluation.benchmark import Benchmark, Part, Written
+from firstwords.evaluation.benchmark import Benchmark, Category, Written
 from firstwords.evaluation.data import EvalData, Row
 
 ANSWER = re.compile(r"#### (\-?[0-9\.\,]+)")
@@ -35,11 +35,11 @@ def item(row: Row, chat: bool, shots: list[str]) -> Written:
     return Written(prompt, check, row["answer"], shots, stop=("Question:",), max_tokens=192)
 
 
-def parts(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+def categories(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
     solved = [] if chat else data.rows("gsm8k_train")[:SHOTS]
     shots = [f"Question: {row['question']}\nAnswer: {row['answer']}\n\n" for row in solved]
     items = [item(row, chat, shots) for row in data.rows("gsm8k_test", limit)]
-    return {"gsm8k": Part("GSM8K", 0.0, items)}
+    return {"gsm8k": Category("GSM8K", 0.0, items)}
 
 
-GSM8K = Benchmark("gsm8k", "GSM8K", parts)
+GSM8K = Benchmark("gsm8k", "GSM8K", categories)

@@ -8,7 +8,7 @@ import re
 from functools import partial
 
 from firstwords.evaluation import sandbox
-from firstwords.evaluation.benchmark import Benchmark, Part, Refused, Written
+from firstwords.evaluation.benchmark import Benchmark, Category, Refused, Written
 from firstwords.evaluation.data import EvalData, Row
 
 STOP = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint(")
@@ -44,15 +44,15 @@ def item(row: Row, chat: bool, isolated: bool) -> Written:
     return Written(row["prompt"], check, solution, stop=STOP, max_tokens=MAX_TOKENS)
 
 
-def parts(isolated: bool, data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+def categories(isolated: bool, data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
     rows = data.rows("humaneval", limit)
     if isolated and (reason := sandbox.why_not()):
         raise Refused(
             f"it runs what a model wrote, and that cannot be isolated here: {reason}. "
             "--unsafe-code runs it all the same"
         )
-    return {"humaneval": Part("HumanEval", 0.0, [item(row, chat, isolated) for row in rows])}
+    return {"humaneval": Category("HumanEval", 0.0, [item(row, chat, isolated) for row in rows])}
 
 
-HUMANEVAL = Benchmark("humaneval", "HumanEval", partial(parts, True))
-UNSAFE = Benchmark("humaneval", "HumanEval", partial(parts, False))
+HUMANEVAL = Benchmark("humaneval", "HumanEval", partial(categories, True))
+UNSAFE = Benchmark("humaneval", "HumanEval", partial(categories, False))

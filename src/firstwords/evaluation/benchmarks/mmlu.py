@@ -6,7 +6,7 @@ the likeliest letter. For the chat stages the question alone.
 
 from collections import defaultdict
 
-from firstwords.evaluation.benchmark import Benchmark, Part, Scored, chance_of
+from firstwords.evaluation.benchmark import Benchmark, Category, Scored, chance_of
 from firstwords.evaluation.benchmarks.letters import by_letter
 from firstwords.evaluation.data import EvalData, Row
 
@@ -29,7 +29,7 @@ def plain(row: Row, examples: list[Row]) -> Scored:
     )
 
 
-def parts(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
+def categories(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
     rows = data.rows("mmlu_test", limit)
     if chat:
         items = [by_letter(row["question"].strip(), row["choices"], row["answer"]) for row in rows]
@@ -38,7 +38,7 @@ def parts(data: EvalData, chat: bool, limit: int) -> dict[str, Part]:
         for row in data.rows("mmlu_dev"):
             examples[row["subject"]].append(row)
         items = [plain(row, examples[row["subject"]]) for row in rows]
-    return {"mmlu": Part("MMLU", chance_of(items), items)}
+    return {"mmlu": Category("MMLU", chance_of(items), items)}
 
 
-MMLU = Benchmark("mmlu", "MMLU", parts)
+MMLU = Benchmark("mmlu", "MMLU", categories)
