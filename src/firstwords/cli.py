@@ -267,6 +267,40 @@ def report(name: str | None) -> None:
 
 @cli.command()
 @EXISTING_RUN
+@STAGE
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["hf", "gguf"]),
+    required=True,
+    help="hf: a directory for transformers, vLLM and the Hub; gguf: a file for llama.cpp and "
+    "Ollama.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["f32", "f16", "q8_0"]),
+    default="f32",
+    show_default=True,
+    help="Of the matrices; q8_0, about 8 bits each, is for gguf.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="Where to; files of the same names are replaced.",
+)
+def export(name: str | None, **request: Any) -> None:
+    """Take a model elsewhere, with a model card made from its run."""
+    from firstwords import run as runs
+    from firstwords.export.export import export as write
+
+    written = write(runs.open_run(name), **request)
+    click.echo("\n".join(str(path) for path in written))
+
+
+@cli.command()
+@EXISTING_RUN
 @click.option("-p", "--prompt", help="Answer this one message on stdout and leave.")
 @STAGE
 @click.option(

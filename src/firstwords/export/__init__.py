@@ -1,0 +1,1 @@
+"""Take a model elsewhere: to Hugging Face's tools, llama.cpp, Ollama."""
