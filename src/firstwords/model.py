@@ -38,7 +38,7 @@ class KVCache:
         return self.k_LBKSD[layer, :, :, :end], self.v_LBKSD[layer, :, :, :end]
 
     def keep(self, rows: list[int]) -> None:
-        """Go on with these of the batch's sequences alone."""
+        """Go on with these of the batch's sequences, some perhaps more than once."""
         self.k_LBKSD, self.v_LBKSD = self.k_LBKSD[:, rows], self.v_LBKSD[:, rows]
 
 
@@ -173,10 +173,6 @@ class Transformer(nn.Module):
     def forward(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Logits (B, T, V) of the token that follows each of `ids_BT`."""
         return self.lm_head(self.hidden(ids_BT, cache))
-
-    def next_logits(self, ids_BT: Tensor, cache: KVCache) -> Tensor:
-        """Logits (B, V) of the token that follows the last of `ids_BT`."""
-        return self.lm_head(self.hidden(ids_BT, cache)[:, -1])
 
     def loss(self, x_BT: Tensor, y_BT: Tensor, reduction: str = "mean") -> Tensor:
         """Cross-entropy in nats, of each of the N targets with "none". Those equal to IGNORE carry

@@ -14,6 +14,7 @@ from firstwords import checkpoint, console, machine
 from firstwords import run as runs
 from firstwords.errors import UserError
 from firstwords.inference.chat import Chat
+from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.recipe import Stage
@@ -34,7 +35,7 @@ def open_chat(
     chosen, found = run.newest_of(stage)
     machine.setup(run.recipe.n_threads)
     chat = Chat(
-        Engine(checkpoint.load_model(found.directory)),
+        Engine(Decoder(checkpoint.load_model(found.directory), slots=1)),
         load_tokenizer(run),
         Sampling(**sampling, seed=seed or 0),
     )

@@ -4,37 +4,20 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-import torch
+from fakes import Prophet
 
 from firstwords.conversation import encode_prompt
-from firstwords.inference import batch
 from firstwords.inference.batch import answer_all
 from firstwords.inference.chat import answer
+from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY
-from firstwords.model import KVCache, Transformer
+from firstwords.model import Transformer
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer import IM_END, TOOL_CALL, TOOL_CALL_END, Tokenizer
 
 MakeModel = Callable[..., Transformer]
 QUESTIONS = ["Hi", "How are you?", "What is a fox?", "12", "The old river said", "x" * 9, "Why?"]
-
-
-class Prophet(torch.nn.Module):
-    """Says after every token what the table says: a model whose answers are known."""
-
-    def __init__(self, config: ModelConfig, after: dict[int, int]) -> None:
-        super().__init__()
-        self.config, self.after = config.model_copy(update={"max_seq_len": 60}), after
-        self.heard: list[torch.Tensor] = []
-
-    def next_logits(self, ids_BT: torch.Tensor, cache: KVCache) -> torch.Tensor:
-        cache.length += ids_BT.shape[1]
-        self.heard.append(ids_BT)
-        logits_BV = torch.zeros(ids_BT.shape[0], self.config.vocab_size)
-        for row, token in enumerate(ids_BT[:, -1].tolist()):
-            logits_BV[row, self.after.get(token, 0)] = 1.0
-        return logits_BV
 
 
 def prompts(tokenizer: Tokenizer) -> list[list[int]]:
@@ -47,15 +30,14 @@ def test_answers_together_are_the_answers_alone(
     tiny_model: ModelConfig,
     tiny_tokenizer: Tokenizer,
     random_model: MakeModel,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batch, "BATCH", size)
     model = random_model(tiny_model)
     counted: list[int] = []
-    found = answer_all(model, tiny_tokenizer, prompts(tiny_tokenizer), 12, on_done=counted.append)
+    engine, asked = Engine(Decoder(model, size)), prompts(tiny_tokenizer)
+    found = answer_all(engine, tiny_tokenizer, asked, 12, on_done=counted.append)
     sampling = GREEDY.model_copy(update={"max_tokens": 12})
     for prompt, one in zip(prompts(tiny_tokenizer), found, strict=True):
-        alone = list(answer(Engine(model), tiny_tokenizer, prompt, sampling))
+        alone = list(answer(Engine(Decoder(model, 1)), tiny_tokenizer, prompt, sampling))
         assert one.content == "".join(event.content for event in alone)
     assert sum(counted) == len(QUESTIONS)
 
@@ -66,7 +48,8 @@ def test_answers_end_where_the_context_ends(
     model = random_model(tiny_model)
     long = [prompt * 8 for prompt in prompts(tiny_tokenizer)]
     room = tiny_model.max_seq_len - 6
-    found = answer_all(model, tiny_tokenizer, [p[:room] for p in long], 1000)
+    engine = Engine(Decoder(model, 3))
+    found = answer_all(engine, tiny_tokenizer, [p[:room] for p in long], 1000)
     assert len(found) == len(long)
 
 
@@ -81,12 +64,11 @@ def test_a_call_is_computed_and_its_response_is_heard(
     start, end = special(TOOL_CALL), special(TOOL_CALL_END)
     response_end = special("</tool_response>")
     after = chain(40, start, ten, end) | chain(response_end, special(IM_END))
-    model = Prophet(tiny_model, after)
-    (found,) = answer_all(model, tiny_tokenizer, [[40]], 20)  # type: ignore[arg-type]
+    model = Prophet(tiny_model.vocab_size, after)
+    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], 20)  # type: ignore[arg-type]
     assert found.content == "<tool_call>7</tool_call><tool_response>7</tool_response>"
     assert (found.text, found.broken_call) == ("", False)
-    heard = [int(ids[0, -1]) for ids in model.heard]
-    assert heard[-2:] == [ten, response_end]
+    assert model.heard[-2:] == [ten, response_end]
 
 
 def test_a_call_without_an_end_or_sense_is_broken(
@@ -94,12 +76,13 @@ def test_a_call_without_an_end_or_sense_is_broken(
 ) -> None:
     special, (word,) = tiny_tokenizer.special, tiny_tokenizer.encode("x")
     start, end = special(TOOL_CALL), special(TOOL_CALL_END)
-    endless = Prophet(tiny_model, chain(40, start, word) | {word: word})
+    endless = Prophet(tiny_model.vocab_size, chain(40, start, word) | {word: word})
     senseless = Prophet(
-        tiny_model, chain(40, start, word, end) | {special("</tool_response>"): special(IM_END)}
+        tiny_model.vocab_size,
+        chain(40, start, word, end) | {special("</tool_response>"): special(IM_END)},
     )
     for model in (endless, senseless):
-        (found,) = answer_all(model, tiny_tokenizer, [[40]], 20)  # type: ignore[arg-type]
+        (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], 20)  # type: ignore[arg-type]
         assert found.broken_call
 
 
@@ -107,6 +90,6 @@ def test_an_answer_stops_at_the_given_text(
     tiny_model: ModelConfig, tiny_tokenizer: Tokenizer
 ) -> None:
     (a,), (line,) = tiny_tokenizer.encode("a"), tiny_tokenizer.encode("\n")
-    model = Prophet(tiny_model, chain(40, a, line, a))
-    (found,) = answer_all(model, tiny_tokenizer, [[40]], 20, stop=("\n",))  # type: ignore[arg-type]
+    model = Prophet(tiny_model.vocab_size, chain(40, a, line, a))
+    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], 20, stop=("\n",))  # type: ignore[arg-type]
     assert (found.text, found.content) == ("a", "a")

@@ -1,16 +1,16 @@
 """Chat: tools, whole characters, a context that does not run over. The model follows a script."""
 
 from collections.abc import Iterable
-from types import SimpleNamespace
 
 import pytest
-import torch
+from fakes import Scripted
 
 from firstwords.conversation import encode_prompt
 from firstwords.inference.chat import Chat, Event, answer, fit_prompt
+from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY
-from firstwords.model import KVCache, Transformer
+from firstwords.model import Transformer
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer import (
     END_OF_TEXT,
@@ -25,23 +25,6 @@ from firstwords.tokenizer import (
 )
 
 CONTEXT = 160
-
-
-class Scripted:
-    """Says the tokens of its script one after the other, and keeps all that it was shown."""
-
-    def __init__(self, config: ModelConfig, script: Iterable[int]) -> None:
-        self.config = config.model_copy(update={"max_seq_len": CONTEXT})
-        self.embed_tokens = SimpleNamespace(weight=torch.zeros(1))
-        self.script = iter(script)
-        self.shown: list[int] = []
-
-    def __call__(self, ids_BT: torch.Tensor, cache: KVCache) -> torch.Tensor:
-        self.shown = self.shown[: cache.length] + ids_BT[0].tolist()
-        cache.length += ids_BT.shape[1]
-        logits = torch.zeros(1, ids_BT.shape[1], self.config.vocab_size)
-        logits[0, -1, next(self.script)] = 1.0
-        return logits
 
 
 @pytest.fixture
@@ -59,7 +42,7 @@ def tokens(tokenizer: Tokenizer, *parts: str) -> list[int]:
 
 
 def scripted(config: ModelConfig, tokenizer: Tokenizer, *parts: str) -> Scripted:
-    return Scripted(config, tokens(tokenizer, *parts))
+    return Scripted(config.vocab_size, tokens(tokenizer, *parts), CONTEXT)
 
 
 def said(model: Scripted, tokenizer: Tokenizer, max_tokens: int = 100) -> list[Event]:
@@ -151,7 +134,7 @@ def test_a_character_of_several_tokens_is_shown_when_it_is_whole(
 
 def test_half_a_character_at_the_end_is_marked(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     half = tk.encode("😀")[:-1]
-    model = Scripted(tiny_model, [*tk.encode("ab"), *half, tk.special(IM_END)])
+    model = Scripted(tiny_model.vocab_size, [*tk.encode("ab"), *half, tk.special(IM_END)], CONTEXT)
     assert text_of(said(model, tk)) == "ab\ufffd"
 
 
@@ -251,7 +234,7 @@ def test_a_stopped_answer_is_remembered_as_far_as_it_was_read(
 
 def test_a_long_chat_drops_turns_and_says_how_many(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     answer_ids = tokens(tk, "The old fox went over the stone.", IM_END)
-    model = Scripted(tiny_model, answer_ids * 20)
+    model = Scripted(tiny_model.vocab_size, answer_ids * 20, CONTEXT)
     chat = Chat(Engine(model), tk, GREEDY)  # type: ignore[arg-type]
     dropped = []
     for _ in range(20):
@@ -280,7 +263,7 @@ def test_any_model_can_be_talked_to_at_any_length(
     tiny_model: ModelConfig, random_model: object, tk: Tokenizer
 ) -> None:
     model = Transformer(tiny_model).init_weights(0)
-    chat = Chat(Engine(model), tk, GREEDY.model_copy(update={"temperature": 1.0}))
+    chat = Chat(Engine(Decoder(model, 1)), tk, GREEDY.model_copy(update={"temperature": 1.0}))
     for text in ("hi", "x" * 300, "", "12*34?", "😀" * 40):
         for event in chat.say(text):
             assert event.kind in ("text", "tool")

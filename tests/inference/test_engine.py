@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstwords.inference.engine import Engine
+from firstwords.inference.decoder import Decoder
+from firstwords.inference.engine import Engine, Sequence
 from firstwords.inference.sampling import GREEDY, Sampling
 from firstwords.model import Transformer
 from firstwords.recipe import ModelConfig
@@ -29,12 +30,16 @@ def without_cache(model: Transformer, prompt: list[int], n: int) -> list[int]:
     return ids[len(prompt) :]
 
 
+def engine_of(model: Transformer, slots: int = 1) -> Engine:
+    return Engine(Decoder(model, slots))
+
+
 def greedy(n: int) -> Sampling:
     return GREEDY.model_copy(update={"max_tokens": n})
 
 
 def test_greedy_tokens_are_those_of_the_whole_forward_pass(model: Transformer) -> None:
-    tokens = list(Engine(model).generate(PROMPT, greedy(30)))
+    tokens = list(engine_of(model).generate(PROMPT, greedy(30)))
     assert tokens == without_cache(model, PROMPT, 30)
     assert len(set(tokens)) > 3
 
@@ -44,61 +49,123 @@ def test_greedy_tokens_are_those_of_the_whole_forward_pass(model: Transformer) -
     prompts=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=20), min_size=2, max_size=5)
 )
 def test_what_was_said_before_changes_nothing(model: Transformer, prompts: list[list[int]]) -> None:
-    used = Engine(model)
+    used = engine_of(model)
     for prompt in prompts:
-        fresh = list(Engine(model).generate(prompt, greedy(4)))
+        fresh = list(engine_of(model).generate(prompt, greedy(4)))
         assert list(used.generate(prompt, greedy(4))) == fresh
 
 
-def test_logits_after_a_shared_beginning_are_those_of_a_fresh_engine(model: Transformer) -> None:
-    used = Engine(model)
-    for ids in (PROMPT * 4, PROMPT * 3, [*PROMPT * 3, 8], PROMPT, PROMPT, [6, *PROMPT]):
-        torch.testing.assert_close(
-            used.next_logits(ids), Engine(model).next_logits(ids), atol=1e-4, rtol=1e-4
+@torch.inference_mode()
+def test_a_step_has_the_logits_of_the_whole_forward_pass(model: Transformer) -> None:
+    """Sequences of several lengths in slots of any order, read at once or bit by bit."""
+    decoder = Decoder(model, 4)
+    texts = {2: PROMPT, 0: PROMPT * 3, 3: [7]}
+    decoder.read([2, 0], [texts[2][:-1], texts[0][:-1]])
+    for slots in ([0, 2, 3], [3, 0], [2]):
+        found_BV = decoder.next_logits(
+            slots, [texts[s][-1] for s in slots], [len(texts[s]) - 1 for s in slots]
         )
+        for slot, logits_V in zip(slots, found_BV, strict=True):
+            expected_V = model(torch.tensor([texts[slot]]))[0, -1]
+            torch.testing.assert_close(logits_V, expected_V, atol=1e-4, rtol=1e-4)
+    decoder.read([0], [[8, 9, 10]], start=len(PROMPT) * 3)
+    longer = [*texts[0], 8, 9, 10, 11]
+    found_V = decoder.next_logits([0], [11], [len(longer) - 1])[0]
+    torch.testing.assert_close(found_V, model(torch.tensor([longer]))[0, -1], atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=20)
+@given(
+    prompts=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=40), min_size=1, max_size=9),
+    slots=st.integers(1, 5),
+    seed=st.integers(0, 3),
+)
+def test_who_shares_the_batch_changes_nothing(
+    model: Transformer, prompts: list[list[int]], slots: int, seed: int
+) -> None:
+    """Greedy or drawn, joining and leaving at any time: as if each were alone."""
+    sampling = [
+        Sampling(temperature=1.2 * (n % 2), max_tokens=1 + n * 3, seed=seed + n, top_k=0)
+        for n in range(len(prompts))
+    ]
+    engine, sequences = engine_of(model, slots), list[Sequence]()
+    for prompt, how in zip(prompts, sampling, strict=True):
+        sequences.append(engine.submit(prompt, how))
+        engine.step()
+    while engine.busy:
+        assert engine.running <= slots
+        engine.step()
+    for prompt, how, sequence in zip(prompts, sampling, sequences, strict=True):
+        assert sequence.drawn == list(engine_of(model).generate(prompt, how))
+
+
+def test_sequences_that_are_ended_leave_their_slot_to_others(model: Transformer) -> None:
+    engine = engine_of(model, 2)
+    sequences = [engine.submit(PROMPT, greedy(50)) for _ in range(3)]
+    engine.step()
+    assert (engine.running, engine.waiting) == (2, 1)
+    sequences[0].end()
+    engine.step()
+    assert (engine.running, engine.waiting) == (2, 0)
+    assert len(sequences[0].drawn) == 1
+    assert len(sequences[1].drawn) == 2
+    sequences[2].end()
+    sequences[1].end()
+    engine.step()
+    assert not engine.busy
+
+
+def test_a_prompt_without_tokens_is_refused(model: Transformer) -> None:
+    with pytest.raises(ValueError, match="token"):
+        engine_of(model).submit([], greedy(3))
 
 
 def test_a_prompt_that_goes_on_pays_only_for_what_is_new(
     model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computed = []
+    read = []
     hidden = model.hidden
     monkeypatch.setattr(
-        model, "hidden", lambda ids, cache: computed.append(ids.shape[1]) or hidden(ids, cache)
+        model, "hidden", lambda ids, cache: read.append(ids.shape[1]) or hidden(ids, cache)
     )
-    engine = Engine(model)
+    engine = engine_of(model, 2)
     answer = list(engine.generate(PROMPT, greedy(3)))
-    assert computed == [5, 1, 1]
+    assert read == [4]
     list(engine.generate([*PROMPT, *answer, 9, 9], greedy(1)))
-    assert computed == [5, 1, 1, 3]
+    assert read == [4, 2], "the last token goes through the step"
+    list(engine.generate([8, 8, 8], greedy(1)))
+    list(engine.generate([*PROMPT, *answer, 9, 9, 1], greedy(1)))
+    assert read == [4, 2, 2], "another prompt took the other slot"
 
 
 def test_an_interrupted_pass_leaves_nothing_wrong_in_the_cache(
     model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Engine(model)
+    engine = engine_of(model)
     first, second = [5, 6, 7, 8, 9], [5, 1, 2, 3, 4]
-    engine.next_logits(first)
+    expected = {tuple(p): list(engine_of(model).generate(p, greedy(6))) for p in (first, second)}
+    list(engine.generate(first, greedy(2)))
 
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(model.layers[-1].mlp, "forward", interrupted)
+        generation = engine.generate(second, greedy(6))
         with pytest.raises(KeyboardInterrupt):
-            engine.next_logits(second)
-    torch.testing.assert_close(
-        engine.next_logits(first), Engine(model).next_logits(first), atol=1e-4, rtol=1e-4
-    )
+            next(generation)
+        generation.close()
+    for prompt in (second, first):
+        assert list(engine.generate(prompt, greedy(6))) == expected[tuple(prompt)]
 
 
 @pytest.mark.parametrize("n", [1, 7])
 def test_no_more_than_max_tokens_come(n: int, model: Transformer) -> None:
-    assert len(list(Engine(model).generate(PROMPT, greedy(n)))) == n
+    assert len(list(engine_of(model).generate(PROMPT, greedy(n)))) == n
 
 
 def test_the_context_is_filled_and_not_overrun(model: Transformer) -> None:
-    engine = Engine(model)
+    engine = engine_of(model)
     assert engine.context == model.config.max_seq_len
     assert len(list(engine.generate(PROMPT, greedy(1000)))) == engine.context - len(PROMPT)
     assert list(engine.generate([1] * engine.context, greedy(5))) == []
@@ -110,15 +177,15 @@ def test_the_seed_decides_what_is_drawn(model: Transformer) -> None:
         sampling = Sampling(temperature=1.5, top_k=0, top_p=1.0, max_tokens=20, seed=seed)
         return list(engine.generate(PROMPT, sampling))
 
-    used = Engine(model)
+    used = engine_of(model)
     first = drawn(1, used)
     assert drawn(1, used) == first
-    assert drawn(1, Engine(model)) == first
+    assert drawn(1, engine_of(model)) == first
     assert drawn(2, used) != first
 
 
 def test_forced_tokens_are_context_but_not_counted(model: Transformer) -> None:
-    tokens = Engine(model).generate(PROMPT, greedy(4))
+    tokens = engine_of(model).generate(PROMPT, greedy(4))
     first = next(tokens)
     tokens.force([7, 8])
     rest = list(tokens)
@@ -126,7 +193,7 @@ def test_forced_tokens_are_context_but_not_counted(model: Transformer) -> None:
 
 
 def test_forcing_beyond_the_context_ends_the_answer(model: Transformer) -> None:
-    tokens = Engine(model).generate(PROMPT, greedy(10))
+    tokens = engine_of(model).generate(PROMPT, greedy(10))
     next(tokens)
     tokens.force([1] * 100)
     assert list(tokens) == []

@@ -16,8 +16,10 @@ from firstwords.conversation import Messages, encode_prompt
 from firstwords.evaluation.continuations import Likelihood, Pair, encode_pair, likelihoods
 from firstwords.evaluation.data import EvalData
 from firstwords.evaluation.intervals import wilson
-from firstwords.inference.batch import answer_all
+from firstwords.inference.batch import answer_all, batch_size
 from firstwords.inference.chat import fit_prompt
+from firstwords.inference.decoder import Decoder
+from firstwords.inference.engine import Engine
 from firstwords.model import Transformer
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -145,7 +147,9 @@ class Taker:
     def _write(self, items: list[Written], on_done: Heard) -> list[Record]:
         prompts = [self._prompt(item) for item in items]
         most, stop = items[0].max_tokens, items[0].stop
-        answers = answer_all(self.model, self.tokenizer, prompts, most, stop, on_done)
+        slots = min(len(prompts), batch_size(self.model.config))
+        engine = Engine(Decoder(self.model, slots))
+        answers = answer_all(engine, self.tokenizer, prompts, most, stop, on_done)
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # a check may run a program for seconds
             verdicts = pool.map(lambda i, a: i.is_right(a.text), items, answers)
         return [

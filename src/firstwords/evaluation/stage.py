@@ -25,6 +25,7 @@ from firstwords.evaluation.benchmarks.humaneval import UNSAFE
 from firstwords.evaluation.data import opened
 from firstwords.evaluation.taking import take_benchmark
 from firstwords.inference.chat import answer
+from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.model import IGNORE, Transformer
@@ -141,7 +142,7 @@ def answer_loss(model: Transformer, store: TokenStore, pad: int) -> float:
 
 def write_samples(model: Transformer, tokenizer: Tokenizer) -> list[dict[str, str]]:
     """Continuations of a few beginnings, answers to a few questions."""
-    engine = Engine(model)
+    engine = Engine(Decoder(model, slots=1))
     prompts = [
         (text, [tokenizer.special(END_OF_TEXT), *tokenizer.encode(text)]) for text in BEGINNINGS
     ]

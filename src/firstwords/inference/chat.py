@@ -39,13 +39,16 @@ def answer(
     """The assistant's answer as it is generated."""
     reader = Reader(tokenizer)
     tokens = engine.generate(prompt, sampling)
-    for token in tokens:
-        if event := reader.read(token):
-            yield event
-        if reader.over:
-            break
-        tokens.force(reader.forced)
-        reader.forced = []
+    try:
+        for token in tokens:
+            if event := reader.read(token):
+                yield event
+            if reader.over:
+                break
+            tokens.force(reader.forced)
+            reader.forced = []
+    finally:
+        tokens.close()
     if event := reader.finish():
         yield event
 

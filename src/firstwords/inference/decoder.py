@@ -1,0 +1,180 @@
+"""A step of decoding: one token for each of some sequences, whatever their lengths.
+
+The cache has a slot for each sequence. A step reads and writes the slots it is told, each at a
+position of its own; its tensors always have the same shapes, so that it can be compiled once for
+each number of sequences. Projections that read the same input are one matrix here.
+
+Shapes as in `model.py`; B are the sequences of a step, G the query heads of a key-value head.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from firstwords.model import KVCache, Transformer, rotate
+
+SIZES = (1, 4, 16, 64)  # sequences of a compiled step; one of fewer is filled up
+STRETCH = 64  # positions; a step that is not compiled looks at a multiple of them
+
+
+class Layer(NamedTuple):
+    """The weights of a block."""
+
+    norm_C: Tensor
+    qkv_PC: Tensor
+    q_norm_D: Tensor
+    k_norm_D: Tensor
+    out_CP: Tensor
+    mlp_norm_C: Tensor
+    gate_up_MC: Tensor
+    down_CM: Tensor
+
+
+class Weights(NamedTuple):
+    embed_VC: Tensor
+    layers: tuple[Layer, ...]
+    norm_C: Tensor
+    head_VC: Tensor
+    cos_SD: Tensor
+    sin_SD: Tensor
+
+
+def fused(model: Transformer) -> Weights:
+    """The model's weights, projections of the same input joined."""
+    layers = []
+    for block in model.layers:
+        attention, mlp = block.self_attn, block.mlp
+        qkv = (attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
+        layers.append(
+            Layer(
+                block.input_layernorm.weight,
+                torch.cat(qkv),
+                attention.q_norm.weight,
+                attention.k_norm.weight,
+                attention.o_proj.weight,
+                block.post_attention_layernorm.weight,
+                torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)),
+                mlp.down_proj.weight,
+            )
+        )
+    return Weights(
+        model.embed_tokens.weight,
+        tuple(layers),
+        model.norm.weight,
+        model.lm_head.weight,
+        model.cos_SD,
+        model.sin_SD,
+    )
+
+
+def step(
+    weights: Weights,
+    k_LNKSD: Tensor,
+    v_LNKSD: Tensor,
+    slots_B: Tensor | None,
+    ids_B: Tensor,
+    positions_B: Tensor,
+    eps: float,
+) -> Tensor:
+    """Logits (B, V) after `ids_B`, which stand at `positions_B` of the sequences in `slots_B`, None
+    for all N slots of the cache in their order. Their keys and values are written into it."""
+    _, _, K, S, D = k_LNKSD.shape
+    B = ids_B.shape[0]
+    rows_B = torch.arange(B, device=ids_B.device) if slots_B is None else slots_B
+    rope = weights.cos_SD[positions_B][:, None], weights.sin_SD[positions_B][:, None]
+    seen_BS = torch.arange(S, device=ids_B.device) <= positions_B[:, None]
+    bias_BS = torch.zeros(B, S, device=ids_B.device).masked_fill(~seen_BS, float("-inf"))
+    x_BC = weights.embed_VC[ids_B]
+    for number, layer in enumerate(weights.layers):
+        h_BC = F.rms_norm(x_BC, layer.norm_C.shape, layer.norm_C, eps)
+        qkv_BXD = F.linear(h_BC, layer.qkv_PC).view(B, -1, D)
+        q_BHD, k_BKD, v_BKD = qkv_BXD.split((qkv_BXD.shape[1] - 2 * K, K, K), dim=1)
+        q_BHD = rotate(F.rms_norm(q_BHD, (D,), layer.q_norm_D, eps), rope)
+        k_BKD = rotate(F.rms_norm(k_BKD, (D,), layer.k_norm_D, eps), rope)
+        k_NKSD, v_NKSD = k_LNKSD[number], v_LNKSD[number]
+        k_NKSD[rows_B, :, positions_B] = k_BKD
+        v_NKSD[rows_B, :, positions_B] = v_BKD
+        k_BKSD = k_NKSD if slots_B is None else k_NKSD[slots_B]
+        v_BKSD = v_NKSD if slots_B is None else v_NKSD[slots_B]
+        q_BKGD = q_BHD.view(B, K, -1, D) * D**-0.5
+        scores_BKGS = q_BKGD @ k_BKSD.transpose(-1, -2) + bias_BS[:, None, None]
+        y_BKGD = scores_BKGS.softmax(-1) @ v_BKSD
+        x_BC = x_BC + F.linear(y_BKGD.reshape(B, -1), layer.out_CP)
+        h_BC = F.rms_norm(x_BC, layer.mlp_norm_C.shape, layer.mlp_norm_C, eps)
+        gate_BM, up_BM = F.linear(h_BC, layer.gate_up_MC).chunk(2, dim=-1)
+        x_BC = x_BC + F.linear(F.silu(gate_BM) * up_BM, layer.down_CM)
+    return F.linear(F.rms_norm(x_BC, weights.norm_C.shape, weights.norm_C, eps), weights.head_VC)
+
+
+class Decoder:
+    """A model with a cache of `slots` sequences."""
+
+    def __init__(self, model: Transformer, slots: int, compiled: bool = False) -> None:
+        self.model, self.slots = model, slots
+        self.context = model.config.max_seq_len
+        self._device = model.embed_tokens.weight.device
+        self._cache = KVCache(model.config, slots, self.context, self._device)
+        with torch.inference_mode():
+            self._weights = fused(model)
+        self._compiled: Callable[..., Tensor] | None = None
+        if compiled:
+            self._compiled = torch.compile(step, dynamic=False, fullgraph=True)
+
+    @torch.inference_mode()
+    def read(self, slots: list[int], texts: list[list[int]], start: int = 0) -> None:
+        """Put the keys and values of `texts` into `slots`, from position `start` on. Texts of
+        several lengths are filled up at their ends: what is there is overwritten before anything
+        looks at it."""
+        longest = max(map(len, texts))
+        if longest == 0:
+            return
+        ids_BT = torch.zeros(len(texts), longest, dtype=torch.long, device=self._device)
+        for row, ids in enumerate(texts):
+            ids_BT[row, : len(ids)] = torch.tensor(ids)
+        cache = KVCache(self.model.config, len(texts), start + longest, self._device)
+        if start:
+            cache.k_LBKSD[:, :, :, :start] = self._cache.k_LBKSD[:, slots, :, :start]
+            cache.v_LBKSD[:, :, :, :start] = self._cache.v_LBKSD[:, slots, :, :start]
+            cache.length = start
+        self.model.hidden(ids_BT, cache)
+        end = start + longest
+        self._cache.k_LBKSD[:, slots, :, start:end] = cache.k_LBKSD[:, :, :, start:end]
+        self._cache.v_LBKSD[:, slots, :, start:end] = cache.v_LBKSD[:, :, :, start:end]
+
+    @torch.inference_mode()
+    def next_logits(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
+        """Logits (B, V) after one more token of each of these sequences, whose keys and values up
+        to `positions` are in the cache."""
+        if self._compiled:
+            return self._filled_up(self._compiled, slots, ids, positions)
+        end = min(self.context, -(-(max(positions) + 1) // STRETCH) * STRETCH)
+        whole = slots == list(range(self.slots))
+        return step(
+            self._weights,
+            self._cache.k_LBKSD[:, :, :, :end],
+            self._cache.v_LBKSD[:, :, :, :end],
+            None if whole else torch.tensor(slots, device=self._device),
+            torch.tensor(ids, device=self._device),
+            torch.tensor(positions, device=self._device),
+            self.model.config.norm_eps,
+        )
+
+    def _filled_up(
+        self,
+        compiled: Callable[..., Tensor],
+        slots: list[int],
+        ids: list[int],
+        positions: list[int],
+    ) -> Tensor:
+        """A compiled step, with the first sequence again, which writes the same values twice, until
+        there are as many as it was compiled for."""
+        n = len(ids)
+        size = next((size for size in SIZES if size >= n), n)
+        columns = [[*column, *[column[0]] * (size - n)] for column in (slots, ids, positions)]
+        slots_B, ids_B, positions_B = torch.tensor(columns, device=self._device)
+        k_LNKSD, v_LNKSD = self._cache.k_LBKSD, self._cache.v_LBKSD
+        eps = self.model.config.norm_eps
+        return compiled(self._weights, k_LNKSD, v_LNKSD, slots_B, ids_B, positions_B, eps)[:n]
