@@ -238,6 +238,7 @@ def test_chat_with_a_prompt_prints_the_answer_and_nothing_else(
 ) -> None:
     from firstwords import checkpoint
     from firstwords.inference.chat import Chat
+    from firstwords.inference.decoder import Decoder
     from firstwords.inference.engine import Engine
     from firstwords.inference.sampling import Sampling
     from firstwords.tokenizer import Tokenizer
@@ -246,7 +247,7 @@ def test_chat_with_a_prompt_prints_the_answer_and_nothing_else(
     assert done.returncode == 0, done.stderr
     found = final_checkpoint(directory, "sft")
     chat = Chat(
-        Engine(checkpoint.load_model(found)),
+        Engine(Decoder(checkpoint.load_model(found), 1)),
         Tokenizer.load(found / "tokenizer.json"),
         Sampling(max_tokens=20),
     )

@@ -266,6 +266,70 @@ def report(name: str | None) -> None:
 
 
 @cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="At which port; 0 for any that is free.",
+)
+@click.option(
+    "--run",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A run to serve; may be given several times.  [default: all]",
+)
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 256),
+    default=16,
+    show_default=True,
+    help="Answers of a model that are generated at a time.",
+)
+@click.option(
+    "--queue",
+    type=click.IntRange(0),
+    default=64,
+    show_default=True,
+    help="Requests that may wait for a slot; more are told to come back.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that an answer may take.",
+)
+@click.option(
+    "--api-key",
+    envvar="FIRSTWORDS_API_KEY",
+    show_envvar=True,
+    help="Ask for this key at /v1.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="URL",
+    help="Another site whose scripts may ask; may be given several times.",
+)
+@click.option(
+    "--compile/--eager",
+    "compiled",
+    default=True,
+    show_default=True,
+    help="Compile the decoding step where there is a compiler: faster after a minute.",
+)
+def serve(**options: Any) -> None:
+    """Chat in the browser, and an OpenAI-compatible API."""
+    from firstwords.serve import run as server
+
+    server.serve(server.Options(**options))
+
+
+@cli.command()
 @EXISTING_RUN
 @STAGE
 @click.option(

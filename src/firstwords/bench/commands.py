@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from firstwords.options import JSON, SEED, Duration
+from firstwords.options import EXISTING_RUN, JSON, SEED, STAGE, Duration
 
 BENCH_DATA = click.option(
     "--data",
@@ -55,6 +56,30 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
     else:
         recipe = runs.open_run(name).recipe
     result = benchmark.bench_train(recipe, rounds)
+    click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
+
+
+@bench.command("decode")
+@EXISTING_RUN
+@STAGE
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How many times the contenders take turns.",
+)
+@JSON
+def bench_decode(name: str | None, stage: Any, rounds: int, as_json: bool) -> None:
+    """How fast a run's model answers, one answer at a time and sixteen.
+
+    Beside it, in the same run and where they are installed: transformers and llama.cpp
+    (llama-cpp-python and gguf), with the same weights.
+    """
+    from firstwords import run as runs
+    from firstwords.bench import decode as benchmark
+
+    result = benchmark.bench_decode(runs.open_run(name), stage, rounds)
     click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from firstwords.calculator import ERROR
 from firstwords.inference.engine import Engine, Sequence
-from firstwords.inference.reader import Event, Reader
+from firstwords.inference.listener import Listener
+from firstwords.inference.reader import Event
 from firstwords.inference.sampling import GREEDY
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer import Tokenizer
@@ -22,36 +22,6 @@ class Answer(NamedTuple):
     broken_call: bool  # a call without an end, or one that the calculator did not understand
 
 
-class _Listener:
-    """Hears one answer as it comes, and ends it."""
-
-    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...]) -> None:
-        self.reader, self.stop = Reader(tokenizer), stop
-        self.events: list[Event] = []
-
-    def hear(self, sequence: Sequence, token: int) -> None:
-        if event := self.reader.read(token):
-            self.events.append(event)
-        sequence.force(self.reader.forced)
-        self.reader.forced = []
-        if self.reader.over or (self.stop and self._stopped()):
-            sequence.end()
-
-    def _stopped(self) -> bool:
-        said = "".join(event.text for event in self.events if event.kind == "text")
-        return any(text in said for text in self.stop)
-
-    def answer(self) -> Answer:
-        if event := self.reader.finish():
-            self.events.append(event)
-        text = "".join(e.text for e in self.events if e.kind == "text")
-        content = "".join(e.content for e in self.events)
-        for end in self.stop:
-            text, content = text.split(end)[0], content.split(end)[0]
-        broken = self.reader.in_call or any(e.result == ERROR for e in self.events)
-        return Answer(text, content, broken)
-
-
 def answer_all(
     engine: Engine,
     tokenizer: Tokenizer,
@@ -63,20 +33,33 @@ def answer_all(
     """The likeliest answer to every prompt, in their order: to the end of the turn, to one of
     `stop`, of `max_tokens` at most. Prompts must leave room in the context. `on_done` hears how
     many more are answered."""
-    sampling = GREEDY.model_copy(update={"max_tokens": max_tokens})
-    listeners = [_Listener(tokenizer, stop) for _ in prompts]
+    sampling = GREEDY.model_copy(update={"max_tokens": max_tokens, "stop": stop})
     # The longest first: they take the longest, and the shortest then fill the slots at the end.
     order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
-    sequences = {engine.submit(prompts[number], sampling): number for number in order}
+    listeners: dict[Sequence, Listener] = {}
+    for number in order:
+        sequence = engine.submit(prompts[number], sampling)
+        listeners[sequence] = Listener(tokenizer, sequence)
+    said: dict[Sequence, list[Event]] = {sequence: [] for sequence in listeners}
     done = 0
     while engine.busy:
         for sequence, token in engine.step():
-            listeners[sequences[sequence]].hear(sequence, token)
-        over = sum(sequence.over for sequence in sequences)
+            said[sequence] += listeners[sequence].hear(token)
+        over = sum(sequence.over for sequence in listeners)
         if over > done:
             on_done(over - done)
             done = over
-    return [listener.answer() for listener in listeners]
+    answers = {
+        number: _answer(said[sequence], listeners[sequence])
+        for number, sequence in zip(order, listeners, strict=True)
+    }
+    return [answers[number] for number in range(len(prompts))]
+
+
+def _answer(events: list[Event], listener: Listener) -> Answer:
+    text = "".join(event.text for event in events if event.kind == "text")
+    content = "".join(event.content for event in events)
+    return Answer(text, content, listener.broken_call)
 
 
 def batch_size(config: ModelConfig) -> int:

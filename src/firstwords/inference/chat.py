@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from firstwords.conversation import Message, Messages, encode_prompt
 from firstwords.inference.engine import Engine
-from firstwords.inference.reader import Event, Reader
+from firstwords.inference.listener import Listener
+from firstwords.inference.reader import Event
 from firstwords.inference.sampling import Sampling
 from firstwords.tokenizer import IM_START, Tokenizer
 
@@ -37,20 +38,14 @@ def answer(
     engine: Engine, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling
 ) -> Iterator[Event]:
     """The assistant's answer as it is generated."""
-    reader = Reader(tokenizer)
     tokens = engine.generate(prompt, sampling)
+    listener = Listener(tokenizer, tokens.sequence)
     try:
         for token in tokens:
-            if event := reader.read(token):
-                yield event
-            if reader.over:
-                break
-            tokens.force(reader.forced)
-            reader.forced = []
+            yield from listener.hear(token)
+        yield from listener.finish()
     finally:
         tokens.close()
-    if event := reader.finish():
-        yield event
 
 
 class Chat:

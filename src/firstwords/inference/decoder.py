@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from firstwords.model import KVCache, Transformer, rotate
+from firstwords.model import Block, KVCache, Transformer, rotate
 
 SIZES = (1, 4, 16, 64)  # sequences of a compiled step; one of fewer is filled up
 STRETCH = 64  # positions; a step that is not compiled looks at a multiple of them
@@ -46,6 +46,7 @@ def fused(model: Transformer) -> Weights:
     """The model's weights, projections of the same input joined."""
     layers = []
     for block in model.layers:
+        assert isinstance(block, Block)
         attention, mlp = block.self_attn, block.mlp
         qkv = (attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
         layers.append(

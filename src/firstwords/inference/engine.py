@@ -72,6 +72,10 @@ class Engine:
         return sequence
 
     @property
+    def slots(self) -> int:
+        return len(self._kept)
+
+    @property
     def busy(self) -> bool:
         return bool(self._waiting or self._running)
 

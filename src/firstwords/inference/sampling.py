@@ -22,7 +22,7 @@ class Sampling(Fixed):
     top_k: int = Field(default=50, ge=0)
     top_p: float = Field(default=0.95, gt=0, le=1)
     min_p: float = Field(default=0.0, ge=0, le=1)
-    repetition_penalty: float = Field(default=1.0, gt=0)
+    repetition_penalty: float = Field(default=1.0, ge=0.01, le=100)
     max_tokens: int = Field(default=256, ge=1)
     seed: int = 0
     stop: tuple[str, ...] = ()  # texts that end the answer, and are not part of it

@@ -1,0 +1,103 @@
+"""A server with a small random model, in this process, and one in which models follow a script."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from firstwords.inference.decoder import Decoder
+from firstwords.inference.engine import Engine
+from firstwords.model import Transformer
+from firstwords.recipe import ModelConfig
+from firstwords.serve.app import Limits, create_app
+from firstwords.serve.models import Loaded
+from firstwords.serve.worker import Worker
+from firstwords.tokenizer import Tokenizer
+
+MakeModel = Callable[..., Transformer]
+
+
+class Served:
+    """What the app needs of `Models`, for models that were not trained."""
+
+    def __init__(self, loaded: dict[str, Loaded]) -> None:
+        self._loaded = loaded
+        self.entries = {
+            name: SimpleNamespace(
+                name=name,
+                run=SimpleNamespace(name=name.rpartition("-")[0]),
+                stage=name.rpartition("-")[2],
+                step=1,
+                created=1,
+            )
+            for name in loaded
+        }
+        self.default = next(iter(loaded))
+
+    def load(self, name: str) -> Loaded:
+        return self._loaded[name]
+
+    def busy(self) -> dict[str, int]:
+        return {name: loaded.worker.accepted for name, loaded in self._loaded.items()}
+
+    def close(self) -> None:
+        for loaded in self._loaded.values():
+            loaded.worker.close()
+
+
+class Running:
+    """A server on a port of its own."""
+
+    def __init__(self, models: Any, limits: Limits) -> None:
+        config = uvicorn.Config(create_app(models, limits), port=0, log_level="warning")
+        self.models, self.server = models, uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.should_exit = True
+        self.thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def wide_model(tiny_model: ModelConfig, random_model: MakeModel) -> Transformer:
+    """A random model with a context of 256 tokens."""
+    return random_model(tiny_model.model_copy(update={"max_seq_len": 256}))
+
+
+@pytest.fixture
+def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callable[..., Running]]:
+    """Start a server; `decoders` by name instead of the random model's."""
+    started: list[Running] = []
+
+    def start(
+        limits: Limits | None = None,
+        slots: int = 4,
+        queue: int = 8,
+        decoders: dict[str, Any] | None = None,
+    ) -> Running:
+        found = decoders or {
+            "toy-sft": Decoder(wide_model, slots),
+            "toy-base": Decoder(wide_model, 1),
+        }
+        loaded = {
+            name: Loaded(wide_model, tiny_tokenizer, Worker(Engine(decoder), tiny_tokenizer, queue))
+            for name, decoder in found.items()
+        }
+        started.append(Running(Served(loaded), limits or Limits()))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.close()
