@@ -315,13 +315,6 @@ def report(name: str | None) -> None:
     metavar="URL",
     help="Another site whose scripts may ask; may be given several times.",
 )
-@click.option(
-    "--compile/--eager",
-    "compiled",
-    default=True,
-    show_default=True,
-    help="Compile the decoding step where there is a compiler: faster after a minute.",
-)
 def serve(**options: Any) -> None:
     """Chat in the browser, and an OpenAI-compatible API."""
     from firstwords.serve import run as server

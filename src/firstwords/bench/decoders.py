@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel
 
 from firstwords import checkpoint, machine
-from firstwords.inference.decoder import SIZES, Decoder
+from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY
 
@@ -45,10 +45,10 @@ class Task(BaseModel):
 Answer = Callable[[list[list[int]]], tuple[float, float]]  # seconds to the first token, to the last
 
 
-def ours(task: Task, compiled: bool) -> Answer:
+def ours(task: Task) -> Answer:
     machine.setup(task.n_threads)
     model = checkpoint.load_model(task.checkpoint)
-    engine = Engine(Decoder(model, SLOTS, compiled))
+    engine = Engine(Decoder(model, SLOTS))
     sampling = GREEDY.model_copy(update={"max_tokens": task.new_tokens})
 
     def answer(prompts: list[list[int]]) -> tuple[float, float]:
@@ -136,8 +136,7 @@ def llama_cpp(task: Task) -> Answer:
 
 
 CONTENDERS: dict[str, Callable[[Task], Answer]] = {
-    "firstwords": lambda task: ours(task, compiled=machine.can_compile()),
-    "eager": lambda task: ours(task, compiled=False),
+    "firstwords": ours,
     "transformers": transformers,
     "llama.cpp": llama_cpp,
 }
@@ -146,7 +145,7 @@ CONTENDERS: dict[str, Callable[[Task], Answer]] = {
 def main() -> None:
     task = Task.model_validate_json(sys.stdin.readline())
     answer = CONTENDERS[sys.argv[1]](task)
-    for batch in (size for size in SIZES if size <= SLOTS):
+    for batch in (1, SLOTS):
         answer(task.prompts(batch, 0))
     print("ready", flush=True)
     for number, line in enumerate(sys.stdin, 1):

@@ -1,13 +1,11 @@
 """A step of decoding: one token for each of some sequences, whatever their lengths.
 
 The cache has a slot for each sequence. A step reads and writes the slots it is told, each at a
-position of its own; its tensors always have the same shapes, so that it can be compiled once for
-each number of sequences. Projections that read the same input are one matrix here.
+position of its own. Projections that read the same input are one matrix here.
 
 Shapes as in `model.py`; B are the sequences of a step, G the query heads of a key-value head.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,8 +14,7 @@ from torch import Tensor
 
 from firstwords.model import Block, KVCache, Transformer, rotate
 
-SIZES = (1, 4, 16, 64)  # sequences of a compiled step; one of fewer is filled up
-STRETCH = 64  # positions; a step that is not compiled looks at a multiple of them
+STRETCH = 64  # positions; a step looks at a multiple of them
 
 
 class Layer(NamedTuple):
@@ -113,16 +110,13 @@ def step(
 class Decoder:
     """A model with a cache of `slots` sequences."""
 
-    def __init__(self, model: Transformer, slots: int, compiled: bool = False) -> None:
+    def __init__(self, model: Transformer, slots: int) -> None:
         self.model, self.slots = model, slots
         self.context = model.config.max_seq_len
         self._device = model.embed_tokens.weight.device
         self._cache = KVCache(model.config, slots, self.context, self._device)
         with torch.inference_mode():
             self._weights = fused(model)
-        self._compiled: Callable[..., Tensor] | None = None
-        if compiled:
-            self._compiled = torch.compile(step, dynamic=False, fullgraph=True)
 
     @torch.inference_mode()
     def read(self, slots: list[int], texts: list[list[int]], start: int = 0) -> None:
@@ -149,8 +143,6 @@ class Decoder:
     def next_logits(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
         """Logits (B, V) after one more token of each of these sequences, whose keys and values up
         to `positions` are in the cache."""
-        if self._compiled:
-            return self._filled_up(self._compiled, slots, ids, positions)
         end = min(self.context, -(-(max(positions) + 1) // STRETCH) * STRETCH)
         whole = slots == list(range(self.slots))
         return step(
@@ -162,20 +154,3 @@ class Decoder:
             torch.tensor(positions, device=self._device),
             self.model.config.norm_eps,
         )
-
-    def _filled_up(
-        self,
-        compiled: Callable[..., Tensor],
-        slots: list[int],
-        ids: list[int],
-        positions: list[int],
-    ) -> Tensor:
-        """A compiled step, with the first sequence again, which writes the same values twice, until
-        there are as many as it was compiled for."""
-        n = len(ids)
-        size = next((size for size in SIZES if size >= n), n)
-        columns = [[*column, *[column[0]] * (size - n)] for column in (slots, ids, positions)]
-        slots_B, ids_B, positions_B = torch.tensor(columns, device=self._device)
-        k_LNKSD, v_LNKSD = self._cache.k_LBKSD, self._cache.v_LBKSD
-        eps = self.model.config.norm_eps
-        return compiled(self._weights, k_LNKSD, v_LNKSD, slots_B, ids_B, positions_B, eps)[:n]

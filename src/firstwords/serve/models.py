@@ -43,8 +43,8 @@ class Loaded:
 class Models:
     """All stages of these runs that have a checkpoint; `slots` sequences of a model at a time."""
 
-    def __init__(self, runs: list[Run], slots: int, most_waiting: int, compiled: bool) -> None:
-        self._slots, self._most_waiting, self._compiled = slots, most_waiting, compiled
+    def __init__(self, runs: list[Run], slots: int, most_waiting: int) -> None:
+        self._slots, self._most_waiting = slots, most_waiting
         self._lock = threading.Lock()
         self._loaded: dict[str, Loaded] = {}
         self.entries: dict[str, Entry] = {}
@@ -71,7 +71,7 @@ class Models:
     def _load(self, entry: Entry) -> Loaded:
         _, found = entry.run.newest_of(entry.stage)
         model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(entry.run)
-        engine = Engine(Decoder(model, self._slots, self._compiled))
+        engine = Engine(Decoder(model, self._slots))
         return Loaded(model, tokenizer, Worker(engine, tokenizer, self._most_waiting))
 
     def busy(self) -> dict[str, int]:

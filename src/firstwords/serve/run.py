@@ -28,7 +28,6 @@ class Options(NamedTuple):
     timeout: float
     api_key: str | None
     origins: tuple[str, ...]
-    compiled: bool
 
 
 class Server(uvicorn.Server):
@@ -72,10 +71,9 @@ def serve(options: Options) -> None:
 def opened(options: Options) -> Models:
     """The models of these runs. Raises UserError if there are none."""
     found = [runs.open_run(name) for name in options.names] if options.names else every_run()
-    compiled = options.compiled and machine.can_compile()
     if found:
         machine.setup(found[0].recipe.n_threads)
-    models = Models(found, options.slots, options.queue, compiled)
+    models = Models(found, options.slots, options.queue)
     if not models.entries:
         raise UserError("there is no checkpoint to serve", "make one with: firstwords train")
     return models

@@ -135,8 +135,9 @@ function showFacts(answer) {
   const words = [];
   if (answer.seconds) {
     const rate = Math.round(answer.tokens / answer.seconds);
-    words.push(`${answer.tokens} tokens, ${rate} a second`);
+    words.push(`${answer.tokens} ${answer.tokens === 1 ? "token" : "tokens"}, ${rate} a second`);
   }
+  if (answer.over === "stop" && !plain(answer.pieces).trim()) words.unshift("said nothing");
   if (answer.over === "length") words.push("cut off at the longest length");
   if (answer.over === "stopped") words.push("stopped");
   facts.textContent = words.join("; ");

@@ -38,6 +38,7 @@ function tokenNode(piece) {
 export function share(nats) {
   const percent = 100 * Math.exp(nats);
   if (percent >= 99.95) return "100 %";
+  if (percent < 0.01) return "< 0.01 %";
   return percent >= 10 ? `${percent.toFixed(0)} %` : `${percent.toPrecision(2)} %`;
 }
 
