@@ -29,6 +29,7 @@ ANSWER = 40.0  # training tokens that take as long as an answer in the exam
 BENCHMARK_PARTS = 23  # 18 to 22 tasks of CORE, and five others
 BENCHMARK_ITEM = 300.0  # training tokens that take as long as an item, few-shot examples and all
 SAMPLES = 4.0  # seconds for the samples of a stage
+CHAT_TARGETS = 0.43  # share of finetuning's positions, the text beside conversations included
 FORWARD = 0.4  # of a training token: a token whose loss is measured
 
 # Bytes in memory, measured in fresh processes of PyTorch 2.13 (docs/lab-notebook.md).
@@ -85,7 +86,7 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> dict[
         seconds[stage] = (
             STAGE_START
             + COMPILED_START * recipe.compile
-            + recipe.stage(stage).tokens / tokens_per_second
+            + recipe.stage(stage).tokens / tokens_per_second * work_of(stage, recipe.model)
             + encoded / ENCODED_PER_SECOND[data.kind]
         )
     measured = 2 * recipe.val_bytes / bytes_per_token(recipe.model.vocab_size)  # text and answers
@@ -95,6 +96,13 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: Data) -> dict[
     work = measured * FORWARD + answers * ANSWER + items * BENCHMARK_ITEM
     of_stage = SAMPLES + work / tokens_per_second
     return seconds | {"evaluation": len(STAGES) * of_stage}
+
+
+def work_of(stage: str, model: ModelConfig) -> float:
+    """How much longer a step of this stage takes than one of pretraining: in finetuning the output
+    head only sees what the assistant writes."""
+    head = model.n_embd * model.vocab_size / matmul_parameters(model)
+    return 1 - (1 - CHAT_TARGETS) * head if stage == "sft" else 1.0
 
 
 def memory_bytes(recipe: Recipe) -> float:

@@ -113,7 +113,7 @@ def timed(recipe: Recipe, seconds: float) -> tuple[Recipe, float]:
     """The recipe, compiled where that pays for such a budget, and its tokens per second."""
     if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(recipe):
         recipe = recipe.model_copy(update={"compile": True})
-    return recipe, measure.tokens_per_second(recipe, min(15.0, max(2.0, seconds / 120)))
+    return recipe, measure.tokens_per_second(recipe, min(30.0, max(2.0, seconds / 120)))
 
 
 def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> Recipe:
