@@ -101,7 +101,9 @@ install() { # run|test
   rm -f "$LOG"
   venv_works || attempt make_venv || give_up "making the virtual environment"
   remove_half_installed
-  attempt pip_install -r "$ROOT/$pins" || give_up "installing the packages of $pins"
+  # The pins are all there is to install. With their dependencies pip would fetch torch anew for the
+  # packages that need it, and CUDA with it.
+  attempt pip_install --no-deps -r "$ROOT/$pins" || give_up "installing the packages of $pins"
   install_torch "$torch" || give_up "installing $torch"
   attempt pip_install --no-deps --no-build-isolation -e "$ROOT" || give_up "installing firstwords"
   { echo "$(fingerprint) $1" >"$VENV/.stamp.new" && mv -f "$VENV/.stamp.new" "$VENV/.stamp"; } ||

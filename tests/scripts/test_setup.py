@@ -138,6 +138,7 @@ def test_installs_pins_torch_and_the_package(checkout: Checkout) -> None:
     assert result.returncode == 0, result.stderr
     pins, torch, package = checkout.pip_calls()
     assert pins.endswith(f"-r {checkout.root}/requirements.lock")
+    assert "--no-deps" in pins, "or pip would fetch torch, and CUDA, for the packages that need it"
     assert "torch==" in torch
     assert package.endswith(f"--no-deps --no-build-isolation -e {checkout.root}")
     header, done = result.stderr.splitlines()
