@@ -116,7 +116,7 @@ install() { # run|test
 measure() { # run|test
   NEED=1500 DOWNLOAD='300 MB'
   if [ "$(uname -s)" = Linux ] && takes_plain_torch; then NEED=9000 DOWNLOAD='3 GB'; fi
-  [ "$1" = run ] || NEED=$((NEED + 300))
+  [ "$1" = run ] || NEED=$((NEED + 1300)) DOWNLOAD=${DOWNLOAD/300/500}
 }
 
 check_space() {
