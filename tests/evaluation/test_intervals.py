@@ -34,3 +34,9 @@ def test_the_share_lies_inside_and_failures_mirror_successes(counts: tuple[int, 
 def test_what_is_no_share_is_refused(right: int, n: int) -> None:
     with pytest.raises(ValueError, match="no share"):
         wilson(right, n)
+
+
+@given(n=st.integers(1, 5000))
+def test_nothing_right_reaches_down_to_nought_and_everything_up_to_one(n: int) -> None:
+    assert wilson(0, n)[0] == 0
+    assert wilson(n, n)[1] == 1

@@ -13,4 +13,5 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     share, z2 = right / n, Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Exact where nothing or everything is right, which rounding would miss by a hair.
+    return 0.0 if right == 0 else middle - half, 1.0 if right == n else middle + half
