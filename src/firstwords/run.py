@@ -199,17 +199,22 @@ def open_directory(directory: Path) -> Run:
     return Run(directory, parse(Manifest, read_document(path), path))
 
 
+def started_runs() -> list[Path]:
+    """The directories of all runs, the one that was started last first."""
+    found = runs_home().glob("*/run.json")
+    return [path.parent for path in sorted(found, key=lambda path: -path.stat().st_mtime)]
+
+
 def open_run(name: str | None) -> Run:
     """An existing run; without a name the one that was started last. Raises UserError."""
-    home = runs_home()
-    started = sorted(home.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    home, started = runs_home(), started_runs()
     if name is None:
         if not started:
             raise UserError(f"there is no run in {home}", "make one with: firstwords train")
-        return open_directory(started[-1].parent)
+        return open_directory(started[0])
     check_name(name)
     if not exists(home / name):
-        known = ", ".join(path.parent.name for path in reversed(started)) or "none yet"
+        known = ", ".join(path.name for path in started) or "none yet"
         raise UserError(f"--run {name}", f"no such run (there are: {known})")
     return open_directory(home / name)
 

@@ -6,10 +6,8 @@ always the likeliest token.
 
 import importlib.util
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from json import loads
 from pathlib import Path
 from statistics import median
@@ -17,7 +15,7 @@ from typing import Any
 
 from firstwords import checkpoint, console, machine
 from firstwords.bench.decoders import CONTENDERS, Task
-from firstwords.bench.train import ask
+from firstwords.bench.train import ask, started
 from firstwords.recipe import Stage
 from firstwords.run import Run
 from firstwords.stages.common import load_tokenizer
@@ -69,7 +67,10 @@ def measure(task: Task, names: list[str], rounds: int) -> dict[int, list[Round]]
         contenders = {}
         for name in names:
             console.say(f"preparing {name}")
-            contenders[name] = stack.enter_context(started(name, task))
+            quiet = subprocess.DEVNULL if name == "llama.cpp" else None  # it tells all it knows
+            contenders[name] = stack.enter_context(
+                started("decoders", name, task.model_dump_json(), stderr=quiet)
+            )
         total = len(BATCHES) * rounds * len(names)
         with console.progress("measuring", total, "turns") as meter:
             for batch in BATCHES:
@@ -79,24 +80,6 @@ def measure(task: Task, names: list[str], rounds: int) -> dict[int, list[Round]]
                         found[batch][-1][name] = loads(ask(process, str(batch), name))
                         meter.advance(1, f"{batch} at a time: {name}")
     return found
-
-
-@contextmanager
-def started(name: str, task: Task) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "firstwords.bench.decoders", name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if name == "llama.cpp" else None,  # it tells all it knows
-        text=True,
-        start_new_session=True,  # Ctrl-C is for the parent, which then ends all
-    )
-    try:
-        ask(process, task.model_dump_json(), name)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def figures(rounds: list[Round], batch: int) -> dict[str, dict[str, float]]:

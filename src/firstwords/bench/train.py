@@ -39,7 +39,10 @@ def measure(recipe: Recipe, n_rounds: int) -> list[Round]:
         contenders = {}
         for name in CONTENDERS:
             console.say(f"preparing {name}")
-            contenders[name] = stack.enter_context(started(name, recipe))
+            environment = without_spinning() if name in PEERS else None
+            contenders[name] = stack.enter_context(
+                started("contenders", name, recipe.model_dump_json(), env=environment)
+            )
         total = n_rounds * len(contenders) * ROUND_SECONDS
         rounds: list[Round] = []
         with console.progress("measuring", total, "s") as meter:
@@ -51,22 +54,24 @@ def measure(recipe: Recipe, n_rounds: int) -> list[Round]:
         return rounds
 
 
+def without_spinning() -> dict[str, str]:
+    """Peers get PyTorch without our settings."""
+    return {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+
+
 @contextmanager
-def started(name: str, recipe: Recipe) -> Iterator["subprocess.Popen[str]"]:
-    """A contender, ready for its first round. Peers get PyTorch without our settings."""
-    environment = dict(os.environ)
-    if name in PEERS:
-        environment.pop("GOMP_SPINCOUNT", None)
+def started(module: str, name: str, task: str, **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """A contender of a benchmark, which knows its task and is ready for its first round."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "firstwords.bench.contenders", name],
+        [sys.executable, "-m", f"firstwords.bench.{module}", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
         start_new_session=True,  # Ctrl-C is for the parent, which then ends all
+        **options,
     )
     try:
-        ask(process, recipe.model_dump_json(), name)
+        ask(process, task, name)
         yield process
     finally:
         process.kill()

@@ -6,12 +6,13 @@ goes through the model once; items of similar length go together.
 """
 
 from collections.abc import Callable
-from itertools import takewhile
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from firstwords.inference.decoder import filled_up
+from firstwords.inference.engine import common
 from firstwords.model import KVCache, Transformer
 from firstwords.tokenizer import Tokenizer
 
@@ -80,12 +81,8 @@ def likelihoods(
 def _shared(item: list[Pair]) -> int:
     """How many tokens all pairs begin with; each keeps one of its context to predict from."""
     first, *others = (pair.context for pair in item)
-    shared = len(first)
-    for other in others:
-        if other != first:
-            same = (a == b for a, b in zip(first, other, strict=False))
-            shared = min(shared, sum(takewhile(bool, same)))
-    return min(shared, min(len(pair.context) for pair in item) - 1)
+    shared = [common(first, other) for other in others]
+    return min([*shared, *(len(pair.context) - 1 for pair in item)])
 
 
 def _batches(items: list[list[Pair]], order: list[int], most: int) -> list[list[int]]:
@@ -114,10 +111,7 @@ def _together(model: Transformer, items: list[list[Pair]], start: int) -> list[l
         )
     cache.keep(rows)
     rest = [[*pair.context, *pair.continuation[:-1]][start:] for pair in pairs]
-    ids_BT = torch.zeros(len(pairs), longest - start, dtype=torch.long, device=device)
-    for row, ids in enumerate(rest):
-        ids_BT[row, : len(ids)] = torch.tensor(ids)
-    hidden_BTC = model.hidden(ids_BT, cache)
+    hidden_BTC = model.hidden(filled_up(rest, device), cache)
     scored = []
     for row, pair in enumerate(pairs):
         first = len(pair.context) - 1 - start

@@ -75,8 +75,8 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
         samples = write_samples(model, tokenizer)
         meter.advance(1, "samples")
     tasks = {"bits_per_byte": bits}
+    taker = Taker(model, tokenizer)
     for name in taken_by(run):
-        taker = Taker(model, tokenizer)
         taken = take_benchmark(BENCHMARKS[name], taker, stage, opened(None), items_of(run, name))
         tasks[name] = taken.result
         files.write_json_lines(run.records(stage, name), taken.records)
@@ -187,13 +187,13 @@ def _evaluate(run: Run, stage: Stage, found: Checkpoint, request: Request) -> di
     asked = request.tasks or [n for n in TASKS if n != "exam" or learned_the_starter(run)]
     data, tokenizer = opened(request.folder), load_tokenizer(run)
     model = checkpoint.load_model(found.directory)
+    taker, by_name = Taker(model, tokenizer), request.tasks is not None
     tasks = {}
     if "bits_per_byte" in asked:
         tasks["bits_per_byte"] = held_out_bits(run, model, tokenizer, request.max_items)
     for name in (task for task in asked if task in benchmarks):
         usual = items_of(run, name) or ITEMS
         count = usual if request.max_items is None else request.max_items
-        taker, by_name = Taker(model, tokenizer), request.tasks is not None
         taken = take_benchmark(benchmarks[name], taker, stage, data, count, by_name)
         tasks[name] = taken.result
         if taken.records:

@@ -107,6 +107,14 @@ def step(
     return F.linear(F.rms_norm(x_BC, weights.norm_C.shape, weights.norm_C, eps), weights.head_VC)
 
 
+def filled_up(rows: list[list[int]], device: torch.device) -> Tensor:
+    """Token ids (B, T) of rows of several lengths, with zeros at their ends."""
+    ids_BT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long, device=device)
+    for row, ids in enumerate(rows):
+        ids_BT[row, : len(ids)] = torch.tensor(ids)
+    return ids_BT
+
+
 class Decoder:
     """A model with a cache of `slots` sequences."""
 
@@ -123,12 +131,10 @@ class Decoder:
         """Put the keys and values of `texts` into `slots`, from position `start` on. Texts of
         several lengths are filled up at their ends: what is there is overwritten before anything
         looks at it."""
-        longest = max(map(len, texts))
+        ids_BT = filled_up(texts, self._device)
+        longest = ids_BT.shape[1]
         if longest == 0:
             return
-        ids_BT = torch.zeros(len(texts), longest, dtype=torch.long, device=self._device)
-        for row, ids in enumerate(texts):
-            ids_BT[row, : len(ids)] = torch.tensor(ids)
         cache = KVCache(self.model.config, len(texts), start + longest, self._device)
         if start:
             cache.k_LBKSD[:, :, :, :start] = self._cache.k_LBKSD[:, slots, :, :start]

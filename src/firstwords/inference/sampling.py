@@ -43,7 +43,7 @@ def choose(logits_V: np.ndarray, sampling: Sampling, seen: set[int], drawn: int)
         logits_V[before] = np.where(values > 0, values / penalty, values * penalty)
     if sampling.temperature == 0:
         return int(logits_V.argmax())
-    order_K = _largest(logits_V, sampling.top_k)
+    order_K = largest(logits_V, sampling.top_k)
     logits_K = logits_V[order_K]
     # The largest becomes 0 first, so that no temperature can overflow.
     p_K = np.exp((logits_K - logits_K[0]) / max(sampling.temperature, LEAST_TEMPERATURE))
@@ -55,7 +55,7 @@ def choose(logits_V: np.ndarray, sampling: Sampling, seen: set[int], drawn: int)
     return int(order_K[np.searchsorted(sums_K, point, side="right")])
 
 
-def _largest(logits_V: np.ndarray, count: int) -> np.ndarray:
+def largest(logits_V: np.ndarray, count: int) -> np.ndarray:
     """The indices of the `count` largest, 0 for all, the largest first; the first of equals
     first."""
     if 0 < count < len(logits_V):

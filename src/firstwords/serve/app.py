@@ -14,7 +14,9 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstwords import __version__
-from firstwords.serve import chat, completions, errors
+from firstwords.serve import errors
+from firstwords.serve.chat import ChatAnswering
+from firstwords.serve.completions import CompletionAnswering
 from firstwords.serve.errors import ApiError
 from firstwords.serve.limits import Guard
 from firstwords.serve.measures import Counted, Measures
@@ -117,13 +119,13 @@ def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -
     async def chat_completions(request: Request, asked: ChatRequest) -> Any:
         """An answer to a conversation, at once or as it is generated."""
         name, model = await loaded(asked.model)
-        return await respond(request, chat.answering(asked, name, model), asked.stream)
+        return await respond(request, ChatAnswering(asked, name, model), asked.stream)
 
     @app.post("/v1/completions", response_model=None)
     async def text_completions(request: Request, asked: CompletionRequest) -> Any:
         """Text that goes on; with `echo`, also how likely the prompt itself is."""
         name, model = await loaded(asked.model)
-        return await respond(request, completions.answering(asked, name, model), asked.stream)
+        return await respond(request, CompletionAnswering(asked, name, model), asked.stream)
 
     async def respond(request: Request, answering: Answering, stream: bool | None) -> Any:
         await asyncio.to_thread(answering.prepare)

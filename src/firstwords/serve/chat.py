@@ -98,10 +98,6 @@ class ChatAnswering(Answering):
         }
 
 
-def answering(asked: ChatRequest, name: str, model: Loaded) -> ChatAnswering:
-    return ChatAnswering(asked, name, model)
-
-
 def written(tokenizer: Tokenizer, token: int, nats: float) -> dict[str, Any]:
     """A token as OpenAI shows it: its text, log-probability and bytes."""
     raw = tokenizer.token_bytes(token)

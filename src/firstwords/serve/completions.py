@@ -152,10 +152,6 @@ class CompletionAnswering(Answering):
         return {**self._head(), "choices": [_choice(number, text, logprobs, reason)]}
 
 
-def answering(asked: CompletionRequest, name: str, model: Loaded) -> CompletionAnswering:
-    return CompletionAnswering(asked, name, model)
-
-
 def _choice(number: int, text: str, logprobs: Any, reason: str | None) -> dict[str, Any]:
     return {"index": number, "text": text, "logprobs": logprobs, "finish_reason": reason}
 

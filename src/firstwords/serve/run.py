@@ -81,13 +81,12 @@ def opened(options: Options) -> Models:
 
 def every_run() -> list[Run]:
     """All runs, the one that was started last first. Those that cannot be read are passed over."""
-    started = sorted(runs.runs_home().glob("*/run.json"), key=lambda path: -path.stat().st_mtime)
     found = []
-    for path in started:
+    for directory in runs.started_runs():
         try:
-            found.append(runs.open_directory(path.parent))
+            found.append(runs.open_directory(directory))
         except UserError as error:
-            console.warn(f"{path.parent.name} is left out: {error}")
+            console.warn(f"{directory.name} is left out: {error}")
     return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from firstwords.inference.engine import Engine, Sequence
 from firstwords.inference.listener import Listener
 from firstwords.inference.reader import Event
-from firstwords.inference.sampling import Sampling, log_probabilities
+from firstwords.inference.sampling import Sampling, largest, log_probabilities
 from firstwords.tokenizer import Tokenizer
 
 
@@ -177,5 +177,5 @@ def token_info(logits_V: np.ndarray | None, token: int, top: int) -> TokenInfo:
     """The token among the `top` likeliest in its place."""
     assert logits_V is not None
     nats_V = log_probabilities(logits_V)
-    likeliest = np.argsort(-nats_V, kind="stable")[:top]
+    likeliest: np.ndarray | list[int] = largest(nats_V, top) if top else []  # 0 would be all
     return TokenInfo(token, float(nats_V[token]), [(int(t), float(nats_V[t])) for t in likeliest])
