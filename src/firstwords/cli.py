@@ -12,8 +12,18 @@ import click
 from firstwords import __version__
 from firstwords.bench.commands import bench
 from firstwords.errors import Diverged, Interrupted, UserError
-from firstwords.options import EXISTING_RUN, JSON, NEW_RUN, SEED, STAGE, Tasks, new_run_options
+from firstwords.options import (
+    EXISTING_RUN,
+    JSON,
+    NEW_RUN,
+    SEED,
+    STAGE,
+    Tasks,
+    new_run_options,
+    sampling_options,
+)
 from firstwords.recipe import STAGES
+from firstwords.xray.commands import xray
 
 
 def main() -> None:
@@ -316,10 +326,13 @@ def report(name: str | None) -> None:
     help="Another site whose scripts may ask; may be given several times.",
 )
 def serve(**options: Any) -> None:
-    """Chat in the browser, and an OpenAI-compatible API."""
+    """Chat and X-ray in the browser, and an OpenAI-compatible API."""
     from firstwords.serve import run as server
 
     server.serve(server.Options(**options))
+
+
+cli.add_command(xray)
 
 
 @cli.command()
@@ -360,27 +373,7 @@ def export(name: str | None, **request: Any) -> None:
 @EXISTING_RUN
 @click.option("-p", "--prompt", help="Answer this one message on stdout and leave.")
 @STAGE
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    default=0.7,
-    show_default=True,
-    help="0 always takes the likeliest token.",
-)
-@click.option(
-    "--top-k",
-    type=click.IntRange(min=0),
-    default=50,
-    show_default=True,
-    help="Choose among the k likeliest tokens; 0: among all.",
-)
-@click.option(
-    "--top-p",
-    type=click.FloatRange(min=0, min_open=True, max=1),
-    default=0.95,
-    show_default=True,
-    help="Choose among the likeliest tokens that make up this share.",
-)
+@sampling_options
 @click.option(
     "--max-tokens",
     type=click.IntRange(min=1),

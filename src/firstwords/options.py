@@ -1,13 +1,15 @@
 """Options that several commands have, and the kinds of values they take."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from firstwords.recipe import STAGES
+
+Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 class Duration(click.ParamType):
@@ -52,6 +54,34 @@ STAGE = click.option(
 )
 
 
+def sampling_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How a token is chosen."""
+    options = [
+        click.option(
+            "--temperature",
+            type=click.FloatRange(min=0),
+            default=0.7,
+            show_default=True,
+            help="0 always takes the likeliest token.",
+        ),
+        click.option(
+            "--top-k",
+            type=click.IntRange(min=0),
+            default=50,
+            show_default=True,
+            help="Choose among the k likeliest tokens; 0: among all.",
+        ),
+        click.option(
+            "--top-p",
+            type=click.FloatRange(min=0, min_open=True, max=1),
+            default=0.95,
+            show_default=True,
+            help="Choose among the likeliest tokens that make up this share.",
+        ),
+    ]
+    return _all(options, command)
+
+
 def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """What a new run is made from; an existing run already knows all of it."""
     options = [
@@ -85,6 +115,10 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Take every hyper-parameter from a run.json or recipe file instead of planning.",
         ),
     ]
+    return _all(options, command)
+
+
+def _all(options: Sequence[Option], command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         command = option(command)
     return command

@@ -122,7 +122,7 @@ class Decoder:
         self.model, self.slots = model, slots
         self.context = model.config.max_seq_len
         self._device = model.embed_tokens.weight.device
-        self._cache = KVCache(model.config, slots, self.context, self._device)
+        self.cache = KVCache(model.config, slots, self.context, self._device)
         with torch.inference_mode():
             self._weights = fused(model)
 
@@ -137,13 +137,13 @@ class Decoder:
             return
         cache = KVCache(self.model.config, len(texts), start + longest, self._device)
         if start:
-            cache.k_LBKSD[:, :, :, :start] = self._cache.k_LBKSD[:, slots, :, :start]
-            cache.v_LBKSD[:, :, :, :start] = self._cache.v_LBKSD[:, slots, :, :start]
+            cache.k_LBKSD[:, :, :, :start] = self.cache.k_LBKSD[:, slots, :, :start]
+            cache.v_LBKSD[:, :, :, :start] = self.cache.v_LBKSD[:, slots, :, :start]
             cache.length = start
         self.model.hidden(ids_BT, cache)
         end = start + longest
-        self._cache.k_LBKSD[:, slots, :, start:end] = cache.k_LBKSD[:, :, :, start:end]
-        self._cache.v_LBKSD[:, slots, :, start:end] = cache.v_LBKSD[:, :, :, start:end]
+        self.cache.k_LBKSD[:, slots, :, start:end] = cache.k_LBKSD[:, :, :, start:end]
+        self.cache.v_LBKSD[:, slots, :, start:end] = cache.v_LBKSD[:, :, :, start:end]
 
     @torch.inference_mode()
     def next_logits(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
@@ -153,8 +153,8 @@ class Decoder:
         whole = slots == list(range(self.slots))
         return step(
             self._weights,
-            self._cache.k_LBKSD[:, :, :, :end],
-            self._cache.v_LBKSD[:, :, :, :end],
+            self.cache.k_LBKSD[:, :, :, :end],
+            self.cache.v_LBKSD[:, :, :, :end],
             None if whole else torch.tensor(slots, device=self._device),
             torch.tensor(ids, device=self._device),
             torch.tensor(positions, device=self._device),

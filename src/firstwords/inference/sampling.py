@@ -43,6 +43,15 @@ def choose(logits_V: np.ndarray, sampling: Sampling, seen: set[int], drawn: int)
         logits_V[before] = np.where(values > 0, values / penalty, values * penalty)
     if sampling.temperature == 0:
         return int(logits_V.argmax())
+    order_K, p_K = shares(logits_V, sampling)
+    sums_K = p_K.cumsum()
+    point = uniform(sampling.seed, drawn) * sums_K[-1]
+    return int(order_K[np.searchsorted(sums_K, point, side="right")])
+
+
+def shares(logits_V: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens that may be drawn, the likeliest first, and their shares before the tail was cut:
+    of what is left they are drawn in proportion."""
     order_K = largest(logits_V, sampling.top_k)
     logits_K = logits_V[order_K]
     # The largest becomes 0 first, so that no temperature can overflow.
@@ -50,9 +59,7 @@ def choose(logits_V: np.ndarray, sampling: Sampling, seen: set[int], drawn: int)
     p_K /= p_K.sum()
     # Keep the tokens before which less than top_p has been collected: always at least one.
     kept_K = (p_K.cumsum() - p_K < sampling.top_p) & (p_K >= sampling.min_p * p_K[0])
-    sums_K = (p_K * kept_K).cumsum()
-    point = uniform(sampling.seed, drawn) * sums_K[-1]
-    return int(order_K[np.searchsorted(sums_K, point, side="right")])
+    return order_K[kept_K], p_K[kept_K]
 
 
 def largest(logits_V: np.ndarray, count: int) -> np.ndarray:

@@ -14,7 +14,8 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstwords import __version__
-from firstwords.serve import errors
+from firstwords.errors import UserError
+from firstwords.serve import errors, xray
 from firstwords.serve.chat import ChatAnswering
 from firstwords.serve.completions import CompletionAnswering
 from firstwords.serve.errors import ApiError
@@ -50,6 +51,7 @@ def create_app(models: Models, limits: Limits) -> FastAPI:
     errors.install(app)
     measures = Measures()
     _add_api(app, models, limits, measures)
+    xray.add(app, models)
     _add_pages(app)
     if limits.origins:
         app.add_middleware(
@@ -67,7 +69,7 @@ def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -
     def found(name: str | None) -> str:
         """The model's name; "default" and nothing mean the furthest stage of the newest run."""
         if name in (None, "", "default"):
-            return models.default
+            name = models.default
         if name not in models.entries:
             known = ", ".join(models.entries)
             message = f"there is no model {name!r}; choose from {known}"
@@ -77,7 +79,10 @@ def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -
 
     async def loaded(name: str | None) -> tuple[str, Loaded]:
         chosen = found(name)
-        return chosen, await asyncio.to_thread(models.load, chosen)
+        try:
+            return chosen, await asyncio.to_thread(models.load, chosen)
+        except (KeyError, UserError):
+            raise ApiError(404, f"the model {chosen!r} is gone", code="model_not_found") from None
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -93,7 +98,8 @@ def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        """The models that can be asked, the default first."""
+        """The models that can be asked now, the default first."""
+        await asyncio.to_thread(models.refresh)
         data = [
             {
                 "id": entry.name,

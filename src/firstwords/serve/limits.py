@@ -15,6 +15,7 @@ POLICY = (
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
+CLOSED = ("/v1/", "/xray/look")  # to those without the key
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -26,7 +27,7 @@ HEADERS = {
 
 class Guard:
     """Middleware: refuses bodies of more than `most_bytes` and, where there is a key, requests to
-    the API without it; sets headers."""
+    the models without it; sets headers."""
 
     def __init__(self, app: ASGIApp, most_bytes: int, api_key: str | None) -> None:
         self.app, self.most_bytes, self.api_key = app, most_bytes, api_key
@@ -69,7 +70,7 @@ class Guard:
             await answer(error)(scope, receive, send_with_headers)
 
     def _check_key(self, path: str, given: bytes) -> None:
-        if not self.api_key or not path.startswith("/v1/"):
+        if not self.api_key or not path.startswith(CLOSED):
             return
         if not hmac.compare_digest(given, f"Bearer {self.api_key}".encode()):
             raise ApiError(

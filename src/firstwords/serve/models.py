@@ -1,11 +1,14 @@
 """The models that can be asked: the stages of runs, loaded when they are first asked for."""
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from firstwords import checkpoint
+from firstwords.checkpoint import Checkpoint
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.model import Transformer
@@ -27,10 +30,13 @@ class Entry(NamedTuple):
 
 
 class Loaded:
-    """A model at work."""
+    """A model at work, as it was after a step."""
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer, worker: Worker) -> None:
+    def __init__(
+        self, model: Transformer, tokenizer: Tokenizer, worker: Worker, step: int, created: int
+    ) -> None:
         self.model, self.tokenizer, self.worker = model, tokenizer, worker
+        self.step, self.created = step, created
         self.context = model.config.max_seq_len
 
     @torch.inference_mode()
@@ -41,38 +47,57 @@ class Loaded:
 
 
 class Models:
-    """All stages of these runs that have a checkpoint; `slots` sequences of a model at a time."""
+    """All stages of the runs that `find` finds, if they have a checkpoint; `slots` sequences of a
+    model at a time."""
 
-    def __init__(self, runs: list[Run], slots: int, most_waiting: int) -> None:
-        self._slots, self._most_waiting = slots, most_waiting
+    def __init__(self, find: Callable[[], list[Run]], slots: int, most_waiting: int) -> None:
+        self._find, self._slots, self._most_waiting = find, slots, most_waiting
         self._lock = threading.Lock()
         self._loaded: dict[str, Loaded] = {}
+        self._newest: dict[Path, tuple[list[Checkpoint], Checkpoint | None]] = {}
         self.entries: dict[str, Entry] = {}
-        for run in runs:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look again: a run that trains gets newer checkpoints and further stages."""
+        entries = {}
+        for run in self._find():
             for stage in reversed(STAGES):
-                if found := run.newest(stage):
-                    created = int(found.directory.stat().st_mtime)
+                if found := self._newest_of(run, stage):
                     name = f"{run.name}-{stage}"
-                    self.entries[name] = Entry(name, run, stage, found.step, created)
+                    entries[name] = Entry(name, run, stage, found.step, _created(found))
+        self.entries = entries
+
+    def _newest_of(self, run: Run, stage: Stage) -> Checkpoint | None:
+        """Checksums are only taken where something has changed."""
+        directory = run.checkpoints(stage)
+        there = checkpoint.newest_first(directory)
+        if directory not in self._newest or self._newest[directory][0] != there:
+            self._newest[directory] = there, run.newest(stage)
+        return self._newest[directory][1]
 
     @property
-    def default(self) -> str:
+    def default(self) -> str | None:
         """The furthest stage of the first run."""
-        return next(iter(self.entries))
+        return next(iter(self.entries), None)
 
     def load(self, name: str) -> Loaded:
-        """The model, loaded now if nobody asked for it before. Raises KeyError."""
+        """The model, loaded now if nobody asked for it before, or if it has learned more since.
+        Raises KeyError, or UserError where it is gone."""
         entry = self.entries[name]
         with self._lock:
-            if name not in self._loaded:
+            before = self._loaded.get(name)
+            if before is None or (before.created, before.step) < (entry.created, entry.step):
                 self._loaded[name] = self._load(entry)
+                if before:  # what it is answering comes to its end beside the new one
+                    threading.Thread(target=before.worker.close).start()
             return self._loaded[name]
 
     def _load(self, entry: Entry) -> Loaded:
         _, found = entry.run.newest_of(entry.stage)
         model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(entry.run)
-        engine = Engine(Decoder(model, self._slots))
-        return Loaded(model, tokenizer, Worker(engine, tokenizer, self._most_waiting))
+        worker = Worker(Engine(Decoder(model, self._slots)), tokenizer, self._most_waiting)
+        return Loaded(model, tokenizer, worker, found.step, _created(found))
 
     def busy(self) -> dict[str, int]:
         """Jobs that run or wait, by model."""
@@ -82,3 +107,7 @@ class Models:
         """Let what runs come to its end."""
         for loaded in self._loaded.values():
             loaded.worker.close()
+
+
+def _created(found: Checkpoint) -> int:
+    return int(found.directory.stat().st_mtime)

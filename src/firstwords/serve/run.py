@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import uvicorn
@@ -59,7 +60,8 @@ def serve(options: Options) -> None:
     shown = f"[{host}]" if ":" in host else host
     console.say(
         f"models: {', '.join(models.entries)}\n"
-        f"chat: http://{shown}:{port}\nAPI: http://{shown}:{port}/v1 (Ctrl-C ends)"
+        f"chat: http://{shown}:{port}\nX-ray: http://{shown}:{port}/xray/\n"
+        f"API: http://{shown}:{port}/v1 (Ctrl-C ends)"
     )
     if not host.startswith("127.") and host != "::1" and not options.api_key:
         console.warn(
@@ -69,24 +71,28 @@ def serve(options: Options) -> None:
 
 
 def opened(options: Options) -> Models:
-    """The models of these runs. Raises UserError if there are none."""
-    found = [runs.open_run(name) for name in options.names] if options.names else every_run()
-    if found:
-        machine.setup(found[0].recipe.n_threads)
-    models = Models(found, options.slots, options.queue)
+    """The models of these runs, or of all that there are, also later. Raises UserError if there are
+    none."""
+    named = [runs.open_run(name) for name in options.names]
+    told: set[Path] = set()
+    models = Models(lambda: named or every_run(told), options.slots, options.queue)
     if not models.entries:
         raise UserError("there is no checkpoint to serve", "make one with: firstwords train")
+    machine.setup(next(iter(models.entries.values())).run.recipe.n_threads)
     return models
 
 
-def every_run() -> list[Run]:
-    """All runs, the one that was started last first. Those that cannot be read are passed over."""
+def every_run(told: set[Path]) -> list[Run]:
+    """All runs, the one that was started last first. Those that cannot be read are passed over,
+    which is said once of each."""
     found = []
     for directory in runs.started_runs():
         try:
             found.append(runs.open_directory(directory))
         except UserError as error:
-            console.warn(f"{directory.name} is left out: {error}")
+            if directory not in told:
+                console.warn(f"{directory.name} is left out: {error}")
+            told.add(directory)
     return found
 
 

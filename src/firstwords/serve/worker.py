@@ -89,6 +89,7 @@ class Worker:
         self._running: dict[Sequence, _Running] = {}
         self._lock = threading.Lock()
         self._accepted = 0  # jobs that are not over
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -96,10 +97,10 @@ class Worker:
         """Start a job. Raises Busy."""
         job = Job(prompt, sampling, top)
         with self._lock:
-            if self._accepted >= self.engine.slots + self.most_waiting:
+            if self._closed or self._accepted >= self.engine.slots + self.most_waiting:
                 raise Busy
             self._accepted += 1
-        self._inbox.put(job)
+            self._inbox.put(job)
         return job
 
     @property
@@ -108,8 +109,10 @@ class Worker:
         return self._accepted
 
     def close(self) -> None:
-        """Finish what runs, then end the thread."""
-        self._inbox.put(None)
+        """Finish what runs or waits, then end the thread."""
+        with self._lock:
+            self._closed = True
+            self._inbox.put(None)
         self._thread.join()
 
     def _run(self) -> None:

@@ -1,4 +1,6 @@
-// The server's side: the list of models, and answers as they stream.
+// The server's side: the list of models, answers as they stream, and X-rays.
+
+const at = (path) => new URL(path, import.meta.url); // wherever the page itself is
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -24,14 +26,26 @@ async function failed(response) {
 }
 
 export async function listModels(key) {
-  const response = await fetch("v1/models", { headers: headers(key) });
+  const response = await fetch(at("v1/models"), { headers: headers(key) });
   if (!response.ok) throw await failed(response);
   return (await response.json()).data;
 }
 
+// The document of firstwords/xray/look.py.
+export async function lookAt(asked, key, signal) {
+  const response = await fetch(at("xray/look"), {
+    method: "POST",
+    headers: headers(key),
+    body: JSON.stringify(asked),
+    signal,
+  });
+  if (!response.ok) throw await failed(response);
+  return response.json();
+}
+
 // Yields {text, tokens, reason}; tokens are [{token, nats, top: [{token, nats}]}].
 export async function* ask(model, messages, settings, key, signal) {
-  const response = await fetch("v1/chat/completions", {
+  const response = await fetch(at("v1/chat/completions"), {
     method: "POST",
     headers: headers(key),
     body: JSON.stringify({

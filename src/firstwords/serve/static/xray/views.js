@@ -1,0 +1,129 @@
+// The views that are lists and strips: tokens, loss, similar tokens, the lens, the cache.
+
+import { element } from "../view.js";
+import { percent, written } from "./look.js";
+import { bar, strip } from "./strip.js";
+
+export function tokens(look, stage) {
+  const figures = (place) => ({ under: stage.tokens[place].id, shade: 0 });
+  const words = element("p", { class: "facts" });
+  look.onChoice(() => {
+    const { id, by, start, end } = stage.tokens[look.placeIn(stage)];
+    const whence = {
+      text: `bytes ${start} to ${end} of the text`,
+      frame: "not of the text: it marks where a document or a message begins or ends",
+      model: "written by the model",
+      tool: "the calculator's answer",
+    };
+    words.textContent = `“${look.name(id)}” is number ${id} of ${stage.model.vocabulary}: ${whence[by]}.`;
+  });
+  return [strip(look, stage, "Tokens and their numbers", figures), words];
+}
+
+export function loss(look, stage) {
+  const { nats, rank, mean, bits_per_byte: bits, tokens: count, bytes } = stage.loss;
+  const most = Math.max(...nats.slice(1));
+  const figures = (place) => ({
+    under: nats[place]?.toFixed(1) ?? "–",
+    shade: most ? (nats[place] ?? 0) / most : 0,
+  });
+  const words = element("p", { class: "facts" });
+  look.onChoice(() => {
+    const place = look.placeIn(stage);
+    const name = look.chosenIn(stage);
+    words.textContent = place
+      ? `“${name}”: ${nats[place].toFixed(2)} nats, for it was given ` +
+        `${percent(Math.exp(-nats[place]))} and was choice number ${rank[place]}.`
+      : `“${name}” is the first: nothing foretells it.`;
+  });
+  const all = `The text, ${count} tokens and ${bytes} bytes: ${mean.toFixed(3)} nats a token, ${bits.toFixed(3)} bits a byte.`;
+  return [strip(look, stage, "Loss in nats", figures), words, element("p", { class: "facts" }, all)];
+}
+
+export function similar(look, stage) {
+  const title = element("p", { class: "title" });
+  const list = element("ol", { class: "bars" });
+  look.onChoice(() => {
+    title.textContent = `Like “${look.chosenIn(stage)}”`;
+    const found = stage.similar[stage.tokens[look.placeIn(stage)].id];
+    list.replaceChildren(
+      ...found.map(([id, cosine]) => item(look.name(id), Math.max(0, cosine), cosine.toFixed(2))),
+    );
+  });
+  return [title, list];
+}
+
+function item(name, share, figure) {
+  return element("li", {}, element("span", { class: "piece" }, name), ...bar(share, figure));
+}
+
+export function lens(look, stage) {
+  const columns = stage.tokens.map((token) => element("th", { scope: "col" }, look.name(token.id)));
+  const rows = stage.lens.map((level) => {
+    const cells = level.top.map(([[id, share]], place) => lensCell(look, stage, place, id, share));
+    return element("tr", {}, element("th", { scope: "row" }, level.after), ...cells);
+  });
+  const head = element("tr", {}, element("th", { scope: "row" }, "after"), ...columns);
+  const table = element("table", { class: "lens" }, element("thead", {}, head));
+  table.append(element("tbody", {}, ...rows));
+  const name = `What each layer of ${stage.stage} would say next`;
+  const region = element("div", { class: "wide", role: "region", "aria-label": name, tabindex: 0 }, table);
+  const closer = element("div", { class: "levels" });
+  look.onChoice(() => {
+    for (const row of table.rows)
+      [...row.cells].forEach((cell, at) => cell.classList.toggle("chosen", at === look.placeIn(stage) + 1));
+    closer.replaceChildren(...lensCloser(look, stage));
+  });
+  return [region, closer];
+}
+
+function lensCell(look, stage, place, id, share) {
+  const cell = element("td", {}, look.name(id), " ", element("small", {}, percent(share)));
+  cell.style.setProperty("--shade", share);
+  if (stage.tokens[place + 1]?.id === id) cell.classList.add("right");
+  cell.addEventListener("click", () => look.choose({ place }));
+  return cell;
+}
+
+function lensCloser(look, stage) {
+  const place = look.placeIn(stage);
+  const came = stage.tokens[place + 1];
+  const words = came
+    ? `After “${look.chosenIn(stage)}” came “${look.name(came.id)}”; a frame marks where it is the first choice.`
+    : `After “${look.chosenIn(stage)}”`;
+  const lists = stage.lens.map((level) => {
+    const items = level.top[place].map(([id, share]) => item(look.name(id), share, percent(share)));
+    const chance = came ? ` (“${look.name(came.id)}” ${percent(level.next[place])})` : "";
+    return element("div", {}, element("p", { class: "title" }, level.after + chance), element("ol", { class: "bars" }, ...items));
+  });
+  return [element("p", { class: "facts" }, words), ...lists];
+}
+
+export function cache(look, stage) {
+  if (!stage.cache) return [element("p", { class: "facts" }, "Let the model go on with some tokens to see it.")];
+  const { steps, reserved } = stage.cache;
+  const names = stage.tokens.filter(written).map((token) => look.name(token.id));
+  const rows = steps.map((step, number) =>
+    element(
+      "tr",
+      {},
+      element("td", {}, String(number + 1)),
+      element("td", { class: "piece" }, names[number]),
+      element("td", {}, String(step.read)),
+      element("td", {}, String(step.tokens)),
+      element("td", {}, ...bar(step.bytes / reserved, kilobytes(step.bytes))),
+    ),
+  );
+  const titles = ["step", "wrote", "read", "tokens held", "bytes held"];
+  const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)));
+  const table = element("table", { class: "cache" }, element("thead", {}, head), element("tbody", {}, ...rows));
+  const sum = (name) => steps.reduce((all, step) => all + step[name], 0);
+  const words =
+    `${sum("read")} tokens went through the model; without a cache it had been ${sum("without")}. ` +
+    `Full, at ${stage.model.context} tokens, the cache holds ${kilobytes(reserved)}.`;
+  return [table, element("p", { class: "facts" }, words)];
+}
+
+function kilobytes(bytes) {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
