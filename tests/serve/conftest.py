@@ -30,7 +30,10 @@ class Served:
         self.entries = {
             name: SimpleNamespace(
                 name=name,
-                run=SimpleNamespace(name=name.rpartition("-")[0]),
+                run=SimpleNamespace(
+                    name=name.rpartition("-")[0],
+                    recipe=SimpleNamespace(stage=lambda stage: SimpleNamespace(steps=2)),
+                ),
                 stage=name.rpartition("-")[2],
                 step=1,
                 created=1,
@@ -38,6 +41,9 @@ class Served:
             for name in loaded
         }
         self.default = next(iter(loaded))
+
+    def refresh(self) -> None:
+        pass
 
     def load(self, name: str) -> Loaded:
         return self._loaded[name]
@@ -92,7 +98,9 @@ def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callab
             "toy-base": Decoder(wide_model, 1),
         }
         loaded = {
-            name: Loaded(wide_model, tiny_tokenizer, Worker(Engine(decoder), tiny_tokenizer, queue))
+            name: Loaded(
+                wide_model, tiny_tokenizer, Worker(Engine(decoder), tiny_tokenizer, queue), 1, 1
+            )
             for name, decoder in found.items()
         }
         started.append(Running(Served(loaded), limits or Limits()))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +13,9 @@ from firstwords.xray.draw import bar, beside, heat_map, percent
 from firstwords.xray.next import NextToken, next_tokens
 
 WIDEST = 100  # columns; longer lines are hard to follow
-WIDEST_MAP = 32  # tokens; maps of longer texts are for the page
+WIDEST_MAP = 40  # tokens; maps of longer texts are for the page
+WIDE_CELLS = 16  # tokens, up to which a cell is about square
+LABEL = 10  # characters of a token beside a map
 LEVELS = 7  # of the lens that fit beside each other
 NEXT = 12  # likeliest tokens that are told
 HABITS = ("first", "before", "itself", "repeat")
@@ -23,10 +26,12 @@ Document = dict[str, Any]
 def show(document: Document) -> None:
     out = Console(highlight=False, emoji=False)
     out.width = min(out.width, WIDEST)
-    for stage in document["stages"]:
-        Xray(document, stage, out).show()
-    if len(document["stages"]) > 1:
-        _side_by_side(document, out)
+    with out.capture() as captured:
+        for stage in document["stages"]:
+            Xray(document, stage, out).show()
+        if len(document["stages"]) > 1:
+            _side_by_side(document, out)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 class Xray:
@@ -60,11 +65,11 @@ class Xray:
         )
 
     def _title(self, *views: str) -> None:
-        words = [self.document["views"][view] for view in views]
         self.out.print()
-        self.out.print(Text(" and ".join(view["title"] for view in words), "bold"))
-        for view in words:
-            self.out.print(Text(view["says"], "dim"))
+        for view in views:
+            words = self.document["views"][view]
+            self.out.print(Text.assemble((f"{words['title']}. ", "bold"), words["says"]))
+        self.out.print()
 
     def _tokens(self) -> None:
         self._title("tokens", "loss")
@@ -105,12 +110,7 @@ class Xray:
     def _attention(self) -> None:
         self._title("attention")
         if len(self.ids) <= WIDEST_MAP:
-            maps = [
-                heat_map(f"layer {layer} head {number}", rows)
-                for layer, heads in enumerate(self.stage["attention"], 1)
-                for number, rows in enumerate(heads, 1)
-            ]
-            self.out.print(beside(maps, self.out.width), soft_wrap=True)
+            self.out.print(self._maps(), soft_wrap=True)
         table = _table(*(f">{name}" for name in ("layer", "head", *HABITS)), "the last token takes")
         for layer, heads in enumerate(self.stage["heads"]):
             for number, habits in enumerate(heads):
@@ -125,6 +125,16 @@ class Xray:
             "the same token last time (- where nothing repeats)."
         )
 
+    def _maps(self) -> str:
+        names = [self.name(token) for token in self.ids]
+        labels = [f"{name[: LABEL - 1]}…" if len(name) > LABEL else name for name in names]
+        maps = [
+            heat_map(f"layer {layer} head {number}", rows, 2 if len(rows) <= WIDE_CELLS else 1)
+            for layer, heads in enumerate(self.stage["attention"], 1)
+            for number, rows in enumerate(heads, 1)
+        ]
+        return beside(["", *labels], maps, self.out.width)
+
     def _taken(self, row: list[float]) -> Text:
         best = sorted(range(len(row)), key=lambda place: -row[place])[:3]
         return Text("  ".join(f"{self.name(self.ids[p])} {percent(row[p])}" for p in best))
@@ -132,11 +142,11 @@ class Xray:
     def _lens(self) -> None:
         self._title("lens")
         levels = _spread(self.stage["lens"], LEVELS)
-        table = _table("token", *(level["after"] for level in levels), "came", even=True)
+        table = _table("token", *(level["after"] for level in levels), "came")
         for place, token in enumerate(self.ids):
             best = [level["top"][place][0] for level in levels]
             came = self.name(self.ids[place + 1]) if place + 1 < len(self.ids) else "?"
-            cells = [Text(f"{self.name(int(t))} {percent(p)}") for t, p in best]
+            cells = [Text(f"{percent(share):>4} {self.name(int(id))}") for id, share in best]
             table.add_row(Text(self.name(token)), *cells, Text(came))
         self.out.print(table)
 
@@ -202,16 +212,15 @@ def _side_by_side(document: Document, out: Console) -> None:
     out.print(table)
 
 
-def _table(*columns: str, even: bool = False) -> Table:
+def _table(*columns: str) -> Table:
     """Columns of numbers, which begin with ">", go to the right. What is too long loses its end."""
-    table = Table(box=None, pad_edge=False, header_style="dim", expand=even)
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(
             column.removeprefix(">"),
             justify="right" if column.startswith(">") else "left",
             no_wrap=True,
             overflow="ellipsis",
-            ratio=1 if even else None,
         )
     return table
 

@@ -109,7 +109,8 @@ function turnNodes(turn, place) {
     element("p", { class: "text" }, turn.text),
   );
   const edit = element("button", { type: "button", onclick: () => editTurn(place) }, "Edit");
-  own.append(element("div", { class: "actions" }, edit));
+  const xray = element("a", { href: xrayOf(turn.text) }, "X-ray");
+  own.append(element("div", { class: "actions" }, edit, xray));
   const answers = element("div", { class: "answers" }, ...turn.answers.map(answerNode));
   const theirs = element("div", { class: "turn" }, answers);
   if (place === state.chat.turns.length - 1) {
@@ -117,6 +118,13 @@ function turnNodes(turn, place) {
     theirs.append(element("div", { class: "actions" }, again));
   }
   return [own, theirs];
+}
+
+// The page on which the models that are asked show what they do with a message. It stands behind a
+// "#", so that it is not sent anywhere.
+function xrayOf(text) {
+  const stages = [...state.stages].join(",");
+  return `xray/#${new URLSearchParams({ run: page.run.value, stages, chat: "1", text })}`;
 }
 
 function answerNode(answer) {

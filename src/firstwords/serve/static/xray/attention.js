@@ -10,11 +10,13 @@ const HABITS = {
   itself: "to itself",
   repeat: "to what followed the same token",
 };
+const MOST_LABELS = 32; // tokens whose names fit beside the rows of a map
 let groups = 0;
 
 export function attention(look, stage) {
   const closer = element("div", { class: "closer" });
-  return [maps(look, stage), closer, ...closeUp(look, stage, closer)];
+  const below = closeUp(look, stage, closer);
+  return [element("div", { class: "maps" }, maps(look, stage), closer), ...below];
 }
 
 function maps(look, stage) {
@@ -52,11 +54,16 @@ function paint(canvas, rows) {
 }
 
 function closeUp(look, stage, place) {
-  const canvas = element("canvas", { class: "large", "aria-hidden": "true" });
+  const canvas = element("canvas");
+  const chosen = element("div", { class: "row" });
+  const labels = stage.tokens.map((_, row) => element("span", {}, look.nameAt(stage, row)));
+  const map = element("div", { class: "map" }, canvas, chosen);
+  const large = element("div", { class: "large", "aria-hidden": "true" }, map);
+  if (labels.length <= MOST_LABELS) large.prepend(element("div", { class: "labels" }, ...labels));
   const pointed = element("p", { class: "facts" });
   const title = element("p", { class: "title" });
   const habits = element("ul", { class: "habits" });
-  place.append(title, canvas, habits, pointed);
+  place.append(title, large, habits, pointed);
   let rows;
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -72,6 +79,8 @@ function closeUp(look, stage, place) {
     rows = headOf(look, stage);
     canvas.width = canvas.height = rows.length;
     paint(canvas, rows);
+    chosen.style.top = `${(100 * look.placeIn(stage)) / rows.length}%`;
+    chosen.style.height = `${100 / rows.length}%`;
     title.textContent = `Layer ${look.layer + 1}, head ${look.head + 1}`;
     habits.replaceChildren(...habitItems(stage.heads[look.layer][look.head]));
     pointed.textContent = mostTaken(look, stage, rows);

@@ -43,8 +43,12 @@ export function written(token) {
   return token.by === "model" || token.by === "tool";
 }
 
+export function count(number) {
+  return number.toLocaleString("en");
+}
+
 export function percent(share) {
-  if (share > 0 && share < 0.0001) return "< 0.01 %";
   const shown = 100 * share;
-  return `${shown >= 9.95 || share === 0 ? shown.toFixed(0) : shown.toPrecision(2)} %`;
+  if (shown > 0 && shown < 0.05) return "< 0.1 %";
+  return `${shown.toFixed(shown >= 9.95 || shown === 0 ? 0 : 1)} %`;
 }

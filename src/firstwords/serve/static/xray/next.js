@@ -2,7 +2,7 @@
 // test holds one to the other).
 
 import { element } from "../view.js";
-import { percent } from "./look.js";
+import { count, percent } from "./look.js";
 import { bar } from "./strip.js";
 
 const SHOWN = 15;
@@ -11,8 +11,7 @@ const SHOWN = 15;
 export function nextTokens(logits, { temperature, topK, topP }) {
   const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b);
   const model = softmax(order.map((token) => logits[token]), 1);
-  const count = topK || order.length;
-  const kept = softmax(order.slice(0, count).map((token) => logits[token]), Math.max(temperature, 1e-6));
+  const kept = softmax(order.slice(0, topK || order.length).map((token) => logits[token]), Math.max(temperature, 1e-6));
   let before = 0;
   const left = kept.filter((share) => {
     const stays = before < topP;
@@ -44,7 +43,7 @@ export function next(look, stage) {
     }
     const found = nextTokens(logits, look);
     list.replaceChildren(...found.order.slice(0, SHOWN).map((token, at) => bars(look, token, found, at)));
-    words.textContent = `${found.kept} of ${logits.length} tokens can be drawn.`;
+    words.textContent = `${count(found.kept)} of ${count(logits.length)} tokens can be drawn.`;
   });
   return [title, list, words];
 }

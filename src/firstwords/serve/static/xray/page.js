@@ -3,6 +3,7 @@
 import { listModels, lookAt } from "../api.js";
 import { loadSettings } from "../store.js";
 import { element } from "../view.js";
+import { count } from "./look.js";
 import { show } from "./show.js";
 
 const STAGES = ["base", "mid", "sft"];
@@ -52,7 +53,7 @@ function showStages(wanted) {
     const box = element("input", { type: "checkbox", id: `stage-${stage}`, value: stage });
     box.checked = ticked.length ? ticked.includes(stage) : stage === found.at(-1);
     const { step } = own.find((model) => model.stage === stage);
-    const words = `${stage} (step ${step.toLocaleString("en")})`;
+    const words = `${stage} (step ${count(step)})`;
     return element("span", {}, box, " ", element("label", { for: box.id }, words));
   });
   page.stages.replaceChildren(element("legend", {}, "Stages"), ...boxes);

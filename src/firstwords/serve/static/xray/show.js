@@ -2,7 +2,7 @@
 
 import { element } from "../view.js";
 import { attention } from "./attention.js";
-import { Look } from "./look.js";
+import { Look, count } from "./look.js";
 import { next, settings } from "./next.js";
 import { cache, lens, loss, similar, tokens } from "./views.js";
 
@@ -17,7 +17,7 @@ export function show(seen, root) {
 function head(seen) {
   const { layers, channels, heads, vocabulary, parameters } = seen.stages[0].model;
   const stages = seen.stages.map(checkpointName).join("; ");
-  const shape = `${layers} layers of ${channels} channels, ${heads} heads, ${vocabulary} tokens in its vocabulary, ${parameters.toLocaleString("en")} parameters`;
+  const shape = `${layers} layers of ${channels} channels, ${heads} heads, ${count(vocabulary)} tokens in its vocabulary, ${count(parameters)} parameters`;
   return element(
     "section",
     { class: "seen", "aria-label": "What is seen" },
@@ -27,7 +27,7 @@ function head(seen) {
 }
 
 function checkpointName({ stage, step, steps }) {
-  return `${stage}, step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`;
+  return `${stage}, step ${count(step)} of ${count(steps)}`;
 }
 
 function section(look, name, words) {
@@ -52,8 +52,8 @@ function chooser(look) {
   const output = element("output", { for: "place", class: "piece" });
   look.onChoice(() => {
     range.value = look.place;
-    output.textContent = look.chosenIn(longest);
-    range.setAttribute("aria-valuetext", `${look.place}: ${look.chosenIn(longest)}`);
+    output.textContent = `${look.place}: ${look.chosenIn(longest)}`;
+    range.setAttribute("aria-valuetext", output.textContent);
   });
   return element("div", { class: "chooser" }, element("label", { for: "place" }, "Token"), range, output);
 }

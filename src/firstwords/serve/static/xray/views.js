@@ -1,7 +1,7 @@
 // The views that are lists and strips: tokens, loss, similar tokens, the lens, the cache.
 
 import { element } from "../view.js";
-import { percent, written } from "./look.js";
+import { count, percent, written } from "./look.js";
 import { bar, strip } from "./strip.js";
 
 export function tokens(look, stage) {
@@ -15,13 +15,13 @@ export function tokens(look, stage) {
       model: "written by the model",
       tool: "the calculator's answer",
     };
-    words.textContent = `“${look.name(id)}” is number ${id} of ${stage.model.vocabulary}: ${whence[by]}.`;
+    words.textContent = `“${look.name(id)}” is number ${count(id)} of ${count(stage.model.vocabulary)}: ${whence[by]}.`;
   });
   return [strip(look, stage, "Tokens and their numbers", figures), words];
 }
 
 export function loss(look, stage) {
-  const { nats, rank, mean, bits_per_byte: bits, tokens: count, bytes } = stage.loss;
+  const { nats, rank, mean, bits_per_byte: bits, tokens: length, bytes } = stage.loss;
   const most = Math.max(...nats.slice(1));
   const figures = (place) => ({
     under: nats[place]?.toFixed(1) ?? "–",
@@ -32,11 +32,11 @@ export function loss(look, stage) {
     const place = look.placeIn(stage);
     const name = look.chosenIn(stage);
     words.textContent = place
-      ? `“${name}”: ${nats[place].toFixed(2)} nats, for it was given ` +
-        `${percent(Math.exp(-nats[place]))} and was choice number ${rank[place]}.`
+      ? `“${name}”: ${nats[place].toFixed(2)} nats. It had been given ` +
+        `${percent(Math.exp(-nats[place]))}, as choice number ${count(rank[place])}.`
       : `“${name}” is the first: nothing foretells it.`;
   });
-  const all = `The text, ${count} tokens and ${bytes} bytes: ${mean.toFixed(3)} nats a token, ${bits.toFixed(3)} bits a byte.`;
+  const all = `The text, ${count(length)} tokens and ${count(bytes)} bytes: ${mean.toFixed(3)} nats a token, ${bits.toFixed(3)} bits a byte.`;
   return [strip(look, stage, "Loss in nats", figures), words, element("p", { class: "facts" }, all)];
 }
 
@@ -66,8 +66,7 @@ export function lens(look, stage) {
   const head = element("tr", {}, element("th", { scope: "row" }, "after"), ...columns);
   const table = element("table", { class: "lens" }, element("thead", {}, head));
   table.append(element("tbody", {}, ...rows));
-  const name = `What each layer of ${stage.stage} would say next`;
-  const region = element("div", { class: "wide", role: "region", "aria-label": name, tabindex: 0 }, table);
+  const region = wide(`What each layer of ${stage.stage} would say next`, table);
   const closer = element("div", { class: "levels" });
   look.onChoice(() => {
     for (const row of table.rows)
@@ -75,6 +74,12 @@ export function lens(look, stage) {
     closer.replaceChildren(...lensCloser(look, stage));
   });
   return [region, closer];
+}
+
+// What may be wider than the page is moved in a place of its own.
+function wide(name, table) {
+  const region = { class: "wide", role: "region", "aria-label": name, tabindex: 0 };
+  return element("div", region, table);
 }
 
 function lensCell(look, stage, place, id, share) {
@@ -119,9 +124,9 @@ export function cache(look, stage) {
   const table = element("table", { class: "cache" }, element("thead", {}, head), element("tbody", {}, ...rows));
   const sum = (name) => steps.reduce((all, step) => all + step[name], 0);
   const words =
-    `${sum("read")} tokens went through the model; without a cache it had been ${sum("without")}. ` +
-    `Full, at ${stage.model.context} tokens, the cache holds ${kilobytes(reserved)}.`;
-  return [table, element("p", { class: "facts" }, words)];
+    `${count(sum("read"))} tokens went through the model; without a cache it had been ${count(sum("without"))}. ` +
+    `Full, at ${count(stage.model.context)} tokens, the cache holds ${kilobytes(reserved)}.`;
+  return [wide(`The cache of ${stage.stage}`, table), element("p", { class: "facts" }, words)];
 }
 
 function kilobytes(bytes) {
