@@ -1,8 +1,16 @@
-"""Decoders whose words are known."""
+"""Decoders whose words are known, and runs that nobody trained."""
 
 from collections.abc import Iterable
 
 import torch
+
+from firstwords import checkpoint
+from firstwords import run as runs
+from firstwords.model import Transformer
+from firstwords.optimizer import Optimizer
+from firstwords.recipe import ModelConfig, OptimizerConfig, Recipe, Stage, StageConfig
+from firstwords.run import Manifest, Run, Sources
+from firstwords.tokenizer import Tokenizer
 
 
 class Scripted:
@@ -48,3 +56,32 @@ class Prophet:
         for row, token in enumerate(ids):
             logits_BV[row, self.after.get(token, 0)] = 1.0
         return logits_BV
+
+
+def fresh_run(name: str, config: ModelConfig, tokenizer: Tokenizer) -> Run:
+    """A run that has a tokenizer and no checkpoint yet."""
+    stage = StageConfig(steps=20, batch_rows=2, micro_rows=2, seq_len=32)
+    recipe = Recipe(
+        n_threads=1, tokenizer_bytes=1000, model=config, base=stage, mid=stage, sft=stage
+    )
+    manifest = Manifest(
+        firstwords="0",
+        created="2026-01-01T00:00:00+00:00",
+        time=60.0,
+        sources=Sources(),
+        recipe=recipe,
+        machine={},
+        predicted={},
+    )
+    with runs.locked(name) as directory:
+        run = runs.create(directory, manifest)
+    tokenizer.save(run.tokenizer_path)
+    return run
+
+
+def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int = 0) -> None:
+    """A checkpoint of a model that has not learned anything."""
+    model = Transformer(run.recipe.model).init_weights(seed)
+    optimizer = Optimizer(model, OptimizerConfig(), torch.float32)
+    optimizer.steps = step
+    checkpoint.save(run.checkpoints(stage), model, tokenizer, optimizer)

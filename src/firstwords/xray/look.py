@@ -15,7 +15,7 @@ stages      for each stage that was looked at:
     heads                   [layer][head]: how much goes to the places that heads often look at
     lens                    after the embedding and each layer: `top` [token][[id, probability]]
                             and the probability of what came `next`
-    logits                  of the token after place `first` and the following ones: [V] each
+    logits                  {place: [V]} of the token that comes after it
     cache                   the KV cache after each step, where the model went on
 """
 
@@ -70,7 +70,7 @@ def document(run: str, subjects: list[Subject], ask: Ask) -> dict[str, Any]:
 def _look(subject: Subject, ask: Ask) -> dict[str, Any]:
     model, tokenizer = subject.model, subject.tokenizer
     tokens = read(tokenizer, ask.text, ask.chat, model.config.max_seq_len)
-    cache = None
+    given, cache = len(tokens), None
     if ask.generate:
         sampling = ask.sampling.model_copy(update={"max_tokens": ask.generate})
         written, cache = grow(model, tokenizer, [token.id for token in tokens], sampling)
@@ -91,7 +91,7 @@ def _look(subject: Subject, ask: Ask) -> dict[str, Any]:
         "attention": [measures.rows(p_HTT) for p_HTT in attention],
         "heads": [measures.habits(p_HTT.double().cpu(), ids) for p_HTT in attention],
         "lens": measures.lens(model, recording, ids),
-        "logits": measures.logits(recording.logits_TV),
+        "logits": measures.logits(recording.logits_TV, given),
         "cache": cache,
     }
 

@@ -13,7 +13,7 @@ from firstwords.xray.record import Recording, read_out
 
 TOP = 5  # predictions that are told of every layer
 SIMILAR = 8
-MOST_LOGITS = 1_000_000  # that are told, of the last places: all of a text in most models
+MOST_LOGITS = 1_000_000  # that are told: all of a text in most models
 
 
 def loss(logits_TV: Tensor, tokens: list[Token]) -> dict[str, Any]:
@@ -96,11 +96,13 @@ def lens(model: Transformer, recording: Recording, ids: list[int]) -> list[dict[
     return levels
 
 
-def logits(logits_TV: Tensor) -> dict[str, Any]:
-    """All that were computed, or those of the last places where that is too much to tell."""
+def logits(logits_TV: Tensor, given: int) -> dict[str, list[float]]:
+    """By place: all, or where that is too much to tell those after the `given` tokens and at the
+    end."""
     length, vocabulary = logits_TV.shape
-    first = max(0, length - max(1, MOST_LOGITS // vocabulary))
-    return {"first": first, "rows": _rounded(logits_TV[first:], 3)}
+    last = range(max(0, length - MOST_LOGITS // vocabulary), length)
+    places = sorted({given - 1, *last})
+    return dict(zip(map(str, places), _rounded(logits_TV[places], 3), strict=True))
 
 
 def _pairs(tokens_NK: Tensor, values_NK: Tensor) -> list[list[list[float]]]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from firstwords import console as messages
 from firstwords.inference.sampling import Sampling
-from firstwords.xray.draw import bar, beside, heat_map, percent
+from firstwords.xray.draw import LEAST, bar, beside, heat_map, percent
 from firstwords.xray.next import NextToken, next_tokens
 
 WIDEST = 100  # columns; longer lines are hard to follow
@@ -110,7 +110,7 @@ class Xray:
     def _attention(self) -> None:
         self._title("attention")
         if len(self.ids) <= WIDEST_MAP:
-            self.out.print(self._maps(), soft_wrap=True)
+            self.out.print(self._maps(), "", sep="\n", soft_wrap=True)
         table = _table(*(f">{name}" for name in ("layer", "head", *HABITS)), "the last token takes")
         for layer, heads in enumerate(self.stage["heads"]):
             for number, habits in enumerate(heads):
@@ -137,7 +137,8 @@ class Xray:
 
     def _taken(self, row: list[float]) -> Text:
         best = sorted(range(len(row)), key=lambda place: -row[place])[:3]
-        return Text("  ".join(f"{self.name(self.ids[p])} {percent(row[p])}" for p in best))
+        words = [f"{self.name(self.ids[p])} {percent(row[p])}" for p in best if row[p] >= LEAST]
+        return Text("  ".join(words))
 
     def _lens(self) -> None:
         self._title("lens")
@@ -153,7 +154,7 @@ class Xray:
     def _next(self) -> None:
         self._title("next")
         sampling = Sampling(**self.document["sampling"])
-        found = self._next_tokens(sampling)
+        found = self.after_text(sampling)
         table = _table("token", ">id", ">logit", ">model", ">settings", "")
         for one in found.likeliest[:NEXT]:
             drawn = "cut" if one.drawn is None else percent(one.drawn)
@@ -167,18 +168,18 @@ class Xray:
             f"{sampling.top_p:g}: {found.kept:,} of {found.all:,} tokens can be drawn."
         )
 
-    def _next_tokens(self, sampling: Sampling) -> NextToken:
-        """After the text; after what the model wrote it would be its answer's end."""
+    def after_text(self, sampling: Sampling) -> NextToken:
+        """Before the model wrote anything."""
         given = sum(token["by"] in ("text", "frame") for token in self.stage["tokens"])
-        logits = self.stage["logits"]
-        return next_tokens(logits["rows"][given - 1 - logits["first"]], sampling)
+        return next_tokens(self.stage["logits"][str(given - 1)], sampling)
 
     def _cache(self) -> None:
         self._title("cache")
-        cache, table = (
-            self.stage["cache"],
-            _table(">step", "wrote", ">tokens", ">bytes", ">read", ""),
-        )
+        cache = self.stage["cache"]
+        if not cache["steps"]:
+            self.out.print("The text fills the context: there is no room to go on.")
+            return
+        table = _table(">step", "wrote", ">tokens", ">bytes", ">read", "")
         written = [t for t in self.stage["tokens"] if t["by"] in ("model", "tool")]
         for number, (step, token) in enumerate(zip(cache["steps"], written, strict=True), 1):
             table.add_row(
@@ -204,7 +205,7 @@ def _side_by_side(document: Document, out: Console) -> None:
     table = _table("stage", ">step", ">nats a token", ">bits a byte", "likeliest next")
     for stage in document["stages"]:
         xray = Xray(document, stage, out)
-        found = xray._next_tokens(Sampling(temperature=1, top_k=0, top_p=1)).likeliest[:4]
+        found = xray.after_text(Sampling(temperature=1, top_k=0, top_p=1)).likeliest[:4]
         words = "  ".join(f"{xray.name(one.token)} {percent(one.share)}" for one in found)
         loss = stage["loss"]
         figures = (f"{loss['mean']:.3f}", f"{loss['bits_per_byte']:.3f}")

@@ -33,12 +33,11 @@ export function next(look, stage) {
   const list = element("ol", { class: "bars two" });
   const words = element("p", { class: "facts" });
   look.onChoice(() => {
-    const place = look.placeIn(stage);
-    const logits = stage.logits.rows[place - stage.logits.first];
+    const logits = stage.logits[look.placeIn(stage)];
     title.textContent = `After “${look.chosenIn(stage)}”`;
     if (!logits) {
       list.replaceChildren();
-      words.textContent = `Only those after the last ${stage.logits.rows.length} tokens are kept.`;
+      words.textContent = "Of so long a text only what comes after it is kept: look at a shorter one.";
       return;
     }
     const found = nextTokens(logits, look);

@@ -105,8 +105,9 @@ function lensCloser(look, stage) {
 }
 
 export function cache(look, stage) {
-  if (!stage.cache) return [element("p", { class: "facts" }, "Let the model go on with some tokens to see it.")];
-  const { steps, reserved } = stage.cache;
+  const { steps, reserved } = stage.cache ?? { steps: [] };
+  const why = stage.cache ? "The text fills the context." : "Let the model go on with some tokens.";
+  if (!steps.length) return [element("p", { class: "facts" }, why)];
   const names = stage.tokens.filter(written).map((token) => look.name(token.id));
   const rows = steps.map((step, number) =>
     element(

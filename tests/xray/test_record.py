@@ -1,0 +1,73 @@
+"""What the hooks hear is what the model computes."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from firstwords.model import Transformer
+from firstwords.recipe import ModelConfig
+from firstwords.xray.record import read_out, record
+
+MakeModel = Callable[..., Transformer]
+IDS = [0, 40, 41, 42, 40, 41, 300, 7, 8, 40]
+
+
+@pytest.fixture
+def model(tiny_model: ModelConfig, random_model: MakeModel) -> Transformer:
+    return random_model(tiny_model)
+
+
+def test_probabilities_times_values_are_what_attention_gave_out(model: Transformer) -> None:
+    calls = record(model, IDS).calls
+    assert len(calls) == model.config.n_layer
+    for call in calls:
+        p_BHTT = call.probabilities()
+        group = model.config.n_head // model.config.n_kv_head
+        v_BHTD = call.v_BKSD.repeat_interleave(group, dim=1)
+        torch.testing.assert_close(p_BHTT @ v_BHTD, call.y_BHTD, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(p_BHTT.sum(-1), torch.ones(p_BHTT.shape[:3]))
+        assert p_BHTT.triu(1).abs().max() == 0
+
+
+def test_logits_are_the_models_and_the_last_level_of_the_lens_too(model: Transformer) -> None:
+    recording = record(model, IDS)
+    with torch.inference_mode():
+        logits_TV = model(torch.tensor([IDS]))[0]
+    torch.testing.assert_close(recording.logits_TV, logits_TV, atol=0, rtol=0)
+    assert len(recording.states_TC) == model.config.n_layer + 1
+    last = read_out(model, recording.states_TC[-1])
+    torch.testing.assert_close(last, logits_TV, atol=1e-6, rtol=1e-6)
+    first = recording.states_TC[0]
+    torch.testing.assert_close(first, model.embed_tokens.weight[IDS], atol=0, rtol=0)
+
+
+def test_the_model_is_left_as_it_was(model: Transformer) -> None:
+    record(model, IDS)
+    assert not any(module._forward_hooks for module in model.modules())
+    recording = record(model, IDS)
+    with torch.no_grad():
+        model.embed_tokens.weight += 1.0
+    changed = record(model, IDS)  # the parameters themselves are looked at, no copy of them
+    assert not torch.equal(recording.logits_TV, changed.logits_TV)
+
+
+def test_another_threads_use_of_the_model_is_not_heard(model: Transformer) -> None:
+    stop = threading.Event()
+
+    def use() -> None:
+        while not stop.is_set():
+            with torch.inference_mode():
+                model(torch.tensor([[1, 2, 3]]))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    try:
+        for _ in range(20):
+            recording = record(model, IDS)
+            assert len(recording.calls) == model.config.n_layer
+            assert all(len(state_TC) == len(IDS) for state_TC in recording.states_TC)
+    finally:
+        stop.set()
+        thread.join()
