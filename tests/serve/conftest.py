@@ -1,5 +1,6 @@
 """A server with a small random model, in this process, and one in which models follow a script."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def wide_model(tiny_model: ModelConfig, random_model: MakeModel) -> Transformer:
 
 @pytest.fixture
 def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callable[..., Running]]:
-    """Start a server; `decoders` by name instead of the random model's."""
+    """Start a server; `decoders` by name instead of the random model's, or other `models`."""
     started: list[Running] = []
 
     def start(
@@ -92,7 +93,11 @@ def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callab
         slots: int = 4,
         queue: int = 8,
         decoders: dict[str, Any] | None = None,
+        models: Any = None,
     ) -> Running:
+        if models:
+            started.append(Running(models, limits or Limits()))
+            return started[-1]
         found = decoders or {
             "toy-sft": Decoder(wide_model, slots),
             "toy-base": Decoder(wide_model, 1),
@@ -109,3 +114,29 @@ def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callab
     yield start
     for running in started:
         running.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A new, empty browser profile; anything on its console that is an error fails the test."""
+    context = browser.new_context()
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    ours = ("http://127.0.0.1:", "file:")
+    opened.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(r.url))
+    yield opened
+    context.close()
+    assert wrong == []

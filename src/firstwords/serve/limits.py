@@ -15,7 +15,7 @@ POLICY = (
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-CLOSED = ("/v1/", "/xray/look")  # to those without the key
+LOOK = "/xray/look"  # asks the models, as /v1 does
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -70,7 +70,7 @@ class Guard:
             await answer(error)(scope, receive, send_with_headers)
 
     def _check_key(self, path: str, given: bytes) -> None:
-        if not self.api_key or not path.startswith(CLOSED):
+        if not self.api_key or not (path.startswith("/v1/") or path == LOOK):
             return
         if not hmac.compare_digest(given, f"Bearer {self.api_key}".encode()):
             raise ApiError(

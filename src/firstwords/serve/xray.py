@@ -11,6 +11,7 @@ from firstwords.errors import UserError
 from firstwords.inference.sampling import Sampling
 from firstwords.recipe import STAGES, Stage
 from firstwords.serve.errors import ApiError
+from firstwords.serve.limits import LOOK
 from firstwords.serve.models import Models
 from firstwords.serve.schema import MOST_CHARACTERS
 from firstwords.xray.look import Ask, Subject, document
@@ -45,7 +46,7 @@ def add(app: FastAPI, models: Models) -> None:
     """Looks take turns, in a thread: whoever chats meanwhile goes on."""
     turn = asyncio.Lock()
 
-    @app.post("/xray/look", response_class=Response)
+    @app.post(LOOK, response_class=Response)
     async def look(asked: LookRequest) -> Response:
         """What the model does with a text: `firstwords/xray/look.py` tells what is in it."""
         async with turn:
