@@ -58,6 +58,7 @@ def send(page: Any, text: str) -> None:
 
 def answered(page: Any) -> None:
     page.get_by_role("button", name="Answer again").wait_for(timeout=15_000)
+    page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=15_000)
 
 
 def last_answer(page: Any) -> str:
