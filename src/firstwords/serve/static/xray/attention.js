@@ -59,6 +59,7 @@ function closeUp(look, stage, place) {
   const labels = stage.tokens.map((_, row) => element("span", {}, look.nameAt(stage, row)));
   const map = element("div", { class: "map" }, canvas, chosen);
   const large = element("div", { class: "large", "aria-hidden": "true" }, map);
+  large.style.setProperty("--rows", labels.length);
   if (labels.length <= MOST_LABELS) large.prepend(element("div", { class: "labels" }, ...labels));
   const pointed = element("p", { class: "facts" });
   const title = element("p", { class: "title" });

@@ -58,36 +58,42 @@ function item(name, share, figure) {
 }
 
 export function lens(look, stage) {
-  const columns = stage.tokens.map((token) => element("th", { scope: "col" }, look.name(token.id)));
-  const rows = stage.lens.map((level) => {
-    const cells = level.top.map(([[id, share]], place) => lensCell(look, stage, place, id, share));
-    return element("tr", {}, element("th", { scope: "row" }, level.after), ...cells);
-  });
-  const head = element("tr", {}, element("th", { scope: "row" }, "after"), ...columns);
-  const table = element("table", { class: "lens" }, element("thead", {}, head));
-  table.append(element("tbody", {}, ...rows));
-  const region = wide(`What each layer of ${stage.stage} would say next`, table);
+  const titles = ["token", ...stage.lens.map((level) => level.after), "came"];
+  const rows = stage.tokens.map((token, place) => lensRow(look, stage, place));
+  const region = wide(`What each layer of ${stage.stage} would say next`, table("lens", titles, rows));
   const closer = element("div", { class: "levels" });
   look.onChoice(() => {
-    for (const row of table.rows)
-      [...row.cells].forEach((cell, at) => cell.classList.toggle("chosen", at === look.placeIn(stage) + 1));
+    rows.forEach((row, place) => row.classList.toggle("chosen", place === look.placeIn(stage)));
     closer.replaceChildren(...lensCloser(look, stage));
   });
   return [region, closer];
 }
 
-// What may be wider than the page is moved in a place of its own.
-function wide(name, table) {
-  const region = { class: "wide", role: "region", "aria-label": name, tabindex: 0 };
-  return element("div", region, table);
+function lensRow(look, stage, place) {
+  const came = stage.tokens[place + 1]?.id;
+  const cells = stage.lens.map((level) => {
+    const [id, share] = level.top[place][0];
+    const cell = element("td", {}, look.name(id), " ", element("small", {}, percent(share)));
+    cell.style.setProperty("--shade", share);
+    cell.classList.toggle("right", id === came);
+    return cell;
+  });
+  const name = element("th", { scope: "row" }, look.nameAt(stage, place));
+  const last = element("td", {}, came === undefined ? "" : look.name(came));
+  const row = element("tr", {}, name, ...cells, last);
+  row.addEventListener("click", () => look.choose({ place }));
+  return row;
 }
 
-function lensCell(look, stage, place, id, share) {
-  const cell = element("td", {}, look.name(id), " ", element("small", {}, percent(share)));
-  cell.style.setProperty("--shade", share);
-  if (stage.tokens[place + 1]?.id === id) cell.classList.add("right");
-  cell.addEventListener("click", () => look.choose({ place }));
-  return cell;
+// What may be wider than the page is moved in a place of its own.
+function wide(name, inner) {
+  const region = { class: "wide", role: "region", "aria-label": name, tabindex: 0 };
+  return element("div", region, inner);
+}
+
+function table(kind, titles, rows) {
+  const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)));
+  return element("table", { class: kind }, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
 function lensCloser(look, stage) {
@@ -121,13 +127,11 @@ export function cache(look, stage) {
     ),
   );
   const titles = ["step", "wrote", "read", "tokens held", "bytes held"];
-  const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)));
-  const table = element("table", { class: "cache" }, element("thead", {}, head), element("tbody", {}, ...rows));
   const sum = (name) => steps.reduce((all, step) => all + step[name], 0);
   const words =
     `${count(sum("read"))} tokens went through the model; without a cache it had been ${count(sum("without"))}. ` +
     `Full, at ${count(stage.model.context)} tokens, the cache holds ${kilobytes(reserved)}.`;
-  return [wide(`The cache of ${stage.stage}`, table), element("p", { class: "facts" }, words)];
+  return [wide(`The cache of ${stage.stage}`, table("cache", titles, rows)), element("p", { class: "facts" }, words)];
 }
 
 function kilobytes(bytes) {
