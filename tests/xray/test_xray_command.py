@@ -12,6 +12,7 @@ from firstwords.cli import run_command
 from firstwords.recipe import STAGES, ModelConfig
 from firstwords.run import Run
 from firstwords.tokenizer import Tokenizer
+from firstwords.xray.words import WORDS
 
 TEXT = "The old fox jumped over the old fox"
 Call = Callable[..., tuple[int, str, str]]
@@ -39,16 +40,8 @@ def test_the_furthest_stage_of_the_last_run_is_shown(run: Run, xray: Call) -> No
     code, out, err = xray(TEXT)
     assert (code, err) == (0, "")
     assert out.startswith("toy, sft, step 15 of 20")
-    for title in (
-        "Tokens.",
-        "Loss.",
-        "Similar tokens.",
-        "Attention.",
-        "Logit lens.",
-        "Next token.",
-    ):
-        assert f"\n{title} " in out
-    assert "KV cache" not in out
+    titles = re.findall(r"^\n([A-Z][\w ]+)\. ", out, re.MULTILINE)
+    assert titles == [title for title, _ in WORDS.values()]
     assert re.search(r"^ *1  The +\d+ +0-3 ", out, re.MULTILINE)
     assert "layer 2 head 4" in out
     assert "top-k 50" in out
@@ -62,6 +55,13 @@ def test_it_goes_on_and_shows_the_cache(run: Run, xray: Call) -> None:
     assert out.startswith("toy, base, step 20 of 20")
     assert re.search(r"^ +3  .* kB +1 ", out, re.MULTILINE)
     assert "tokens went through the model" in out
+
+
+def test_views_can_be_chosen(run: Run, xray: Call, tmp_path: Path) -> None:
+    chosen = ("--view", "lens", "--view", "loss")
+    _, out, _ = xray(TEXT, *chosen)
+    assert re.findall(r"^\n([A-Z][\w ]+)\. ", out, re.MULTILINE) == ["Loss", "Logit lens"]
+    assert list(json.loads(xray(TEXT, *chosen, "--json")[1])["views"]) == ["loss", "lens"]
 
 
 def test_stages_stand_side_by_side(run: Run, xray: Call) -> None:

@@ -9,6 +9,7 @@ import click
 from firstwords.errors import UserError
 from firstwords.options import EXISTING_RUN, JSON, SEED, sampling_options
 from firstwords.recipe import STAGES
+from firstwords.xray.words import WORDS
 
 
 @click.command()
@@ -28,6 +29,13 @@ from firstwords.recipe import STAGES
     help="Go on with up to N tokens, look at them too, and show the KV cache growing.",
 )
 @sampling_options
+@click.option(
+    "--view",
+    "chosen",
+    type=click.Choice(list(WORDS)),
+    multiple=True,
+    help="Show only this; may be given several times.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Other tokens to go on with.")
 @click.option(
     "--html",
@@ -42,6 +50,7 @@ def xray(
     stage: str | None,
     chat: bool,
     generate: int,
+    chosen: tuple[str, ...],
     html: Path | None,
     as_json: bool,
     **sampling: Any,
@@ -62,10 +71,12 @@ def xray(
     looked_at = subjects(run, stage)
     machine.setup(run.recipe.n_threads)
     seen = document(run.name, looked_at, Ask(text, chat, generate, Sampling(**sampling)))
+    if chosen:
+        seen["views"] = {name: words for name, words in seen["views"].items() if name in chosen}
     if html:
         _write(html, seen)
     if as_json:
-        click.echo(json.dumps(seen, ensure_ascii=False))
+        click.echo(json.dumps(seen, ensure_ascii=False, separators=(",", ":")))
     elif not html:
         terminal.show(seen)
 

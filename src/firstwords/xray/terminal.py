@@ -43,13 +43,20 @@ class Xray:
 
     def show(self) -> None:
         self._head()
-        self._tokens()
-        self._similar()
-        self._attention()
-        self._lens()
-        self._next()
-        if self.stage["cache"]:
-            self._cache()
+        views = {
+            "tokens": self._tokens,
+            "loss": self._loss,
+            "similar": self._similar,
+            "attention": self._attention,
+            "lens": self._lens,
+            "next": self._next,
+            "cache": self._cache,
+        }
+        for name, words in self.document["views"].items():
+            self.out.print()
+            self.out.print(Text.assemble((f"{words['title']}. ", "bold"), words["says"]))
+            self.out.print()
+            views[name]()
 
     def name(self, token: int) -> str:
         return str(self.document["vocabulary"][token])
@@ -64,41 +71,30 @@ class Xray:
             f"vocabulary {model['vocabulary']:,}, context {model['context']:,}"
         )
 
-    def _title(self, *views: str) -> None:
-        self.out.print()
-        for view in views:
-            words = self.document["views"][view]
-            self.out.print(Text.assemble((f"{words['title']}. ", "bold"), words["says"]))
-        self.out.print()
-
     def _tokens(self) -> None:
-        self._title("tokens", "loss")
-        loss, table = (
-            self.stage["loss"],
-            _table(">", "token", ">id", ">bytes", ">nats", ">rank", ""),
-        )
-        most = max(nats or 0.0 for nats in loss["nats"]) or 1.0
+        table = _table(">", "token", ">id", ">bytes", "written by")
         for place, token in enumerate(self.stage["tokens"]):
-            nats, rank = loss["nats"][place], loss["rank"][place]
             inside = token["start"] is not None
-            table.add_row(
-                str(place),
-                Text(self.name(token["id"])),
-                str(token["id"]),
-                f"{token['start']}-{token['end']}" if inside else f"({token['by']})",
-                "" if nats is None else f"{nats:.2f}",
-                "" if rank is None else f"{rank:,}",
-                bar((nats or 0.0) / most, 20),
-            )
+            span = f"{token['start']}-{token['end']}" if inside else ""
+            by = {"text": "", "frame": "the frame", "model": "the model", "tool": "the calculator"}
+            name = Text(self.name(token["id"]))
+            table.add_row(str(place), name, str(token["id"]), span, by[token["by"]])
+        self.out.print(table)
+
+    def _loss(self) -> None:
+        loss, table = self.stage["loss"], _table(">", "token", ">nats", ">choice", "")
+        most = max(nats or 0.0 for nats in loss["nats"]) or 1.0
+        for place, (nats, rank) in enumerate(zip(loss["nats"], loss["rank"], strict=True)):
+            name = Text(self.name(self.ids[place]))
+            if nats is not None:
+                table.add_row(str(place), name, f"{nats:.2f}", f"{rank:,}", bar(nats / most, 30))
         self.out.print(table)
         self.out.print(
-            f"The text: {loss['tokens']:,} tokens, {loss['bytes']:,} bytes; "
-            f"{loss['mean']:.3f} nats a token, {loss['bits_per_byte']:.3f} bits a byte. Rank 1 was "
-            "the model's first choice."
+            f"The text, {loss['tokens']:,} tokens and {loss['bytes']:,} bytes: "
+            f"{loss['mean']:.3f} nats a token, {loss['bits_per_byte']:.3f} bits a byte."
         )
 
     def _similar(self) -> None:
-        self._title("similar")
         table = _table("token", "the most similar, with the cosine of the angle between them")
         own = [token["id"] for token in self.stage["tokens"] if token["by"] == "text"]
         for token in dict.fromkeys(own):
@@ -108,7 +104,6 @@ class Xray:
         self.out.print(table)
 
     def _attention(self) -> None:
-        self._title("attention")
         if len(self.ids) <= WIDEST_MAP:
             self.out.print(self._maps(), "", sep="\n", soft_wrap=True)
         table = _table(*(f">{name}" for name in ("layer", "head", *HABITS)), "the last token takes")
@@ -141,7 +136,6 @@ class Xray:
         return Text("  ".join(words))
 
     def _lens(self) -> None:
-        self._title("lens")
         levels = _spread(self.stage["lens"], LEVELS)
         table = _table("token", *(level["after"] for level in levels), "came")
         for place, token in enumerate(self.ids):
@@ -152,7 +146,6 @@ class Xray:
         self.out.print(table)
 
     def _next(self) -> None:
-        self._title("next")
         sampling = Sampling(**self.document["sampling"])
         found = self.after_text(sampling)
         table = _table("token", ">id", ">logit", ">model", ">settings", "")
@@ -174,10 +167,10 @@ class Xray:
         return next_tokens(self.stage["logits"][str(given - 1)], sampling)
 
     def _cache(self) -> None:
-        self._title("cache")
         cache = self.stage["cache"]
-        if not cache["steps"]:
-            self.out.print("The text fills the context: there is no room to go on.")
+        if not cache or not cache["steps"]:
+            why = "The text fills the context." if cache else "Go on with some: --generate 20"
+            self.out.print(why)
             return
         table = _table(">step", "wrote", ">tokens", ">bytes", ">read", "")
         written = [t for t in self.stage["tokens"] if t["by"] in ("model", "tool")]

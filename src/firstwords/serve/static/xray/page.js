@@ -30,6 +30,16 @@ async function start() {
   if (page.text.value && models.length) await look();
 }
 
+// Whoever is quick waits until it is known what there is.
+async function go() {
+  await started;
+  if (!models.length) {
+    await listed();
+    showStages([]);
+  }
+  if (models.length) await look();
+}
+
 // The runs and stages that there are now: one that trains gets more.
 async function listed() {
   const run = page.run.value;
@@ -105,7 +115,7 @@ function say(text, bad = false) {
 
 page.form.addEventListener("submit", (event) => {
   event.preventDefault();
-  look();
+  go();
 });
 page.text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -120,10 +130,10 @@ page.examples.append(
     button.addEventListener("click", () => {
       page.text.value = text;
       page.chat.checked = chat;
-      look();
+      go();
     });
     return element("li", {}, button);
   }),
 );
 
-await start();
+const started = start();
