@@ -42,7 +42,7 @@ def test_the_furthest_stage_of_the_last_run_is_shown(run: Run, xray: Call) -> No
     assert out.startswith("toy, sft, step 15 of 20")
     titles = re.findall(r"^\n([A-Z][\w ]+)\. ", out, re.MULTILINE)
     assert titles == [title for title, _ in WORDS.values()]
-    assert re.search(r"^ *1  The +\d+ +0-3 ", out, re.MULTILINE)
+    assert re.search(r"^ *1  The +\d+ +0-3$", out, re.MULTILINE)
     assert "layer 2 head 4" in out
     assert "top-k 50" in out
     assert max(map(len, out.splitlines())) <= 80

@@ -21,7 +21,9 @@ export function attention(look, stage) {
 
 function maps(look, stage) {
   const group = `heads-${++groups}`;
-  const heads = stage.attention.flatMap((layer, number) => layer.map((rows, head) => [number, head, rows]));
+  const heads = stage.attention.flatMap((layer, number) =>
+    layer.map((rows, head) => [number, head, rows]),
+  );
   const labels = heads.map(([layer, head, rows]) => {
     const radio = element("input", { type: "radio", name: group, class: "hidden" });
     radio.addEventListener("change", () => look.choose({ layer, head }));
@@ -36,7 +38,11 @@ function maps(look, stage) {
 
 // A pixel for each pair; the page enlarges it.
 function drawn(rows) {
-  const canvas = element("canvas", { width: rows.length, height: rows.length, "aria-hidden": "true" });
+  const canvas = element("canvas", {
+    width: rows.length,
+    height: rows.length,
+    "aria-hidden": "true",
+  });
   paint(canvas, rows);
   return canvas;
 }
@@ -68,7 +74,8 @@ function closeUp(look, stage, place) {
   let rows;
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    const cell = (offset, size) => Math.min(rows.length - 1, Math.max(0, Math.floor((offset / size) * rows.length)));
+    const cell = (offset, size) =>
+      Math.min(rows.length - 1, Math.max(0, Math.floor((offset / size) * rows.length)));
     return [cell(event.clientX - box.left, box.width), cell(event.clientY - box.top, box.height)];
   };
   canvas.addEventListener("pointermove", (event) => {

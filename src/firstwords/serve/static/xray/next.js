@@ -10,8 +10,14 @@ const SHOWN = 15;
 // {order, model, drawn}: tokens, the likeliest first, with their shares; drawn is 0 where cut.
 export function nextTokens(logits, { temperature, topK, topP }) {
   const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b);
-  const model = softmax(order.map((token) => logits[token]), 1);
-  const kept = softmax(order.slice(0, topK || order.length).map((token) => logits[token]), Math.max(temperature, 1e-6));
+  const model = softmax(
+    order.map((token) => logits[token]),
+    1,
+  );
+  const kept = softmax(
+    order.slice(0, topK || order.length).map((token) => logits[token]),
+    Math.max(temperature, 1e-6),
+  );
   let before = 0;
   const left = kept.filter((share) => {
     const stays = before < topP;
@@ -19,7 +25,12 @@ export function nextTokens(logits, { temperature, topK, topP }) {
     return stays;
   });
   const sum = left.reduce((all, share) => all + share, 0);
-  return { order, model, drawn: order.map((_, place) => (left[place] ?? 0) / sum), kept: left.length };
+  return {
+    order,
+    model,
+    drawn: order.map((_, place) => (left[place] ?? 0) / sum),
+    kept: left.length,
+  };
 }
 
 function softmax(sorted, temperature) {
@@ -37,11 +48,14 @@ export function next(look, stage) {
     title.textContent = `After “${look.chosenIn(stage)}”`;
     if (!logits) {
       list.replaceChildren();
-      words.textContent = "Of so long a text only what comes after it is kept: look at a shorter one.";
+      words.textContent =
+        "Of so long a text only what comes after it is kept: look at a shorter one.";
       return;
     }
     const found = nextTokens(logits, look);
-    list.replaceChildren(...found.order.slice(0, SHOWN).map((token, at) => bars(look, token, found, at)));
+    list.replaceChildren(
+      ...found.order.slice(0, SHOWN).map((token, at) => bars(look, token, found, at)),
+    );
     words.textContent = `${count(found.kept)} of ${count(logits.length)} tokens can be drawn.`;
   });
   return [title, list, words];
@@ -76,7 +90,10 @@ export function settings(look) {
       if (Number(input.value) !== look[name]) input.value = look[name];
       output.textContent = look[name];
     });
-    return [element("label", { for: id }, title, " ", ...(attributes.type === "range" ? [output] : [])), input];
+    return [
+      element("label", { for: id }, title, " ", ...(attributes.type === "range" ? [output] : [])),
+      input,
+    ];
   });
   const legend = element("legend", {}, "The thin bar is the model's, the thick one what is drawn.");
   return element("fieldset", { class: "settings" }, legend, ...made);

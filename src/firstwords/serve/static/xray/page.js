@@ -104,7 +104,12 @@ async function look() {
 }
 
 function keepInAddress({ run, stages, text, chat }) {
-  const words = new URLSearchParams({ run, stages: stages.join(","), chat: chat ? "1" : "0", text });
+  const words = new URLSearchParams({
+    run,
+    stages: stages.join(","),
+    chat: chat ? "1" : "0",
+    text,
+  });
   history.replaceState(null, "", `#${words}`);
 }
 

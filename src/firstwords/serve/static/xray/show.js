@@ -47,7 +47,12 @@ function section(look, name, words) {
 // Always at hand: which token the views look at.
 function chooser(look) {
   const longest = look.stages.reduce((a, b) => (a.tokens.length >= b.tokens.length ? a : b));
-  const range = element("input", { type: "range", id: "place", min: 0, max: longest.tokens.length - 1 });
+  const range = element("input", {
+    type: "range",
+    id: "place",
+    min: 0,
+    max: longest.tokens.length - 1,
+  });
   range.addEventListener("input", () => look.choose({ place: Number(range.value) }));
   const output = element("output", { for: "place", class: "piece" });
   look.onChoice(() => {
@@ -55,5 +60,11 @@ function chooser(look) {
     output.textContent = `${look.place}: ${look.chosenIn(longest)}`;
     range.setAttribute("aria-valuetext", output.textContent);
   });
-  return element("div", { class: "chooser" }, element("label", { for: "place" }, "Token"), range, output);
+  return element(
+    "div",
+    { class: "chooser" },
+    element("label", { for: "place" }, "Token"),
+    range,
+    output,
+  );
 }

@@ -37,7 +37,11 @@ export function loss(look, stage) {
       : `“${name}” is the first: nothing foretells it.`;
   });
   const all = `The text, ${count(length)} tokens and ${count(bytes)} bytes: ${mean.toFixed(3)} nats a token, ${bits.toFixed(3)} bits a byte.`;
-  return [strip(look, stage, "Loss in nats", figures), words, element("p", { class: "facts" }, all)];
+  return [
+    strip(look, stage, "Loss in nats", figures),
+    words,
+    element("p", { class: "facts" }, all),
+  ];
 }
 
 export function similar(look, stage) {
@@ -60,7 +64,10 @@ function item(name, share, figure) {
 export function lens(look, stage) {
   const titles = ["token", ...stage.lens.map((level) => level.after), "came"];
   const rows = stage.tokens.map((token, place) => lensRow(look, stage, place));
-  const region = wide(`What each layer of ${stage.stage} would say next`, table("lens", titles, rows));
+  const region = wide(
+    `What each layer of ${stage.stage} would say next`,
+    table("lens", titles, rows),
+  );
   const closer = element("div", { class: "levels" });
   look.onChoice(() => {
     rows.forEach((row, place) => row.classList.toggle("chosen", place === look.placeIn(stage)));
@@ -93,7 +100,12 @@ function wide(name, inner) {
 
 function table(kind, titles, rows) {
   const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)));
-  return element("table", { class: kind }, element("thead", {}, head), element("tbody", {}, ...rows));
+  return element(
+    "table",
+    { class: kind },
+    element("thead", {}, head),
+    element("tbody", {}, ...rows),
+  );
 }
 
 function lensCloser(look, stage) {
@@ -105,7 +117,12 @@ function lensCloser(look, stage) {
   const lists = stage.lens.map((level) => {
     const items = level.top[place].map(([id, share]) => item(look.name(id), share, percent(share)));
     const chance = came ? ` (“${look.name(came.id)}” ${percent(level.next[place])})` : "";
-    return element("div", {}, element("p", { class: "title" }, level.after + chance), element("ol", { class: "bars" }, ...items));
+    return element(
+      "div",
+      {},
+      element("p", { class: "title" }, level.after + chance),
+      element("ol", { class: "bars" }, ...items),
+    );
   });
   return [element("p", { class: "facts" }, words), ...lists];
 }
@@ -131,7 +148,10 @@ export function cache(look, stage) {
   const words =
     `${count(sum("read"))} tokens went through the model; without a cache it had been ${count(sum("without"))}. ` +
     `Full, at ${count(stage.model.context)} tokens, the cache holds ${kilobytes(reserved)}.`;
-  return [wide(`The cache of ${stage.stage}`, table("cache", titles, rows)), element("p", { class: "facts" }, words)];
+  return [
+    wide(`The cache of ${stage.stage}`, table("cache", titles, rows)),
+    element("p", { class: "facts" }, words),
+  ];
 }
 
 function kilobytes(bytes) {
