@@ -131,6 +131,22 @@ class Optimizer:
     def _blocks(self, parameter: nn.Parameter, like: Tensor) -> Tensor:
         return blocks(self.names[parameter], like, self.head_dim)
 
+    @torch.no_grad()
+    def gradient_norm(self) -> float:
+        """Of all parameters together."""
+        gradients = [p.grad for p in self.names if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
+
+    def weights(self) -> list[Tensor]:
+        """A copy of them."""
+        return [parameter.detach().clone() for parameter in self.names]
+
+    @torch.no_grad()
+    def change_since(self, before: list[Tensor]) -> float:
+        """How far all weights together are from a copy of them, as a share of its norm."""
+        change = torch._foreach_sub(list(self.names), before)
+        return float(torch.nn.utils.get_total_norm(change) / torch.nn.utils.get_total_norm(before))
+
     def state(self) -> dict[str, Tensor]:
         tensors = {"steps": torch.tensor(self.steps)}
         for parameter, momentum in self.momentum.items():

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from firstwords import __version__, machine, pipeline
+from firstwords import __version__, album, machine, pipeline, trackers
 from firstwords import run as runs
 from firstwords.data import corpora
 from firstwords.data.corpora import SPLITS, Corpus
@@ -17,6 +17,7 @@ from firstwords.signals import Stop
 
 DEFAULT_SECONDS = 1800.0
 T = TypeVar("T")
+Track = tuple[trackers.Name, ...]
 
 
 class Request(NamedTuple):
@@ -31,25 +32,32 @@ class Request(NamedTuple):
 
 
 @contextmanager
-def started(request: Request) -> Iterator[tuple[Run, Stop]]:
+def started(request: Request, track: Track = ()) -> Iterator[tuple[Run, Stop]]:
     """The run of that name, made now if there is none, locked and ready to work on."""
+    trackers.check(track)
     with Stop().listening() as stop, runs.locked(request.name) as directory:
         if runs.exists(directory):
             run = runs.open_directory(directory)
             _check_same(run, request)
         else:
             run = runs.create(directory, new_manifest(request))
-        pipeline.prepare(run)
+        _prepare(run, track)
         yield run, stop
 
 
 @contextmanager
-def continued(name: str | None) -> Iterator[tuple[Run, Stop]]:
+def continued(name: str | None, track: Track = ()) -> Iterator[tuple[Run, Stop]]:
     """An existing run, locked and ready to work on."""
+    trackers.check(track)
     found = runs.open_run(name)
     with Stop().listening() as stop, runs.locked(found.name):
-        pipeline.prepare(found)
+        _prepare(found, track)
         yield found, stop
+
+
+def _prepare(run: Run, track: Track) -> None:
+    run.watchers = [album.keeper(run), *trackers.watchers(run, track)]
+    pipeline.prepare(run)
 
 
 def new_manifest(request: Request) -> Manifest:

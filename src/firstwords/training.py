@@ -21,6 +21,7 @@ from firstwords.model import IGNORE, Transformer
 from firstwords.optimizer import Optimizer, learning_rate
 from firstwords.recipe import Recipe, StageConfig
 
+LOOK_EVERY = 10  # steps; looking at what a step changed takes a copy of the weights
 COMPILE_ERRORS = (RuntimeError, OSError, ImportError)
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,6 +33,8 @@ class Step(NamedTuple):
     loss: float  # nats per target
     lr: float  # share of the peak rates
     seconds: float
+    gradient: float  # norm of all gradients
+    update: float | None  # norm of the change of all weights, by their own; None: not looked at
 
 
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
@@ -94,9 +97,14 @@ def train(
         value = accumulate(loss, x_BT, y_BT, stage.micro_rows)
         if not math.isfinite(value):
             raise Diverged(f"the loss at step {optimizer.steps + 1} is {value}")
+        gradient = optimizer.gradient_norm()
+        before = optimizer.weights() if optimizer.steps % LOOK_EVERY == 0 else None
         optimizer.step(lr * stage.lr_scale)
-        step = Step(optimizer.steps, value, lr * stage.lr_scale, time.perf_counter() - start)
-        if not on_step(step):
+        update = optimizer.change_since(before) if before else None
+        seconds = time.perf_counter() - start
+        if not on_step(
+            Step(optimizer.steps, value, lr * stage.lr_scale, seconds, gradient, update)
+        ):
             return
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +170,13 @@ def _train(
         console.progress(
             stage, config.tokens, "tokens", optimizer.steps * config.batch_tokens
         ) as meter,
+        ExitStack() as watching,
         stop.deferred(),
     ):
+        told = [
+            watching.enter_context(watch(stage, model, tokenizer, optimizer.steps))
+            for watch in run.watchers
+        ]
 
         def on_step(step: Step) -> bool:
             nonlocal saved_at, smooth
@@ -182,6 +188,8 @@ def _train(
                 config.batch_tokens,
                 f"step {step.step:,}/{config.steps:,}  loss {smooth:.3f}  memory {memory}",
             )
+            for tell in told:
+                tell(step)
             due = time.monotonic() - saved_at > CHECKPOINT_SECONDS
             if due or stop.requested or step.step == config.steps:
                 checkpoint.save(run.checkpoints(stage), model, tokenizer, optimizer)
