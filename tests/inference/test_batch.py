@@ -94,7 +94,6 @@ def test_an_answer_stops_at_the_given_text(
 ) -> None:
     (a,), (line,) = tiny_tokenizer.encode("a"), tiny_tokenizer.encode("\n")
     model = Prophet(tiny_model.vocab_size, chain(40, a, line, a))
-    (found,) = answer_all(
-        Engine(model), tiny_tokenizer, [[40]], GREEDY.model_copy(update={"stop": ("\n",)})
-    )  # type: ignore[arg-type]
+    sampling = GREEDY.model_copy(update={"stop": ("\n",)})
+    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], sampling)  # type: ignore[arg-type]
     assert (found.text, found.content) == ("a", "a")

@@ -15,7 +15,6 @@ import numpy as np
 from firstwords import console, files, machine, measure
 from firstwords.bench.pretraining import alone, bits_per_byte, opened, pretrain, tokenizer_of
 from firstwords.data.corpora import open_corpus
-from firstwords.errors import UserError
 from firstwords.forecast import data_of
 from firstwords.model import flops_per_token, matmul_parameters
 from firstwords.plan import LADDER, SHARES, draft_recipe, with_tokens

@@ -43,7 +43,9 @@ def _cut(run: Run) -> str:
 
 def timings(run: Run) -> str:
     timings, planned = run.timings(), run.manifest.predicted.get("phase_seconds", {})
-    in_steps = {stage: course(read_metrics(run.metrics(stage))).seconds for stage in STAGES}
+    in_steps: dict[str, float] = {
+        stage: course(read_metrics(run.metrics(stage))).seconds for stage in STAGES
+    }
     seconds, peak = _taken(run)
     rows = []
     for phase, took in timings.items():
