@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -11,8 +10,9 @@ from matplotlib.figure import Figure
 
 from firstwords import album
 from firstwords.recipe import STAGES, Stage
+from firstwords.report.curves import Curves
 from firstwords.report.results import TITLES, Evaluations
-from firstwords.run import Run, read_metrics
+from firstwords.run import Run
 
 INK = "#010203"  # stands for the page's own colour of text
 COLOURS: dict[Stage, str] = {"base": "#3b82c4", "mid": "#d0761b", "sft": "#2f9e6e"}
@@ -39,37 +39,7 @@ STYLE = {
         INK,
     ),
 }
-POINTS = 300  # of a curve
-Steps = list[dict[str, Any]]
 Draw = Callable[[Figure], None]
-
-
-class Curves:
-    """A run's metrics, the stages after each other over the tokens read."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.metrics: dict[Stage, Steps] = {s: read_metrics(run.metrics(s)) for s in STAGES}
-        self.starts: dict[Stage, int] = {}
-        tokens = 0
-        for stage in STAGES:
-            self.starts[stage] = tokens
-            tokens += run.recipe.stage(stage).tokens
-
-    def millions(self, stage: Stage, steps: np.ndarray) -> np.ndarray:
-        """Of tokens, after these steps of a stage."""
-        return (self.starts[stage] + steps * self.run.recipe.stage(stage).batch_tokens) / 1e6
-
-    def line(self, stage: Stage, of: Callable[[dict[str, Any]], Any]) -> tuple[Any, Any]:
-        """A figure of the steps that have it: means of stretches, so that a thousand steps can be
-        seen."""
-        pairs = [(step["step"], of(step)) for step in self.metrics[stage]]
-        found = np.array([pair for pair in pairs if pair[1] is not None], dtype=float)
-        if not len(found):
-            return np.array([]), np.array([])
-        parts = np.array_split(found, min(POINTS, len(found)))
-        steps, values = np.array([part.mean(axis=0) for part in parts]).T
-        return self.millions(stage, steps), values
 
 
 def plots(run: Run, evaluations: Evaluations) -> dict[str, tuple[str, str]]:
