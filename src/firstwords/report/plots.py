@@ -1,6 +1,7 @@
 """The curves, as SVG that takes its colour from the page: readable in light, dark and print."""
 
 import io
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -78,7 +79,7 @@ def svg(draw: Draw) -> str:
             axes.patch.set_alpha(0)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
-    text = file.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :].replace(INK, "currentColor")
 
 

@@ -83,6 +83,10 @@ function drawAxes(root, place) {
 }
 
 function drawLine(root, one, place, dots) {
+  if (!one.points.length) return;
+  const [first] = one.points;
+  const named = { x: place.x(first.x) + 4, y: Math.max(14, place.y(first.y) - 8) };
+  root.append(shape("text", named, one.name));
   const at = one.points.map((point) => `${place.x(point.x)},${place.y(point.y)}`);
   root.append(shape("polyline", { class: `line ${one.name}`, points: at.join(" ") }));
   if (!dots) return;
