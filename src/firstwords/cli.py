@@ -112,6 +112,8 @@ def train(trackers: tuple[Any, ...], **request: Any) -> None:
     with start.started(start.Request(**request), trackers) as (run, stop):
         for phase in pipeline.PHASES:
             pipeline.run_phase(run, phase, stop)
+        if not run.world.leads:
+            return
         total = sum(phase["seconds"] for phase in run.timings().values())
         console.header(f"Done in {console.duration(total)}")
         console.say(f"report: {publish(run)}\ntalk to it: firstwords chat --run {run.name}")
@@ -273,7 +275,8 @@ def report(name: str | None) -> None:
 
     with start.continued(name) as (run, stop):
         pipeline.run_phase(run, pipeline.PHASES[-1], stop)
-        console.say(f"report: {publish(run)}")
+        if run.world.leads:
+            console.say(f"report: {publish(run)}")
 
 
 @cli.command()

@@ -28,6 +28,7 @@ from pydantic import Field
 
 from firstwords import checkpoint, console, files, machine
 from firstwords.checkpoint import Checkpoint
+from firstwords.distributed import World
 from firstwords.errors import UserError
 from firstwords.model import Transformer
 from firstwords.recipe import STAGES, Fixed, Recipe, Stage, parse, read_document
@@ -65,6 +66,7 @@ class Run:
     def __init__(self, directory: Path, manifest: Manifest) -> None:
         self.directory, self.manifest = directory, manifest
         self.watchers: list[Watcher] = []  # of its training
+        self.world = World()  # the processes that work on it
         self._warned: set[str] = set()
 
     @property
@@ -147,13 +149,17 @@ class Run:
         try:
             yield
         finally:
-            timings = self.timings()
-            before = timings.get(phase, {"seconds": 0.0, "peak_memory": 0.0})
-            timings[phase] = {
-                "seconds": before["seconds"] + time.monotonic() - start,
-                "peak_memory": max(before["peak_memory"], machine.peak_memory()),
-            }
-            files.write_json(self.directory / "timings.json", timings)
+            if self.world.leads:
+                self._add_time(phase, time.monotonic() - start)
+
+    def _add_time(self, phase: str, seconds: float) -> None:
+        timings = self.timings()
+        before = timings.get(phase, {"seconds": 0.0, "peak_memory": 0.0})
+        timings[phase] = {
+            "seconds": before["seconds"] + seconds,
+            "peak_memory": max(before["peak_memory"], machine.peak_memory()),
+        }
+        files.write_json(self.directory / "timings.json", timings)
 
 
 def runs_home() -> Path:

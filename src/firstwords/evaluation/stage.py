@@ -45,6 +45,13 @@ def is_evaluated(run: Run, stage: Stage) -> bool:
     return run.evaluation(stage).exists()
 
 
+def prepare_evaluation(run: Run) -> None:
+    """Encode what all stages are measured on."""
+    tokenizer = load_tokenizer(run)
+    text_store(run, tokenizer, "val")
+    chat_store(run, tokenizer, "val")
+
+
 def evaluate_stage(run: Run, stage: Stage) -> None:
     """Write evaluation/STAGE.json, and what came of every item. Raises UserError if the stage is
     not finished."""
