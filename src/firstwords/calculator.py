@@ -1,8 +1,8 @@
 """The calculator that the model may call.
 
-It works out sums, and counts letters: `count("some words", "o")`. Its input was written by a model,
-so it is not trusted: `simpleeval` walks the syntax tree and knows numbers, six operators and this one
-function; sizes are bounded before anything is computed.
+It works out sums, and counts letters: `count("some words", "o")`. Its input was written by a
+model, so it is not trusted: `simpleeval` walks the syntax tree and knows numbers, six operators and
+this one function; sizes are bounded before anything is computed.
 """
 
 import ast
