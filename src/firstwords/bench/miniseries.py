@@ -132,7 +132,7 @@ def fit(points: list[Point]) -> Law:
             "most_tokens": max(point.tokens for point in points),
         }
     )
-    return best.model_copy(update=_undecayed(points))
+    return best.model_copy(update=_undecayed(best, points))
 
 
 def _fit(points: list[Point], irreducible: float, kappa: float) -> Law:
@@ -173,12 +173,13 @@ def _fit(points: list[Point], irreducible: float, kappa: float) -> Law:
     )
 
 
-def _undecayed(points: list[Point]) -> dict[str, float]:
-    """How much higher the runs ended whose learning rate stayed high than those beside them whose
-    rate decayed: a straight line in logarithms, level if all have as many tokens."""
-    twins = {(p.parameters, p.tokens): p.bits_per_byte for p in points if p.decayed}
-    pairs = [(p, twins.get((p.parameters, p.tokens))) for p in points if not p.decayed]
-    ratios = [(p.tokens / 1e6, p.bits_per_byte / twin) for p, twin in pairs if twin]
+def _undecayed(law: Law, points: list[Point]) -> dict[str, float]:
+    """How much higher the runs ended whose learning rate stayed high than the law expects of those
+    whose rate decays: a straight line in logarithms, level if all have as many tokens."""
+    high = [point for point in points if not point.decayed]
+    ratios = [
+        (p.tokens / 1e6, p.bits_per_byte / law.bits_per_byte(p.parameters, p.tokens)) for p in high
+    ]
     if not ratios:
         return {}
     tokens, ratio = np.log(np.array(ratios)).T
