@@ -169,9 +169,9 @@ def _entry(group: Group) -> Entry:
 
 def _outcome(group: Group) -> Look | None:
     """What came out of the statement that the hook is in."""
-    there = {event.place for event in group.events if event.key == group.key}
-    looks = (event.look for event in reversed(group.events) if event.place in there)
-    return next((look for look in looks if look), None)
+    last = max(i for i, event in enumerate(group.events) if event.key == group.key)
+    of_statement = [e for e in group.events[last:] if e.place == group.events[last].place]
+    return of_statement[-1].look
 
 
 def in_words(shape: tuple[int, ...], words: str) -> str:

@@ -110,12 +110,12 @@ def gradient_table(trace: Trace, layer: int) -> Table:
         [name, number(norm([c.gradient for c in changes])), values]
         for name, changes in by_layer(trace.changes, layer)
         for values in [
-            "  ".join(f"{v:.2g}" for v in changes[0].values) if len(changes) == 1 else ""
+            "  ".join(f"{v:.2g}" for v in changes[0].values[:3]) if len(changes) == 1 else ""
         ]
     ]
     words = "In the order in which they come: from the loss back to the embedding."
     return Table(
-        "Gradient of each parameter", words, ["parameter", "norm", "of its last row"], rows
+        "Gradient of each parameter", words, ["parameter", "norm", "of its largest row"], rows
     )
 
 

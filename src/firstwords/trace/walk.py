@@ -46,7 +46,7 @@ class Change:
     shape: tuple[int, ...]
     optimizer: str
     gradient: float
-    values: tuple[float, ...]  # the first of the gradient's last row
+    values: tuple[float, ...]  # the first of the gradient's largest row
     weight: float
     update: float
     relative: float | None

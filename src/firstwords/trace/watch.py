@@ -57,6 +57,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Gradient:
+    """`values` are the first of its largest row: most rows of an embedding's are zero."""
+
     name: str
     norm: float
     values: tuple[float, ...]
@@ -136,8 +138,10 @@ class Watch(TorchFunctionMode):
     def note_gradient(self, name: str) -> Callable[[Tensor], None]:
         def note(parameter: Tensor) -> None:
             assert parameter.grad is not None
-            look = look_at(parameter.grad)
-            self.gradients.append(Gradient(name, float(parameter.grad.norm()), look.values))
+            rows = parameter.grad.reshape(-1, parameter.shape[-1])
+            row = rows[rows.norm(dim=1).argmax()]
+            values = tuple(row[:SHOWN].tolist())
+            self.gradients.append(Gradient(name, float(parameter.grad.norm()), values))
 
         return note
 
