@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstwords import files
-from firstwords.glossary import GLOSSARY
+from firstwords.glossary import TERMS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,8 +22,8 @@ def glossary() -> str:
         "# Glossary",
         "What the words in a plan, a report or a chat mean, and how to read their values.",
     ]
-    for entry in sorted(GLOSSARY, key=lambda entry: entry.term.casefold()):
-        lines.append(f"**{entry.term}**: {entry.words}")
+    for term in sorted(TERMS, key=lambda term: term.name.casefold()):
+        lines.append(f"**{term.name}**: {term.words}")
     made = "Made from `src/firstwords/glossary.py` by `python scripts/make_docs.py`."
     return "\n\n".join([*lines, made]) + "\n"
 

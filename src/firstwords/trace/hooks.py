@@ -258,12 +258,24 @@ HOOKS = {
         "end", "mean loss", "", "One number to make smaller: the mean over all targets."
     ),
     # --- backwards ---
-    "accumulate.backward": Hook(
+    "_backward.backward": Hook(
         "backward",
         "backward pass",
         "",
         "Every product of the way there is two on the way back, one for the weights and one for "
         "what went in.",
+    ),
+    "Optimizer.gradient_norm": Hook(
+        "backward",
+        "norm of all gradients",
+        "",
+        "One number for the report's curve: it says whether this batch was an ordinary one.",
+    ),
+    "Optimizer.weights": Hook(
+        "backward",
+        "copy of the weights",
+        "",
+        "Every tenth step is looked at: the copy is what its changes are measured from.",
     ),
     # --- the optimizer ---
     "learning_rate": Hook(
@@ -300,5 +312,11 @@ HOOKS = {
         "adaptive step",
         "",
         "A gradient is divided by its usual size, so that rare words learn as fast as common ones.",
+    ),
+    "Optimizer.change_since": Hook(
+        "adamw",
+        "how far all weights went",
+        "",
+        "As a share of their norm, for the report: a thousandth to a hundredth is usual.",
     ),
 }

@@ -2,8 +2,8 @@
 
 import re
 
-from firstwords.report import quote
-from firstwords.report import table as markdown_table
+from firstwords.report.markdown import quote
+from firstwords.report.markdown import table as markdown_table
 from firstwords.trace import tables
 from firstwords.trace.entries import Entry, Part
 from firstwords.trace.tables import Table
@@ -61,4 +61,4 @@ def _cell(text: str) -> str:
     if PLAIN.fullmatch(text):
         return text
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}".replace("|", "\\|")
+    return f"{fence} {text} {fence}"

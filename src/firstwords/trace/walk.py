@@ -14,6 +14,7 @@ from torch import Tensor
 from firstwords.conversation import encode_conversations
 from firstwords.data.rows import Batches, PackedRows, TextRows
 from firstwords.data.tokens import encode_texts
+from firstwords.distributed import Exchange, World
 from firstwords.model import IGNORE, Transformer, flops_per_token
 from firstwords.optimizer import Optimizer, learning_rate
 from firstwords.recipe import STAGES
@@ -91,6 +92,7 @@ def walk(subject: Subject) -> Trace:
     """Take the step on the subject's own copy of the model."""
     model, recipe, config = subject.model, subject.recipe, subject.config
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
+    alone = Exchange(World(), model)
     loss = loss_function(model, recipe)
     batches = Batches(subject.rows, config.batch_rows, recipe.seed)
     weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
@@ -101,7 +103,7 @@ def walk(subject: Subject) -> Trace:
         return False
 
     with watching(model) as watch:
-        train(loss, optimizer, batches, config, one_step)
+        train(loss, optimizer, batches, config, one_step, alone)
     x_BT, y_BT = batches.batch(0)
     after = measured(model, loss, x_BT, y_BT)
     taken = steps[0]

@@ -122,7 +122,7 @@ class Watch(TorchFunctionMode):
         last = out[-1] if isinstance(out, tuple | list) and out else out
         look = look_at(last) if isinstance(last, Tensor) else None
         event = Event(operation, ours[0], next(iter(ours[1:]), None), block, module, look, flops)
-        if look or event.key in HOOKS:
+        if look or f"{event.place.function}.{operation}" in HOOKS:
             self.events.append(event)
 
     def _module(self, path: str | None) -> tuple[int | None, str | None]:
