@@ -31,7 +31,12 @@ SERIES = {
     (4, 192, 2): (0.25e6, 0.5e6, 1e6, 2e6),
     (5, 256, 2): (0.25e6, 1e6),
 }
-PLANNED = (((3, 128, 2), 1e6), ((3, 128, 2), 4e6), ((4, 192, 2), 2e6))  # also with little decay
+PLANNED = (  # also with the little decay of the pipeline
+    ((3, 128, 2), 1e6),
+    ((3, 128, 2), 4e6),
+    ((4, 192, 2), 2e6),
+    ((4, 192, 2), 6e6),
+)
 BUDGET = 1800.0  # seconds: the plan whose vocabulary, batches and tokenizer the series has
 ALPHAS, BETAS = np.arange(0.2, 2.01, 0.05), np.arange(0.2, 1.41, 0.05)
 KAPPAS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
