@@ -84,4 +84,4 @@ def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int
     model = Transformer(run.recipe.model).init_weights(seed)
     optimizer = Optimizer(model, OptimizerConfig(), torch.float32)
     optimizer.steps = step
-    checkpoint.save(run.checkpoints(stage), model, tokenizer, optimizer)
+    checkpoint.save(run.checkpoints(stage), model, tokenizer, optimizer.state())

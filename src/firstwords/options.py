@@ -53,6 +53,15 @@ STAGE = click.option(
     "--stage", type=click.Choice(STAGES), help="Which stage's model.  [default: the furthest]"
 )
 
+TRACK = click.option(
+    "--track",
+    "trackers",
+    type=click.Choice(["wandb", "trackio"]),
+    multiple=True,
+    help="Tell Weights & Biases (offline) or trackio as well; TensorBoard's files are always "
+    "written. Both together: give it twice.",
+)
+
 
 def sampling_options(command: Callable[..., None]) -> Callable[..., None]:
     """How a token is chosen."""

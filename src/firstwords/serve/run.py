@@ -14,7 +14,7 @@ from firstwords import console, machine
 from firstwords import run as runs
 from firstwords.errors import UserError
 from firstwords.run import Run
-from firstwords.serve.app import Limits, create_app
+from firstwords.serve.app import FindRuns, Limits, create_app
 from firstwords.serve.models import Models
 
 GRACE = 30.0  # seconds for the answers that run when the server is told to end
@@ -46,11 +46,18 @@ class Server(uvicorn.Server):
 
 def serve(options: Options) -> None:
     """Serve until SIGINT or SIGTERM; what runs then is finished. Raises UserError."""
-    models = opened(options)
+
+    named = [runs.open_run(name) for name in options.names]
+    told: set[Path] = set()
+
+    def find_runs() -> list[Run]:
+        return [run for run in named if runs.exists(run.directory)] if named else every_run(told)
+
+    models = opened(find_runs, options)
     listening = bound(options.host, options.port)
     limits = Limits(seconds=options.timeout, api_key=options.api_key, origins=options.origins)
     config = uvicorn.Config(
-        create_app(models, limits),
+        create_app(models, limits, find_runs),
         log_level="warning",
         timeout_graceful_shutdown=round(GRACE),
         lifespan="on",
@@ -70,12 +77,10 @@ def serve(options: Options) -> None:
     asyncio.run(Server(config).serve(sockets=[listening]))
 
 
-def opened(options: Options) -> Models:
-    """The models of these runs, or of all that there are, also later. Raises UserError if there are
-    none."""
-    named = [runs.open_run(name) for name in options.names]
-    told: set[Path] = set()
-    models = Models(lambda: named or every_run(told), options.slots, options.queue)
+def opened(find_runs: FindRuns, options: Options) -> Models:
+    """The models of these runs, also of those that come later. Raises UserError if there are none
+    yet."""
+    models = Models(find_runs, options.slots, options.queue)
     if not models.entries:
         raise UserError("there is no checkpoint to serve", "make one with: firstwords train")
     machine.setup(next(iter(models.entries.values())).run.recipe.n_threads)

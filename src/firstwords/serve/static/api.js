@@ -25,10 +25,23 @@ async function failed(response) {
   return new ApiError(message, response.status);
 }
 
-export async function listModels(key) {
-  const response = await fetch(at("v1/models"), { headers: headers(key) });
+async function get(path, key) {
+  const response = await fetch(at(path), { headers: headers(key) });
   if (!response.ok) throw await failed(response);
-  return (await response.json()).data;
+  return response.json();
+}
+
+export async function listModels(key) {
+  return (await get("v1/models", key)).data;
+}
+
+// The names of all runs, the newest first.
+export async function listRuns(key) {
+  return (await get("v1/runs", key)).data;
+}
+
+export async function getRun(name, key) {
+  return get(`v1/runs/${encodeURIComponent(name)}`, key);
 }
 
 // The document of firstwords/xray/look.py.
