@@ -44,8 +44,8 @@ class Recording(NamedTuple):
 
 
 class _Listening(TorchFunctionMode):
-    """Keeps the calls of attention that are made in this thread, by name and not by place: another
-    thread's are none of its business."""
+    """Keeps the calls of attention. A mode belongs to its thread: what others compute meanwhile is
+    not heard."""
 
     def __init__(self) -> None:
         super().__init__()
