@@ -58,6 +58,12 @@ def replacing_directory(path: Path) -> Iterator[Path]:
         raise
 
 
+def settle(temporary: Path, path: Path) -> None:
+    """Flush a file that was written under another name, and give it its own."""
+    _flush(temporary)
+    temporary.replace(path)
+
+
 def remove_directory(path: Path) -> None:
     """Remove a directory so that a kill in the middle leaves no half of it under its name."""
     doomed = path.with_name(TEMPORARY + "removed-" + path.name)

@@ -1,4 +1,5 @@
-"""Where text and conversations come from: `starter`, a file, or a directory of files.
+"""Where text and conversations come from: `starter`, a file, a directory of files, or `hub:NAME`
+for a corpus that was fetched before.
 
 Records are streamed: memory does not grow with the corpus. Files are read side by side, each in a
 shuffled order of blocks of about a megabyte, in proportion to their sizes; so any prefix of the
@@ -21,10 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from firstwords.conversation import InvalidConversation, Messages, validate
-from firstwords.data import starter
+from firstwords.data import catalogue, contents, starter
 from firstwords.errors import UserError
 
 STARTER = "starter"
+HUB = "hub:"
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".txt.gz")
 BLOCK = 1 << 20
 DOCUMENT_CHARS = 6_000  # plain text has no document marks: it is cut at about this length
@@ -71,10 +73,8 @@ def open_corpus(source: str, option: str) -> Corpus:
         return Corpus(STARTER, (), ())
     if not source.strip():
         raise UserError(option, "it is empty; use starter, a file or a directory")
-    if source.startswith("hub:"):
-        raise UserError(
-            f"{option} {source}", "no corpus of that name; use starter, a file or a directory"
-        )
+    if source.startswith(HUB):
+        return _fetched(source, option)
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise UserError(f"{option} {source}", "no such file or directory")
@@ -95,6 +95,20 @@ def open_corpus(source: str, option: str) -> Corpus:
             "every file in it is named as validation data; add a training file",
         )
     return Corpus(str(path), training, validation)
+
+
+def _fetched(source: str, option: str) -> Corpus:
+    """A corpus by its name: what is here of it, never the network."""
+    name = source.removeprefix(HUB)
+    known = catalogue.entries()
+    located = contents.locate(name) if name in (*known, *contents.present()) else None
+    if located is None and name not in known:
+        raise UserError(
+            f"{option} {source}", f"no corpus of that name; firstwords data list names {len(known)}"
+        )
+    if located is None:
+        raise UserError(f"{option} {source} is not here", f"first run: {contents.mend(name)}")
+    return Corpus(source, located.train, located.held_out)
 
 
 class Text(NamedTuple):

@@ -1,0 +1,83 @@
+"""What a dataset of the Hugging Face hub holds, at a revision."""
+
+import os
+import time
+from typing import NamedTuple
+
+from firstwords.data import download
+from firstwords.errors import UserError
+
+
+class HubFile(NamedTuple):
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Listing(NamedTuple):
+    revision: str
+    files: list[HubFile]
+
+
+def listing(repository: str, revision: str | None) -> Listing:
+    """The data files at a revision, by default the newest. Raises UserError."""
+    failures = 0
+    while True:
+        try:
+            return _ask(repository, revision)
+        except download.Again as again:
+            failures += 1
+            if failures >= again.tries:
+                raise download.unreachable(_page(repository), again) from None
+            time.sleep(download.wait_of(again, failures, _page(repository)))
+
+
+def headers() -> dict[str, str]:
+    """With the user's token, if there is one: the hub lets those who say who they are ask more."""
+    from huggingface_hub.utils import build_hf_headers
+
+    return build_hf_headers(library_name="firstwords")
+
+
+def url(repository: str, revision: str, path: str) -> str:
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(
+        repository, path, repo_type="dataset", revision=revision, endpoint=_endpoint()
+    )
+
+
+def _ask(repository: str, revision: str | None) -> Listing:
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = HfApi(endpoint=_endpoint(), library_name="firstwords")
+    try:
+        info = api.dataset_info(
+            repository, revision=revision, files_metadata=True, timeout=download.TIMEOUT
+        )
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in download.PASSING:
+            wait = download.asked_wait(error.response.headers)
+            raise download.Again(f"the server says {status}", wait) from None
+        raise UserError(f"cannot fetch {_page(repository)}", download.refusal(status)) from None
+    except httpx2.TransportError as error:
+        why = str(error) or type(error).__name__
+        raise download.Again(why, tries=download.TRIES_OFFLINE) from None
+    except ConnectionError as error:  # huggingface_hub is told to stay offline
+        raise download.unreachable(_page(repository), error) from None
+    # All data files are large ones, of which the hub knows the SHA-256.
+    large = ((file.rfilename, file.lfs) for file in info.siblings or [])
+    files = [HubFile(path, lfs.size, lfs.sha256) for path, lfs in large if lfs]
+    return Listing(str(info.sha), files)
+
+
+def _endpoint() -> str:
+    """The hub, or a mirror of it."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _page(repository: str) -> str:
+    return f"{_endpoint()}/datasets/{repository}"
