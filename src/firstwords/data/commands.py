@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from firstwords.data.catalogue import EVAL
-from firstwords.options import JSON, SEED
+from firstwords.options import EXISTING_RUN, JSON, SEED
 
 
 @click.group()
@@ -118,3 +118,67 @@ def verify(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     found = verifying.verify(names)
     click.echo(json.dumps(found, indent=2) if as_json else verifying.render(found))
     context.exit(0 if all(not one["problems"] for one in found.values()) else 1)
+
+
+@data.command()
+@EXISTING_RUN
+def encode(name: str | None) -> None:
+    """Turn all text and conversations of a run into tokens, before it trains.
+
+    Training does the same when it needs them; a machine with GPUs need not wait for it. Stop it at
+    any time; the same command continues.
+    """
+    from firstwords import start
+    from firstwords.stages import common
+
+    with start.continued(name) as (run, _):
+        common.encode_data(run)
+
+
+@data.command()
+@click.option("--run", metavar="NAME", help="A run so far, with its sources and all it made.")
+@click.option("--data", metavar="SRC", help="Text, as for train.")
+@click.option("--chat-data", metavar="SRC", help="Conversations, as for train.")
+@click.option("--eval", is_flag=True, help="The benchmarks' data, too.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="The archive: a name that ends in .tar, or in .tar.zst to compress it.",
+)
+def bundle(run: str | None, **options: Any) -> None:
+    """Pack what a run needs into one archive, for a machine without internet.
+
+    It holds a SHA-256 of every file; unbundle checks them there. The same files make the same
+    bytes.
+    """
+    from firstwords import console
+    from firstwords.data import bundle as bundles
+    from firstwords.errors import UserError
+
+    if run and (options["data"] or options["chat_data"]):
+        raise UserError("--run", "a run knows its sources; leave out --data and --chat-data")
+    request = bundles.Request(run=run, **options)
+    made = bundles.bundle(request)
+    packed = console.size(request.out.stat().st_size)
+    console.say(f"{len(made.files)} files, {console.size(made.bytes)}, in {request.out} ({packed})")
+    console.say(f"copy it, and there run: firstwords data unbundle {request.out.name}")
+
+
+@data.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+def unbundle(file: Path) -> None:
+    """Check a bundle and put what it holds in place.
+
+    If anything in it is damaged, nothing is unpacked.
+    """
+    from firstwords import console
+    from firstwords.data import unbundle as unpacking
+
+    done = unpacking.unbundle(file)
+    for unit in done.there:
+        console.say(f"{unit} was here already")
+    for unit in done.new:
+        console.say(f"{unit} is now in {done.home}")
+    console.say(unpacking.next_step(done))

@@ -64,7 +64,11 @@ def read(folder: Path) -> Contents | None:
 
 
 def write(folder: Path, contents: Contents) -> None:
-    files.write_json(folder / NAME, contents.model_dump(exclude_defaults=True))
+    files.write_text(folder / NAME, rendered(contents))
+
+
+def rendered(contents: Contents) -> str:
+    return files.json_text(contents.model_dump(exclude_defaults=True))
 
 
 def present() -> list[str]:
