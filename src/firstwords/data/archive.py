@@ -94,7 +94,8 @@ def read_header(stream: Readable) -> Member | None:
     """The next file's; None at the end of the archive. Raises DamagedFile."""
     block = read_exactly(stream, BLOCK)
     if block == bytes(BLOCK):
-        if read_exactly(stream, BLOCK) != bytes(BLOCK) or stream.read(1):
+        rest = read_exactly(stream, BLOCK) + stream.read(CHUNK)  # tar fills up its last record
+        if any(rest) or len(rest) > CHUNK:
             raise DamagedFile("something follows its end")
         return None
     try:
