@@ -553,3 +553,10 @@ def test_a_content_changed_together_with_its_crc_is_found(
     changed = packed["tar"].replace(b"tale", b"tail", 3)
     assert outcome(pa.compress(changed, "zstd", asbytes=True), place) is None
     assert outcome(pa.compress(packed["tar"], "zstd", asbytes=True), place) == packed["files"]
+
+
+def test_a_changed_manifest_is_found(packed: dict[str, bytes], place: Path) -> None:
+    """Even where it would only tell a wrong command."""
+    changed = packed["tar"].replace(b"hub:tinystories", b"hub:tinystoriez", 1)
+    assert changed != packed["tar"]
+    assert outcome(changed, place) is None

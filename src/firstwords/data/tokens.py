@@ -98,7 +98,8 @@ def _store(
     on_progress: Callable[[Counts], None],
     processes: int,
 ) -> TokenStore:
-    counts = _total(_shards(directory))
+    shards = _shards(directory)
+    counts, number = _total(shards), len(shards)
     on_progress(counts)
     batches = _batches(islice(iter(records), counts.documents, None))
     open_shard: list[Batch] = []
@@ -109,10 +110,11 @@ def _store(
             in_shard = in_shard.plus(batch.counts)
             on_progress(counts.plus(in_shard))
             if in_shard.tokens >= SHARD_TOKENS:
-                _write_shard(directory, open_shard, in_shard)
-                counts, open_shard, in_shard = counts.plus(in_shard), [], Counts(0, 0, 0)
+                _write_shard(directory / f"{number:05d}", open_shard, in_shard)
+                counts, number = counts.plus(in_shard), number + 1
+                open_shard, in_shard = [], Counts(0, 0, 0)
     if open_shard:
-        _write_shard(directory, open_shard, in_shard)
+        _write_shard(directory / f"{number:05d}", open_shard, in_shard)
         counts = counts.plus(in_shard)
     files.write_json(directory / COMPLETE, counts._asdict())
     return TokenStore(directory)
@@ -133,7 +135,7 @@ def _batches(records: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _write_shard(directory: Path, batches: list[Batch], counts: Counts) -> None:
-    with files.replacing_directory(directory / f"{len(_shards(directory)):05d}") as shard:
+    with files.replacing_directory(directory) as shard:
         for name, arrays in zip(Batch._fields, zip(*batches, strict=True), strict=True):
             _save(shard / f"{name}.npy", np.concatenate(arrays))
         files.write_json(shard / "shard.json", counts._asdict())
