@@ -128,10 +128,12 @@ def encode(name: str | None) -> None:
     Training does the same when it needs them; a machine with GPUs need not wait for it. Stop it at
     any time; the same command continues.
     """
-    from firstwords import start
+    from firstwords import run as runs
+    from firstwords.signals import Stop
     from firstwords.stages import common
 
-    with start.continued(name) as (run, _):
+    run = runs.open_run(name)
+    with Stop().listening(), runs.locked(run.name):
         common.encode_data(run)
 
 

@@ -7,6 +7,7 @@ stream is a fair sample of the whole, and a run that needs a hundredth of a corp
 hundredth of it. The order is a pure function of the files and the seed.
 """
 
+import functools
 import gzip
 import io
 import json
@@ -21,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from firstwords import console
 from firstwords.conversation import InvalidConversation, Messages, validate
 from firstwords.data import catalogue, contents, starter
 from firstwords.errors import UserError
@@ -137,7 +139,8 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
         return _generated(
             lambda index: [dict(m) for m in starter.conversation(seed, index).messages], split
         )
-    return _split(corpus, split, lambda files: _interleave(files, seed, _read_conversations))
+    read = functools.partial(_read_conversations, strict=not corpus.name.startswith(HUB))
+    return _split(corpus, split, lambda files: _interleave(files, seed, read))
 
 
 def _held_out(index: int) -> bool:
@@ -235,22 +238,38 @@ def _documents(text: str) -> Iterator[str]:
 # --- conversations --------------------------------------------------------------------------------
 
 
-def _read_conversations(path: Path, rng: np.random.Generator) -> Iterator[Part]:
+def _read_conversations(path: Path, rng: np.random.Generator, strict: bool) -> Iterator[Part]:
+    """Unless `strict`, conversations that make no sense are left out: nobody can mend a dataset
+    that was fetched."""
+    for progress, messages, line in _messages(path, rng):
+        try:
+            yield Part(progress, validate(messages))
+        except InvalidConversation as error:
+            if strict:
+                place = line.place if line else f"{path}, {str(messages)[:60]}"
+                raise UserError(place, f"{error}; {MEND}") from None
+            _tell_left_out(path)
+
+
+def _messages(
+    path: Path, rng: np.random.Generator
+) -> Iterator[tuple[float, Any, "JsonLine | None"]]:
+    """Whatever stands where a conversation should, with its line if it has one."""
     if path.suffix == ".parquet":
         for progress, messages in _parquet_rows(path, "messages", rng):
-            try:
-                yield Part(progress, validate(messages))
-            except InvalidConversation as error:
-                raise UserError(f"{path}, {str(messages)[:60]}", f"{error}; {MEND}") from None
+            yield progress, messages, None
     elif ".jsonl" in path.name:
         for line in _json_lines(path, rng):
-            messages = line.value.get("messages") if isinstance(line.value, dict) else None
-            try:
-                yield Part(line.progress, validate(messages))
-            except InvalidConversation as error:
-                raise UserError(line.place, f"{error}; {MEND}") from None
+            found = line.value.get("messages") if isinstance(line.value, dict) else None
+            yield line.progress, found, line
     else:
         raise UserError(str(path), "conversations come as .jsonl, .jsonl.gz or .parquet files")
+
+
+@functools.cache
+def _tell_left_out(path: Path) -> None:
+    """Once, however often the file is read."""
+    console.warn(f"{path.name}: conversations without user and assistant in turn are left out")
 
 
 # --- formats --------------------------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""What a dataset of the Hugging Face hub holds, at a revision."""
+"""What a dataset of the Hugging Face hub holds, at a revision.
+
+`huggingface_hub` is imported by what uses the network and nothing else, and not before it has been
+told that there is nothing to be counted.
+"""
 
 import os
 import time
@@ -32,8 +36,15 @@ def listing(repository: str, revision: str | None) -> Listing:
             time.sleep(download.wait_of(again, failures, _page(repository)))
 
 
+def be_discreet() -> None:
+    """By default huggingface_hub asks its server for a list of programs that may have started it,
+    to say which: three more seconds on a machine without internet. It reads this when imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
 def headers() -> dict[str, str]:
     """With the user's token, if there is one: the hub lets those who say who they are ask more."""
+    be_discreet()
     from huggingface_hub.utils import build_hf_headers
 
     return build_hf_headers(library_name="firstwords")
@@ -48,6 +59,7 @@ def url(repository: str, revision: str, path: str) -> str:
 
 
 def _ask(repository: str, revision: str | None) -> Listing:
+    be_discreet()
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError

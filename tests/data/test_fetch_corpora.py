@@ -19,6 +19,7 @@ from hub import REVISION, Fault, Hub, serving
 from firstwords.cli import run_command
 from firstwords.data import catalogue, contents, corpora, download
 from firstwords.data.catalogue import Entry
+from firstwords.errors import UserError
 
 CATALOGUE = f"""
 [tales]
@@ -191,6 +192,23 @@ def test_conversations_of_a_dataset_are_read(hub: Hub, home: Path, run: Run) -> 
     corpus = corpora.open_corpus("hub:talks", "--chat-data")
     assert next(corpora.conversations(corpus, "train", 0))[0]["content"] == "ice"
     assert next(corpora.conversations(corpus, "val", 0))[0]["content"] == "fire"
+
+
+def test_conversations_that_nobody_can_mend_are_left_out(
+    hub: Hub, home: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [{"content": "ice?", "role": "user"}, {"content": "yes", "role": "assistant"}]
+    for split in ("train", "test"):
+        talks = [good, good[:1], good, [good[1]], [*good, {"content": "x", "role": "tool"}]] * 20
+        hub.files[f"talk/{split}-00000-of-00001.parquet"] = parquet(messages=talks)
+    run("fetch", "talks")
+    corpus = corpora.open_corpus("hub:talks", "--chat-data")
+    for _ in range(2):
+        found = [list(corpora.conversations(corpus, split, 0)) for split in corpora.SPLITS]
+        assert [len(one) for one in found] == [40, 40]
+    assert capsys.readouterr().err.count("left out") == 2  # once for each file
+    with pytest.raises(UserError, match="mend or remove"):
+        list(corpora.conversations(corpora.open_corpus(str(home / "data"), "--x"), "train", 0))
 
 
 def test_a_damaged_file_is_fetched_again(hub: Hub, home: Path, run: Run) -> None:
