@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from end_to_end import write_lines
+from end_to_end import recipe, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -148,14 +148,14 @@ def test_names_of_ones_own_do_not_meet_others(say: Say, tmp_path: Path) -> None:
     assert units == {"own-tinystories", "own-own-tinystories"}
 
 
-def make_run(name: str, recipe: dict[str, Any], data: str) -> runs.Run:
+def make_run(name: str, planned: dict[str, Any], data: str) -> runs.Run:
     with runs.locked(name) as directory:
         manifest = runs.Manifest(
             firstwords="1",
             created=runs.now(),
             time=30.0,
             sources=runs.Sources(data=data, chat_data="starter"),
-            recipe=Recipe.model_validate(recipe),
+            recipe=Recipe.model_validate(planned),
             machine={},
             predicted={},
         )
@@ -168,8 +168,6 @@ def make_run(name: str, recipe: dict[str, Any], data: str) -> runs.Run:
 def test_a_run_arrives_with_its_sources(
     say: Say, tmp_path: Path, home: Path, elsewhere: Callable[[], Path]
 ) -> None:
-    from end_to_end import recipe
-
     folder = own(tmp_path / "texts")
     made = make_run("x", recipe(), str(folder))
     (made.directory / ".tmp-half").write_text("of a file")
@@ -208,10 +206,25 @@ def test_tar_opens_it_too(say: Say, tmp_path: Path, home: Path) -> None:
     held = fetched("tinystories")
     assert say("bundle", "--data", "hub:tinystories", "--out", tmp_path / "x.tar")[0] == 0
     with tarfile.open(tmp_path / "x.tar") as archive:
-        archive.extractall(tmp_path / "by tar", filter="data")
-    assert (tmp_path / "by tar/data/tinystories/b.jsonl").read_bytes() == held["b.jsonl"]
-    digest, name = (tmp_path / "by tar" / MANIFEST_SUM).read_text().split()
-    assert hashlib.sha256((tmp_path / "by tar" / name).read_bytes()).hexdigest() == digest
+        inside = {info.name: archive.extractfile(info) for info in archive.getmembers()}
+        found = {name: file.read() for name, file in inside.items() if file}
+    assert found["data/tinystories/b.jsonl"] == held["b.jsonl"]
+    digest, name = found[MANIFEST_SUM].decode().split()
+    assert hashlib.sha256(found[name]).hexdigest() == digest
+
+
+@pytest.mark.parametrize("was_fetched", [True, False])
+def test_a_run_that_takes_benchmarks_brings_their_data(
+    was_fetched: bool, say: Say, tmp_path: Path
+) -> None:
+    make_run("x", recipe(benchmark_items=5), "starter")
+    if was_fetched:
+        fetched("eval")
+    code, said = say("bundle", "--run", "x", "--out", tmp_path / "x.tar")
+    assert code == 0
+    assert ("not packed" in said) is not was_fetched
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        assert ("eval/a.jsonl" in archive.getnames()) is was_fetched
 
 
 def test_unpacking_twice_changes_nothing(
@@ -283,8 +296,6 @@ def test_what_cannot_be_packed_is_told(
 def test_another_run_of_that_name_is_not_overwritten(
     say: Say, tmp_path: Path, elsewhere: Callable[[], Path]
 ) -> None:
-    from end_to_end import recipe
-
     make_run("x", recipe(), "starter")
     say("bundle", "--run", "x", "--out", tmp_path / "x.tar")
     other = elsewhere()

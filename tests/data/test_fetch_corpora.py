@@ -422,8 +422,14 @@ class _Watched(list):  # type: ignore[type-arg]
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stop_in_the_middle_leaves_what_came(
-    signal_number: signal.Signals, hub: Hub, home: Path, run: Run
+    signal_number: signal.Signals,
+    hub: Hub,
+    home: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub's own"))
     hub.faults[FIRST] = [Fault(hang_after=1500)]
     script = (
         "import sys\nfrom pathlib import Path\nfrom firstwords import cli\n"
@@ -444,6 +450,8 @@ def test_a_stop_in_the_middle_leaves_what_came(
         assert "the same command continues" in said
         assert "Traceback" not in said
     hub.go_on.set()
+    # Nothing but what was wanted: no telemetry of the library's.
+    assert all(one.path.startswith(("/api/datasets/", "/datasets/")) for one in hub.asked)
     hub.asked.clear()
     assert run("fetch", "tales")[0] == 0
     assert [one.range for one in hub.asked_for(FIRST)] == ["bytes=1500-"]
@@ -482,6 +490,14 @@ def test_list_tells_what_is_here(hub: Hub, home: Path, run: Run) -> None:
     told = run("list")[1]
     assert "1 missing" in told
     assert "CC0" in told
+
+
+def test_the_guide_has_the_catalogue() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "get-data.md"
+    rows = {line.split("`")[1]: line for line in guide.read_text().splitlines() if "| `" in line}
+    for name, entry in catalogue.entries().items():
+        assert f"{entry.all_shards:,} shards" in rows[name]
+        assert entry.option in rows[name]
 
 
 def test_the_real_catalogue_is_pinned() -> None:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from firstwords import __version__, console, files
 from firstwords import run as runs
-from firstwords.data import archive
+from firstwords.data import archive, contents
 from firstwords.data.archive import Member, Writable
 from firstwords.data.catalogue import EVAL
 from firstwords.data.contents import SafePath, Sha256
@@ -95,7 +95,7 @@ def _pack(request: Request) -> tuple[Packing, Manifest]:
     if request.run is not None:
         run = runs.open_run(request.run)
         data, chat_data = run.manifest.sources.data, run.manifest.sources.chat_data
-        with_eval = with_eval or run.recipe.benchmark_items > 0
+        with_eval = with_eval or (run.recipe.benchmark_items > 0 and _eval_was_fetched())
     text, chat = packing.add_source(data, "--data"), packing.add_source(chat_data, "--chat-data")
     if request.run is not None:
         packing.add_run(run, runs.Sources(data=str(text), chat_data=str(chat)))
@@ -105,6 +105,13 @@ def _pack(request: Request) -> tuple[Packing, Manifest]:
     return packing, Manifest(
         firstwords=__version__, run=request.run, data=text, chat_data=chat, files=tuple(listed)
     )
+
+
+def _eval_was_fetched() -> bool:
+    fetched = contents.read(contents.folder_of(EVAL)) is not None
+    if not fetched:
+        console.warn("the run takes benchmarks whose data was not fetched here: it is not packed")
+    return fetched
 
 
 def write(stream: Writable, manifest: Manifest, items: list[Item]) -> None:
