@@ -17,7 +17,7 @@ import pytest
 from hub import REVISION, Fault, Hub, serving
 
 from firstwords.cli import run_command
-from firstwords.data import catalogue, contents, corpora, download
+from firstwords.data import catalogue, contents, corpora, network
 from firstwords.data.catalogue import Entry
 from firstwords.errors import UserError
 
@@ -70,7 +70,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """Five shards of text, two of conversations; the catalogue names them."""
     (tmp_path / "catalogue.toml").write_text(CATALOGUE)
     monkeypatch.setattr(catalogue, "FILE", tmp_path / "catalogue.toml")
-    monkeypatch.setattr(download, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(network, "FIRST_WAIT", 0.01)
     with serving("somebody/tales") as served:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         for number in range(5):
@@ -85,12 +85,12 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between tries, which do not happen."""
     asked: list[float] = []
 
-    def wait_of(again: download.Again, failures: int, url: str) -> float:
+    def wait_of(again: network.Again, failures: int, url: str) -> float:
         asked.append(real(again, failures, url))
         return 0.0
 
-    real = download.wait_of
-    monkeypatch.setattr(download, "wait_of", wait_of)
+    real = network.wait_of
+    monkeypatch.setattr(network, "wait_of", wait_of)
     return asked
 
 
@@ -174,6 +174,28 @@ def test_more_shards_come_from_the_pinned_revision(hub: Hub, home: Path, run: Ru
     assert len(names(home, "floating")) == 5
     assert run("fetch", "floating", "--shards", "all")[0] == 0
     assert len(names(home, "floating")) == 6
+
+
+def test_whoever_wanted_too_much_may_want_less(hub: Hub, home: Path, run: Run) -> None:
+    """Nobody has to finish what was interrupted; what came of it stays."""
+    hub.faults["data/shard_00002.parquet"] = [Fault(status=404)]
+    assert run("fetch", "tales", "--shards", "all", "--jobs", "1")[0] == 2
+    last = home / "data" / "tales" / "shard_00003.parquet"
+    last.write_bytes(hub.files["data/shard_00003.parquet"])
+    with pytest.raises(UserError, match="is not whole"):
+        corpora.open_corpus("hub:tales", "--data")
+    assert run("fetch", "tales", "--shards", "2")[0] == 0
+    assert len(corpora.open_corpus("hub:tales", "--data").files) == 3
+    last.unlink()
+    assert run("fetch", "tales")[0] == 0  # no number: what was wanted before
+    assert last.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(hub: Hub, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, said = run("fetch", "tales", "--out", str(tmp_path / "file" / "x"))
+    assert code == 2
+    assert "cannot make the directory" in said
 
 
 def test_conversations_of_a_dataset_are_read(hub: Hub, home: Path, run: Run) -> None:
@@ -338,7 +360,7 @@ def test_a_server_that_stays_broken_ends_in_one_line(
     assert code == 2
     assert "the server says 500" in said
     assert said.strip().count("\n") == 0
-    assert len(hub.asked_for(FIRST)) == download.TRIES
+    assert len(hub.asked_for(FIRST)) == network.TRIES
 
 
 @pytest.mark.parametrize(("status", "says"), [(403, "HF_TOKEN"), (404, "not there any more")])
@@ -368,7 +390,7 @@ def test_without_a_network_the_way_around_it_is_told(
     assert code == 2
     assert said.strip().count("\n") == 0
     assert "firstwords data bundle" in said
-    assert len(waits) < download.TRIES_OFFLINE
+    assert len(waits) < network.TRIES_OFFLINE
 
 
 def test_what_is_all_here_needs_no_network(

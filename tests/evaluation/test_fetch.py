@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from firstwords.cli import run_command
-from firstwords.data import download
+from firstwords.data import network
 from firstwords.evaluation import fetch
 from firstwords.evaluation.fetch import BUNDLE, SOURCES, Source
 
@@ -49,7 +49,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         core = Source("core", f"{address}/bundle.zip", digests["bundle.zip"])
         monkeypatch.setattr(fetch, "SOURCES", (one, free))
         monkeypatch.setattr(fetch, "BUNDLE", core)
-        monkeypatch.setattr(download, "FIRST_WAIT", 0.01)
+        monkeypatch.setattr(network, "FIRST_WAIT", 0.01)
         yield folder
         http.shutdown()
 

@@ -16,6 +16,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 from firstwords import console, files
+from firstwords.data import network
+from firstwords.data.network import Again, Wrong
 from firstwords.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,13 +25,7 @@ if TYPE_CHECKING:
 
 JOBS = 4
 TELL_EVERY = 1 << 20  # bytes
-TIMEOUT = 30.0  # seconds without a byte
-TRIES = 6  # without a new byte in any of them
-TRIES_OFFLINE = 3  # where there has been none at all: a machine without internet should hear soon
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds between tries, doubled from one to the next
-PATIENCE = 900.0  # the longest wait that a server may ask for
 GRACE = 0.5  # seconds in which the threads may end by themselves
-PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 class Wanted(NamedTuple):
@@ -63,18 +59,6 @@ class Event(NamedTuple):
 
 class Stopped(Exception):
     """The others have been told to stop."""
-
-
-class Again(Exception):
-    """Worth another try, after so many seconds if the server said so."""
-
-    def __init__(self, why: str, after: float | None = None, tries: int = TRIES) -> None:
-        super().__init__(why)
-        self.after, self.tries = after, tries
-
-
-class Wrong(Again):
-    """All bytes came, and they are others than those that were pinned."""
 
 
 def download(
@@ -175,25 +159,29 @@ class Download:
             headers["Range"] = f"bytes={have}-"
         try:
             with get_session().stream(
-                "GET", self.wanted.url, headers=headers, timeout=TIMEOUT, follow_redirects=True
+                "GET",
+                self.wanted.url,
+                headers=headers,
+                timeout=network.TIMEOUT,
+                follow_redirects=True,
             ) as response:
                 self._append(response, self._start(response, have))
         except httpx2.TransportError as error:
-            tries = TRIES if self.came else TRIES_OFFLINE
+            tries = network.TRIES if self.came else network.TRIES_OFFLINE
             raise Again(str(error) or type(error).__name__, tries=tries) from None
         except ConnectionError as error:  # huggingface_hub is told to stay offline
-            raise unreachable(self.wanted.url, error) from None
+            raise network.unreachable(self.wanted.url, error) from None
 
     def _start(self, response: "httpx2.Response", have: int) -> int:
         """How many of the bytes that are here the response goes on from."""
         status = response.status_code
-        if status in PASSING:
-            raise Again(f"the server says {status}", asked_wait(response.headers))
+        if status in network.PASSING:
+            raise Again(f"the server says {status}", network.asked_wait(response.headers))
         if status == 416 or (status == 206 and _range_start(response) != have):
             self._forget()
             raise Again("the server cannot go on from there")
         if status not in (200, 206):
-            raise UserError(f"cannot fetch {self.wanted.url}", refusal(status))
+            raise UserError(f"cannot fetch {self.wanted.url}", network.refusal(status))
         return have if status == 206 else 0
 
     def _append(self, response: "httpx2.Response", start: int) -> None:
@@ -229,7 +217,7 @@ class Download:
         self.wanted.part.unlink(missing_ok=True)
 
     def _wait(self, again: Again, failures: int) -> None:
-        seconds = wait_of(again, failures, self.wanted.url)
+        seconds = network.wait_of(again, failures, self.wanted.url)
         self.tell(Event(note=f"{again}: again in {seconds:.0f} s"))
         if self.stop.wait(seconds):
             raise Stopped
@@ -240,54 +228,10 @@ class Download:
                 f"{self.wanted.url} is not the file that was pinned (its SHA-256 differs)",
                 "try again later; if it stays so, please report it",
             )
-        return unreachable(self.wanted.url, again)
-
-
-def wait_of(again: Again, failures: int, url: str) -> float:
-    """Seconds until the next try. Raises UserError if the server asks for too many."""
-    if again.after is None:
-        return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
-    if again.after > PATIENCE:
-        raise UserError(
-            f"cannot fetch {url}",
-            f"the server asks to come back in {again.after / 60:.0f} minutes; the same command "
-            "then goes on",
-        )
-    return again.after
-
-
-def unreachable(url: str, why: BaseException) -> UserError:
-    reason = " ".join(str(why).split())[:200]
-    return UserError(
-        f"cannot reach {url} ({reason})",
-        "check the connection and give the same command again; for a machine without internet, "
-        "fetch on another one, pack with firstwords data bundle and unpack with data unbundle",
-    )
-
-
-def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a busy server asks for, in either of two headers."""
-    from huggingface_hub.utils import parse_ratelimit_headers
-
-    asked = headers.get("retry-after", "").strip()
-    if asked.isdigit():
-        return float(asked)
-    limit = parse_ratelimit_headers(headers)
-    return float(limit.reset_in_seconds) if limit and limit.remaining == 0 else None
+        return network.unreachable(self.wanted.url, again)
 
 
 def _range_start(response: "httpx2.Response") -> int | None:
     """Where the part begins that a server sent: `bytes 100-199/200`."""
     start = response.headers.get("content-range", "").removeprefix("bytes ").split("-")[0]
     return int(start) if start.isdigit() else None
-
-
-def refusal(status: int) -> str:
-    if status in (401, 403):
-        return (
-            f"the server says {status}: it is not for everybody; accept its terms on its page, "
-            "then put a token of yours into HF_TOKEN"
-        )
-    if status in (404, 410):
-        return f"the server says {status}: the file is not there any more; please report it"
-    return f"the server says {status}; try again later"

@@ -12,9 +12,10 @@ import signal
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -102,11 +103,23 @@ def _in_order(
 ) -> Generator[Batch, None, None]:
     waiting: deque[Future[Batch]] = deque()
     for batch in batches:
-        waiting.append(pool.submit(task, batch))
+        with _no_interruption():
+            waiting.append(pool.submit(task, batch))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def _no_interruption() -> Iterator[None]:
+    """A task may start a process. Ctrl-C, which a terminal sends to that too, is for this one
+    alone: what is blocked here meanwhile stays blocked there."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # --- in a process of the pool ---------------------------------------------------------------------
@@ -122,8 +135,7 @@ def _loaded(path: Path) -> Tokenizer:
 
 
 def _follow_the_parent() -> None:
-    """Ctrl-C is the parent's to handle, and when it is gone, however that came, so is this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """When the parent is gone, however that came, so is this."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:

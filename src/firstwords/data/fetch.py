@@ -25,11 +25,11 @@ class Fetched(NamedTuple):
 
 
 def fetch_corpus(name: str, entry: Entry, folder: Path, shards: int | None, jobs: int) -> Fetched:
-    """All held-out files and `shards` others, or as many as are pinned here already if those are
-    more. Raises UserError."""
+    """All held-out files, and `shards` others or whatever more is here. Without a number, what was
+    wanted before. Raises UserError."""
     with locked(folder):
         before = contents.read(folder)
-        wanted = _choose(entry, before, shards or entry.shards)
+        wanted = before if before and shards is None else _choose(entry, before, shards, folder)
         contents.write(folder, wanted)
         return get_missing(name, folder, wanted, jobs)
 
@@ -53,31 +53,33 @@ def get_missing(label: str, folder: Path, wanted: Contents, jobs: int) -> Fetche
     return Fetched(folder, len(wanted.files), total, len(missing))
 
 
-def _choose(entry: Entry, before: Contents | None, shards: int) -> Contents:
+def _choose(entry: Entry, before: Contents | None, shards: int | None, folder: Path) -> Contents:
     """What is to be here. The network is asked only if that is more than what is pinned."""
-    pinned = sum(not file.held_out for file in before.files) if before else 0
-    if before and pinned >= min(shards, entry.all_shards):
-        return before
+    wanted = min(shards or entry.shards, entry.all_shards)
+    if before is None or sum(not file.held_out for file in before.files) < wanted:
+        before = _listed(entry, before)
+    train = [file for file in before.files if not file.held_out]
+    chosen = [f for i, f in enumerate(train) if i < wanted or (folder / f.path).exists()]
+    held_out = [file for file in before.files if file.held_out]
+    return before.model_copy(update={"files": (*chosen, *held_out)})
+
+
+def _listed(entry: Entry, before: Contents | None) -> Contents:
+    """All files of the corpus, at the revision that is pinned or will be."""
     revision = before.revision if before else entry.revision
-    if before and entry.revision and before.revision != entry.revision:
+    if before and entry.revision not in (None, before.revision):
         console.warn(f"stays at revision {before.revision[:10]}, from which its first files are")
     listing = hub.listing(entry.repository, revision)
-    held_out = [f for f in listing.files if fnmatchcase(f.path, entry.held_out)]
-    train = [f for f in listing.files if fnmatchcase(f.path, entry.train) and f not in held_out]
-    if not train:
+    held_out = [f for f in sorted(listing.files) if fnmatchcase(f.path, entry.held_out)]
+    train = [f for f in sorted(listing.files) if fnmatchcase(f.path, entry.train)]
+    found = [_entry(file, held_out=False) for file in train if file not in held_out]
+    if not found:
         raise UserError(
             f"{entry.repository} has no file {entry.train} at revision {listing.revision}",
             "please report it",
         )
-    chosen = sorted(train)[: max(pinned, shards)]
-    return Contents(
-        origin=entry.repository,
-        revision=listing.revision,
-        files=(
-            *(_entry(file, held_out=False) for file in chosen),
-            *(_entry(file, held_out=True) for file in sorted(held_out)),
-        ),
-    )
+    found += [_entry(file, held_out=True) for file in held_out]
+    return Contents(origin=entry.repository, revision=listing.revision, files=tuple(found))
 
 
 def _entry(file: hub.HubFile, held_out: bool) -> FileEntry:
@@ -103,11 +105,16 @@ def check_disk(folder: Path, needed: float) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The folder, held against every other process. Raises UserError."""
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
         raise UserError(
             f"{folder} is being filled by another process", "wait for it to end"
+        ) from None
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UserError(
+            f"cannot make the directory {folder} ({error.strerror})",
+            "use another, or set FIRSTWORDS_HOME to a directory that you can write to",
         ) from None

@@ -8,7 +8,7 @@ import os
 import time
 from typing import NamedTuple
 
-from firstwords.data import download
+from firstwords.data import network
 from firstwords.errors import UserError
 
 
@@ -29,11 +29,11 @@ def listing(repository: str, revision: str | None) -> Listing:
     while True:
         try:
             return _ask(repository, revision)
-        except download.Again as again:
+        except network.Again as again:
             failures += 1
             if failures >= again.tries:
-                raise download.unreachable(_page(repository), again) from None
-            time.sleep(download.wait_of(again, failures, _page(repository)))
+                raise network.unreachable(_page(repository), again) from None
+            time.sleep(network.wait_of(again, failures, _page(repository)))
 
 
 def be_discreet() -> None:
@@ -67,19 +67,19 @@ def _ask(repository: str, revision: str | None) -> Listing:
     api = HfApi(endpoint=_endpoint(), library_name="firstwords")
     try:
         info = api.dataset_info(
-            repository, revision=revision, files_metadata=True, timeout=download.TIMEOUT
+            repository, revision=revision, files_metadata=True, timeout=network.TIMEOUT
         )
     except HfHubHTTPError as error:
         status = error.response.status_code
-        if status in download.PASSING:
-            wait = download.asked_wait(error.response.headers)
-            raise download.Again(f"the server says {status}", wait) from None
-        raise UserError(f"cannot fetch {_page(repository)}", download.refusal(status)) from None
+        if status in network.PASSING:
+            wait = network.asked_wait(error.response.headers)
+            raise network.Again(f"the server says {status}", wait) from None
+        raise UserError(f"cannot fetch {_page(repository)}", network.refusal(status)) from None
     except httpx2.TransportError as error:
         why = str(error) or type(error).__name__
-        raise download.Again(why, tries=download.TRIES_OFFLINE) from None
+        raise network.Again(why, tries=network.TRIES_OFFLINE) from None
     except ConnectionError as error:  # huggingface_hub is told to stay offline
-        raise download.unreachable(_page(repository), error) from None
+        raise network.unreachable(_page(repository), error) from None
     # All data files are large ones, of which the hub knows the SHA-256.
     large = ((file.rfilename, file.lfs) for file in info.siblings or [])
     files = [HubFile(path, lfs.size, lfs.sha256) for path, lfs in large if lfs]
