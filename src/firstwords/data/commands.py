@@ -77,8 +77,8 @@ class Shards(click.ParamType):
 def fetch(name: str, shards: int | None, jobs: int, out: Path | None) -> None:
     """Download the corpus NAME, or eval: the published benchmarks (some 200 MB).
 
-    Nothing else in firstwords uses the network. Revisions are pinned and every file is checked;
-    what is here and whole is not fetched again. Ctrl-C and dropped connections lose nothing: the
+    Training fetches nothing by itself. Revisions are pinned and every file is checked; what is
+    here and whole is not fetched again. Ctrl-C and dropped connections lose nothing: the
     same command goes on.
     """
     from firstwords import console
