@@ -11,6 +11,7 @@ import click
 
 from firstwords import __version__
 from firstwords.bench.commands import bench
+from firstwords.data.commands import data
 from firstwords.errors import Diverged, Interrupted, UserError
 from firstwords.options import (
     EXISTING_RUN,
@@ -39,9 +40,7 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     try:
-        cli.main(args=arguments, prog_name="firstwords", standalone_mode=False)
-    except click.exceptions.Exit as exit_request:
-        return exit_request.exit_code
+        code = cli.main(args=arguments, prog_name="firstwords", standalone_mode=False)
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see firstwords --help)", 2)
     except UserError as error:
@@ -71,7 +70,7 @@ def run_command(arguments: list[str]) -> int:
             "same command continues; nothing already made is lost",
             1,
         )
-    return 0
+    return code if isinstance(code, int) else 0  # what a command asked to exit with
 
 
 def _fail(message: str, code: int) -> int:
@@ -171,52 +170,7 @@ def plan(as_json: bool, **request: Any) -> None:
     click.echo(describe(made))
 
 
-@cli.group()
-def data() -> None:
-    """Look at the data that a model learns from."""
-
-
-@data.command()
-@click.argument("source", metavar="SRC")
-@click.option("--conversations", is_flag=True, help="Show conversations instead of text.")
-@click.option("--kind", help="Only this kind of the starter curriculum; 'list' names them.")
-@click.option(
-    "--n", "count", type=click.IntRange(min=1), default=3, show_default=True, help="How many."
-)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Other samples.")
-@JSON
-def show(source: str, as_json: bool, **options: Any) -> None:
-    """Show samples of SRC: starter, a file, or a directory of files."""
-    from firstwords.data.samples import render, samples
-
-    shown = samples(source, **options)
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else render(shown))
-
-
-@data.group()
-def fetch() -> None:
-    """Download data. Nothing else in firstwords uses the network."""
-
-
-@fetch.command("eval")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Where to.  [default: eval in $FIRSTWORDS_HOME, where eval and train look for it]",
-)
-def fetch_eval(out: Path | None) -> None:
-    """The published benchmarks: CORE, ARC, MMLU, GSM8K, HumanEval (some 200 MB).
-
-    Every file is pinned by revision and checksum. Files that are there already are not fetched
-    again; a machine without internet can use the folder of one that has it.
-    """
-    from firstwords import console
-    from firstwords.evaluation import data, fetch
-
-    folder = out or data.home()
-    count = fetch.fetch(folder)
-    console.say(f"{count} files fetched, now in {folder}" if count else f"all there: {folder}")
+cli.add_command(data)
 
 
 @cli.command("eval")

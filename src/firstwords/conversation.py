@@ -116,11 +116,13 @@ class Encoded(NamedTuple):
     mask: np.ndarray  # (n,) bool: the tokens that finetuning learns to write
 
 
-def encode_conversations(tokenizer: Tokenizer, conversations: list[Messages]) -> Iterator[Encoded]:
-    """Encode many conversations at once: the tokenizer uses all cores on one long list."""
+def encode_conversations(
+    tokenizer: Tokenizer, conversations: list[Messages], threads: int | None = None
+) -> Iterator[Encoded]:
+    """Encode many conversations at once: the tokenizer uses its threads on one long list."""
     pieces_of = [list(pieces(messages)) for messages in conversations]
     texts = [piece.text for many in pieces_of for piece in many if not piece.special]
-    encoded = iter(tokenizer.encode_batch(texts))
+    encoded = iter(tokenizer.encode_batch(texts, threads))
     for many in pieces_of:
         ids: list[int] = []
         mask: list[bool] = []

@@ -58,6 +58,12 @@ def replacing_directory(path: Path) -> Iterator[Path]:
         raise
 
 
+def settle(temporary: Path, path: Path) -> None:
+    """Flush a file that was written under another name, and give it its own."""
+    _flush(temporary)
+    temporary.replace(path)
+
+
 def remove_directory(path: Path) -> None:
     """Remove a directory so that a kill in the middle leaves no half of it under its name."""
     doomed = path.with_name(TEMPORARY + "removed-" + path.name)
@@ -92,7 +98,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
@@ -110,7 +120,11 @@ def read_json(path: Path) -> Any:
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+        return sha256_of_stream(file)
+
+
+def sha256_of_stream(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
     return digest.hexdigest()

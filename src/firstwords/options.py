@@ -104,13 +104,14 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             "--data",
             metavar="SRC",
             help="Text to learn from: starter (made by firstwords itself), a .parquet, .jsonl, "
-            ".jsonl.gz or .txt file, or a directory of them.  [default: starter]",
+            ".jsonl.gz or .txt file, a directory of them, or hub:NAME for a corpus that was "
+            "fetched (firstwords data list).  [default: starter]",
         ),
         click.option(
             "--chat-data",
             metavar="SRC",
             help="Conversations: starter, a .jsonl, .jsonl.gz or .parquet file with "
-            '"messages", or a directory of them.  [default: starter]',
+            '"messages", a directory of them, or hub:NAME.  [default: starter]',
         ),
         click.option(
             "--seed",

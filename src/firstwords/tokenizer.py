@@ -123,11 +123,13 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         return self._encoding.encode_ordinary(text)
 
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Encode on all cores; short texts on one, since handing them to another takes longer."""
-        if sum(map(len, texts)) < WORTH_A_THREAD * len(texts):
+    def encode_batch(self, texts: list[str], threads: int | None = None) -> list[list[int]]:
+        """Encode with so many threads, by default one for each core; short texts with one, since
+        handing them to another takes longer."""
+        threads = threads or os.cpu_count() or 1
+        if threads == 1 or sum(map(len, texts)) < WORTH_A_THREAD * len(texts):
             return [self.encode(text) for text in texts]
-        return self._encoding.encode_ordinary_batch(texts, num_threads=os.cpu_count() or 1)
+        return self._encoding.encode_ordinary_batch(texts, num_threads=threads)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Special tokens are written out; bytes that are no UTF-8 become U+FFFD."""

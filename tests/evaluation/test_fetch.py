@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from firstwords.cli import run_command
+from firstwords.data import network
 from firstwords.evaluation import fetch
 from firstwords.evaluation.fetch import BUNDLE, SOURCES, Source
 
@@ -36,7 +37,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     handler = functools.partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{http.server_address[1]}"
         content = {"a.jsonl": b"{}\n", "bundle.zip": bundle()}
         digests = {}
@@ -48,12 +49,15 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         core = Source("core", f"{address}/bundle.zip", digests["bundle.zip"])
         monkeypatch.setattr(fetch, "SOURCES", (one, free))
         monkeypatch.setattr(fetch, "BUNDLE", core)
+        monkeypatch.setattr(network, "FIRST_WAIT", 0.01)
         yield folder
         http.shutdown()
 
 
 def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """The data, without what is written about it."""
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if name != "contents.json" and not name.startswith(".")}
 
 
 ALL = {"a.jsonl", "free.jsonl", "core/core.yaml", "core/eval_data/a/b.jsonl"}
@@ -64,7 +68,22 @@ def test_everything_is_fetched_once(server: Path, tmp_path: Path) -> None:
     assert names(tmp_path / "eval") == ALL
     (server / "a.jsonl").unlink()
     assert fetch.fetch(tmp_path / "eval") == 0
+
+
+def test_what_was_fetched_is_kept_whole(server: Path, home: Path) -> None:
+    fetch.fetch(home / "eval")
+    (home / "eval" / "core" / "core.yaml").write_text("half")
+    (home / "eval" / "a.jsonl").unlink()
+    assert run_command(["data", "verify", "eval"]) == 1
+    assert fetch.fetch(home / "eval") == 2
+    assert (home / "eval" / "core" / "core.yaml").read_text() == "icl_tasks: []"
+    assert run_command(["data", "verify", "eval"]) == 0
+
+
+def test_what_somebody_else_put_there_is_left_alone(server: Path, tmp_path: Path) -> None:
+    (tmp_path / "eval" / "core").mkdir(parents=True)
     (tmp_path / "eval" / "core" / "core.yaml").write_text("mine")
+    assert fetch.fetch(tmp_path / "eval") == 2
     assert fetch.fetch(tmp_path / "eval") == 0
     assert (tmp_path / "eval" / "core" / "core.yaml").read_text() == "mine"
 
@@ -90,7 +109,7 @@ def test_what_cannot_be_reached_is_named_with_the_mend(
     assert run_command(["data", "fetch", "eval", "--out", str(tmp_path / "eval")]) == 2
     said = capsys.readouterr().err
     assert "a.jsonl" in said
-    assert "copy the folder" in said
+    assert "not there any more" in said
     assert names(tmp_path / "eval") == set()
 
 

@@ -18,7 +18,7 @@ from tokenizers import models, trainers
 
 from firstwords import console, machine
 from firstwords.data.corpora import open_corpus, texts
-from firstwords.data.tokens import encode_texts
+from firstwords.data.encoding import encode_texts
 from firstwords.stages.tokenizer import take
 from firstwords.tokenizer import SPECIAL_TOKENS, SPLIT_PATTERN, Tokenizer, pre_tokenizer
 
@@ -91,7 +91,7 @@ def encoded(documents: list[str], ours: Tokenizer) -> dict[str, Work]:
         return [np.array(ids, dtype=np.uint16) for ids in lists]
 
     return {
-        "encode: firstwords": lambda: list(encode_texts(ours, documents)),
+        "encode: firstwords": lambda: encode_texts(ours, documents),
         "encode: tiktoken": lambda: arrays(
             direct.encode_ordinary_batch(documents, num_threads=threads)
         ),

@@ -1,4 +1,5 @@
-"""Where text and conversations come from: `starter`, a file, or a directory of files.
+"""Where text and conversations come from: `starter`, a file, a directory of files, or `hub:NAME`
+for a corpus that was fetched before.
 
 Records are streamed: memory does not grow with the corpus. Files are read side by side, each in a
 shuffled order of blocks of about a megabyte, in proportion to their sizes; so any prefix of the
@@ -6,6 +7,7 @@ stream is a fair sample of the whole, and a run that needs a hundredth of a corp
 hundredth of it. The order is a pure function of the files and the seed.
 """
 
+import functools
 import gzip
 import io
 import json
@@ -20,11 +22,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from firstwords import console
 from firstwords.conversation import InvalidConversation, Messages, validate
-from firstwords.data import starter
+from firstwords.data import catalogue, contents, starter
 from firstwords.errors import UserError
 
 STARTER = "starter"
+HUB = "hub:"
 SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".txt.gz")
 BLOCK = 1 << 20
 DOCUMENT_CHARS = 6_000  # plain text has no document marks: it is cut at about this length
@@ -71,10 +75,8 @@ def open_corpus(source: str, option: str) -> Corpus:
         return Corpus(STARTER, (), ())
     if not source.strip():
         raise UserError(option, "it is empty; use starter, a file or a directory")
-    if source.startswith("hub:"):
-        raise UserError(
-            f"{option} {source}", "no corpus of that name; use starter, a file or a directory"
-        )
+    if source.startswith(HUB):
+        return _fetched(source, option)
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise UserError(f"{option} {source}", "no such file or directory")
@@ -95,6 +97,20 @@ def open_corpus(source: str, option: str) -> Corpus:
             "every file in it is named as validation data; add a training file",
         )
     return Corpus(str(path), training, validation)
+
+
+def _fetched(source: str, option: str) -> Corpus:
+    """A corpus by its name: what is here of it, never the network."""
+    name = source.removeprefix(HUB)
+    known = catalogue.entries()
+    located = contents.locate(name) if name in (*known, *contents.present()) else None
+    if located is None and name not in known:
+        raise UserError(
+            f"{option} {source}", f"no corpus of that name; firstwords data list names {len(known)}"
+        )
+    if located is None:
+        raise UserError(f"{option} {source} is not here", f"first run: {contents.mend(name)}")
+    return Corpus(source, located.train, located.held_out)
 
 
 class Text(NamedTuple):
@@ -123,7 +139,8 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
         return _generated(
             lambda index: [dict(m) for m in starter.conversation(seed, index).messages], split
         )
-    return _split(corpus, split, lambda files: _interleave(files, seed, _read_conversations))
+    read = functools.partial(_read_conversations, strict=not corpus.name.startswith(HUB))
+    return _split(corpus, split, lambda files: _interleave(files, seed, read))
 
 
 def _held_out(index: int) -> bool:
@@ -221,22 +238,38 @@ def _documents(text: str) -> Iterator[str]:
 # --- conversations --------------------------------------------------------------------------------
 
 
-def _read_conversations(path: Path, rng: np.random.Generator) -> Iterator[Part]:
+def _read_conversations(path: Path, rng: np.random.Generator, strict: bool) -> Iterator[Part]:
+    """Unless `strict`, conversations that make no sense are left out: nobody can mend a dataset
+    that was fetched."""
+    for progress, messages, line in _messages(path, rng):
+        try:
+            yield Part(progress, validate(messages))
+        except InvalidConversation as error:
+            if strict:
+                place = line.place if line else f"{path}, {str(messages)[:60]}"
+                raise UserError(place, f"{error}; {MEND}") from None
+            _tell_left_out(path)
+
+
+def _messages(
+    path: Path, rng: np.random.Generator
+) -> Iterator[tuple[float, Any, "JsonLine | None"]]:
+    """Whatever stands where a conversation should, with its line if it has one."""
     if path.suffix == ".parquet":
         for progress, messages in _parquet_rows(path, "messages", rng):
-            try:
-                yield Part(progress, validate(messages))
-            except InvalidConversation as error:
-                raise UserError(f"{path}, {str(messages)[:60]}", f"{error}; {MEND}") from None
+            yield progress, messages, None
     elif ".jsonl" in path.name:
         for line in _json_lines(path, rng):
-            messages = line.value.get("messages") if isinstance(line.value, dict) else None
-            try:
-                yield Part(line.progress, validate(messages))
-            except InvalidConversation as error:
-                raise UserError(line.place, f"{error}; {MEND}") from None
+            found = line.value.get("messages") if isinstance(line.value, dict) else None
+            yield line.progress, found, line
     else:
         raise UserError(str(path), "conversations come as .jsonl, .jsonl.gz or .parquet files")
+
+
+@functools.cache
+def _tell_left_out(path: Path) -> None:
+    """Once, however often the file is read."""
+    console.warn(f"{path.name}: conversations without user and assistant in turn are left out")
 
 
 # --- formats --------------------------------------------------------------------------------------

@@ -3,35 +3,29 @@
 A shard is a directory of NumPy files: `ids` (uint16, all documents end to end), `mask` (bool, the
 tokens that finetuning learns to write), `lengths` (uint32, tokens of each document) and
 `text_bytes` (uint32, its UTF-8 bytes without special tokens), with its counts in `shard.json`.
-Shards appear whole, one after the other, so an interrupted encoding goes on after the last one.
+Shards appear whole, one after the other, so an interrupted encoding goes on after the last one:
+what was stored is read once more (some 100 MB/s), but not encoded.
 """
 
 import io
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from firstwords import files
-from firstwords.conversation import Encoded, Messages, encode_conversations
-from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.conversation import Messages
+from firstwords.data.encoding import Batch, Counts, Encode, encode_all, encode_talks, encode_texts
+from firstwords.tokenizer import Tokenizer
 
 SHARD_TOKENS = 2_000_000
 COMPLETE = "complete.json"
 BATCH_DOCUMENTS = 512
 BATCH_CHARS = 2_000_000
 T = TypeVar("T", str, Messages)
-
-
-class Counts(NamedTuple):
-    documents: int
-    tokens: int
-    text_bytes: int  # UTF-8 bytes of the documents, without special tokens
-
-    def plus(self, other: "Counts") -> "Counts":
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class TokenStore:
@@ -71,27 +65,16 @@ def stored(directory: Path) -> TokenStore | None:
     return TokenStore(directory) if (directory / COMPLETE).exists() else None
 
 
-def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> Iterator[Encoded]:
-    """Each document starts with the end-of-text token: "something new begins"."""
-    start = tokenizer.special(END_OF_TEXT)
-    for ids in tokenizer.encode_batch(texts):
-        array = np.array([start, *ids], dtype=np.uint16)
-        yield Encoded(array, np.ones(len(array), dtype=bool))
-
-
 def store_texts(
     directory: Path,
     documents: Iterable[str],
     tokenizer: Tokenizer,
     wanted: int,
     on_progress: Callable[[Counts], None],
+    processes: int = 1,
 ) -> TokenStore:
     """Encode documents until `wanted` tokens are stored or none is left."""
-
-    def encode(batch: list[str]) -> Iterator[tuple[Encoded, int]]:
-        return zip(encode_texts(tokenizer, batch), (len(t.encode()) for t in batch), strict=True)
-
-    return _store(directory, documents, encode, wanted, on_progress)
+    return _store(directory, documents, encode_texts, tokenizer, wanted, on_progress, processes)
 
 
 def store_conversations(
@@ -100,38 +83,38 @@ def store_conversations(
     tokenizer: Tokenizer,
     wanted: int,
     on_progress: Callable[[Counts], None],
+    processes: int = 1,
 ) -> TokenStore:
     """Encode conversations until `wanted` tokens are stored or none is left."""
-
-    def encode(batch: list[Messages]) -> Iterator[tuple[Encoded, int]]:
-        sizes = (sum(len(m["content"].encode()) for m in messages) for messages in batch)
-        return zip(encode_conversations(tokenizer, batch), sizes, strict=True)
-
-    return _store(directory, conversations, encode, wanted, on_progress)
+    return _store(directory, conversations, encode_talks, tokenizer, wanted, on_progress, processes)
 
 
 def _store(
     directory: Path,
     records: Iterable[T],
-    encode: Callable[[list[T]], Iterator[tuple[Encoded, int]]],
+    encode: Encode[T],
+    tokenizer: Tokenizer,
     wanted: int,
     on_progress: Callable[[Counts], None],
+    processes: int,
 ) -> TokenStore:
-    counts = _total(_shards(directory))
+    shards = _shards(directory)
+    counts, number = _total(shards), len(shards)
     on_progress(counts)
     batches = _batches(islice(iter(records), counts.documents, None))
-    open_shard: list[tuple[Encoded, int]] = []
+    open_shard: list[Batch] = []
     in_shard = Counts(0, 0, 0)
-    while counts.tokens + in_shard.tokens < wanted and (batch := next(batches, None)):
-        for encoded, text_bytes in encode(batch):
-            open_shard.append((encoded, text_bytes))
-            in_shard = in_shard.plus(Counts(1, len(encoded.ids), text_bytes))
-        on_progress(counts.plus(in_shard))
-        if in_shard.tokens >= SHARD_TOKENS:
-            _write_shard(directory, open_shard, in_shard)
-            counts, open_shard, in_shard = counts.plus(in_shard), [], Counts(0, 0, 0)
+    with closing(encode_all(encode, tokenizer, batches, processes)) as encoded:
+        while counts.tokens + in_shard.tokens < wanted and (batch := next(encoded, None)):
+            open_shard.append(batch)
+            in_shard = in_shard.plus(batch.counts)
+            on_progress(counts.plus(in_shard))
+            if in_shard.tokens >= SHARD_TOKENS:
+                _write_shard(directory / f"{number:05d}", open_shard, in_shard)
+                counts, number = counts.plus(in_shard), number + 1
+                open_shard, in_shard = [], Counts(0, 0, 0)
     if open_shard:
-        _write_shard(directory, open_shard, in_shard)
+        _write_shard(directory / f"{number:05d}", open_shard, in_shard)
         counts = counts.plus(in_shard)
     files.write_json(directory / COMPLETE, counts._asdict())
     return TokenStore(directory)
@@ -151,14 +134,10 @@ def _batches(records: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def _write_shard(directory: Path, documents: list[tuple[Encoded, int]], counts: Counts) -> None:
-    encoded = [document for document, _ in documents]
-    lengths = np.array([len(document.ids) for document in encoded], dtype=np.uint32)
-    with files.replacing_directory(directory / f"{len(_shards(directory)):05d}") as shard:
-        _save(shard / "ids.npy", np.concatenate([document.ids for document in encoded]))
-        _save(shard / "mask.npy", np.concatenate([document.mask for document in encoded]))
-        _save(shard / "lengths.npy", lengths)
-        _save(shard / "text_bytes.npy", np.array([n for _, n in documents], dtype=np.uint32))
+def _write_shard(directory: Path, batches: list[Batch], counts: Counts) -> None:
+    with files.replacing_directory(directory) as shard:
+        for name, arrays in zip(Batch._fields, zip(*batches, strict=True), strict=True):
+            _save(shard / f"{name}.npy", np.concatenate(arrays))
         files.write_json(shard / "shard.json", counts._asdict())
 
 

@@ -7,10 +7,13 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from firstwords import console
-from firstwords.errors import UserError
+from firstwords import files
+from firstwords.data import contents
+from firstwords.data.contents import Contents, FileEntry
+from firstwords.data.download import JOBS, Wanted, download
+from firstwords.data.fetch import locked
 
 HUB = "https://huggingface.co/datasets/{}/resolve/{}/{}"
 GITHUB = "https://raw.githubusercontent.com/{}/{}/{}"
@@ -69,60 +72,50 @@ BUNDLE = Source(
 )
 
 
-def fetch(folder: Path) -> int:
-    """Fetch what is not in `folder` yet; return how many files that were. Raises UserError if a
-    file cannot be had or is not what it should be; what was fetched before stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [source for source in (*SOURCES, BUNDLE) if not (folder / source.name).exists()]
-    for source in missing:
-        with console.progress(f"fetching {source.name}", 0, "bytes") as meter:
-            path = _download(source, folder, meter.advance)
+def fetch(folder: Path, jobs: int = JOBS) -> int:
+    """Fetch what is not in `folder` yet, or not whole; return how many files that were. What
+    somebody else put there under such a name is left alone. Raises UserError if a file cannot be
+    had or is not what it should be; what was fetched before stays."""
+    with locked(folder):
+        recorded = contents.read(folder) or Contents(origin="benchmarks", files=())
+        states = contents.states("checking eval", folder, recorded.files)
+        whole = {f for f, state in zip(recorded.files, states, strict=True) if state == "whole"}
+        missing = [s for s in (*SOURCES, BUNDLE) if not _is_there(folder, s, recorded, whole)]
+        addresses = {
+            Wanted(s.url, folder / (".core.zip" if s is BUNDLE else s.name), None, s.sha256): s
+            for s in missing
+        }
+        download("fetching eval", list(addresses), jobs, on_done=_recorder(folder, addresses))
+        return len(missing)
+
+
+def _is_there(folder: Path, source: Source, recorded: Contents, whole: set[FileEntry]) -> bool:
+    ours = [file for file in recorded.files if file.path.split("/")[0] == source.name]
+    return all(file in whole for file in ours) if ours else (folder / source.name).exists()
+
+
+def _recorder(folder: Path, addresses: dict[Wanted, Source]) -> Callable[[Wanted], None]:
+    """Unpacks what is packed, and writes down what has come."""
+
+    def record(done: Wanted) -> None:
+        source = addresses[done]
         if source is BUNDLE:
-            _unpack(path, folder / source.name)
-            path.unlink()
-        else:
-            path.replace(folder / source.name)
-    return len(missing)
+            _unpack(done.path, folder / source.name)
+            done.path.unlink()
+        there = contents.read(folder) or Contents(origin="benchmarks", files=())
+        others = [file for file in there.files if file.path.split("/")[0] != source.name]
+        at = folder / source.name
+        new = [at] if at.is_file() else sorted(p for p in at.rglob("*") if p.is_file())
+        entries = [_entry(folder, path, source) for path in new]
+        contents.write(folder, there.model_copy(update={"files": (*others, *entries)}))
+
+    return record
 
 
-def _download(source: Source, folder: Path, advance: Callable[[float], None]) -> Path:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    known = f"sha256:{source.sha256}" if source.sha256 else None
-    try:
-        path = pooch.retrieve(
-            source.url,
-            known,
-            fname=f".{source.name}.download",
-            path=folder,
-            downloader=pooch.HTTPDownloader(progressbar=_Bytes(advance), timeout=60),
-        )
-    except ValueError as error:  # pooch's word for a wrong checksum
-        raise UserError(
-            f"{source.url} is not the file that was pinned ({_line(error)})",
-            "try again later; if it stays so, please report it",
-        ) from None
-    except OSError as error:  # all of requests' errors are OSErrors
-        raise UserError(
-            f"cannot fetch {source.url} ({_line(error)})",
-            "check the connection; on a machine without one, copy the folder "
-            f"{folder} from a machine that has fetched it",
-        ) from None
-    return Path(path)
-
-
-class _Bytes:
-    """What pooch tells its progress bar."""
-
-    def __init__(self, advance: Callable[[float], None]) -> None:
-        self.total, self.update = 0, advance
-
-    def reset(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+def _entry(folder: Path, path: Path, source: Source) -> FileEntry:
+    name = path.relative_to(folder).as_posix()
+    sha256 = files.sha256_of(path)
+    return FileEntry(path=name, bytes=path.stat().st_size, sha256=sha256, source=source.url)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -132,9 +125,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as opened:  # never writes outside of the folder it is given
         opened.extractall(aside)
     (found,) = aside.rglob("core.yaml")
+    if folder.exists():
+        files.remove_directory(folder)
     found.parent.replace(folder)
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())[:200]

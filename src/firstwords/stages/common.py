@@ -32,6 +32,7 @@ from firstwords.training import Step, loss_function, torch_dtype, train, warm_up
 
 CHECKPOINT_SECONDS = 30.0  # at most this much training is lost when the plug is pulled
 BYTES_PER_TOKEN = 4  # about, for bounds that need not be exact
+WORTH_PROCESSES = 20_000_000  # tokens; starting them takes as long as they would save on fewer
 
 
 def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
@@ -45,8 +46,10 @@ def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         documents = corpora.texts(corpus, split, run.recipe.seed)
         if split == "val":
             documents = take(documents, run.recipe.val_bytes)
+        processes = encoders(wanted)
+        _check_source(directory, corpus)
         with console.progress(f"encoding text ({split})", wanted, "tokens") as meter:
-            return store_texts(directory, documents, tokenizer, wanted, follow(meter))
+            return store_texts(directory, documents, tokenizer, wanted, follow(meter), processes)
 
     return _stored_or(run, "text", split, store)
 
@@ -61,10 +64,38 @@ def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
     def store(directory: Path) -> TokenStore:
         corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
         conversations = corpora.conversations(corpus, split, run.recipe.seed)
+        processes = encoders(wanted)
+        _check_source(directory, corpus)
         with console.progress(f"encoding conversations ({split})", wanted, "tokens") as meter:
-            return store_conversations(directory, conversations, tokenizer, wanted, follow(meter))
+            return store_conversations(
+                directory, conversations, tokenizer, wanted, follow(meter), processes
+            )
 
     return _stored_or(run, "chat", split, store)
+
+
+def encode_data(run: Run) -> None:
+    """All that the run's stages and their evaluation will read."""
+    tokenizer = load_tokenizer(run)
+    for split in corpora.SPLITS:
+        for kind, store in (("text", text_store), ("conversations", chat_store)):
+            console.say(f"{kind} ({split}): {len(store(run, tokenizer, split)):,} tokens")
+
+
+def encoders(wanted: int) -> int:
+    """Processes that encode so many tokens."""
+    return machine.physical_cores() if wanted >= WORTH_PROCESSES else 1
+
+
+def _check_source(directory: Path, corpus: corpora.Corpus) -> None:
+    """An encoding that was cut off goes on only while its files are the same: others would be read
+    in another order, so some documents would come twice and some never."""
+    path = directory.with_name(f"{directory.name}.source.json")
+    found = [[file.name, file.stat().st_size] for file in (*corpus.files, *corpus.validation_files)]
+    if directory.exists() and path.exists() and files.read_json(path) != found:
+        console.warn(f"the files of {corpus.name} have changed: encoding starts anew")
+        files.remove_directory(directory)
+    files.write_json(path, found)
 
 
 def _stored_or(
