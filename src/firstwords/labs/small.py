@@ -1,0 +1,154 @@
+"""Trainings of seconds, made of the parts of a real run: what the experiments share."""
+
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from firstwords import console, machine
+from firstwords.conversation import Messages
+from firstwords.data import corpora, starter
+from firstwords.data.rows import Batches, Rows
+from firstwords.data.tokens import Counts, TokenStore, store_conversations, store_texts
+from firstwords.labs.lab import Setting
+from firstwords.model import Transformer
+from firstwords.optimizer import Optimizer
+from firstwords.recipe import Recipe, StageConfig, model_config
+from firstwords.stages.tokenizer import chat_texts, take
+from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.training import Step, loss_function, torch_dtype, train
+
+SHAPE = (2, 96, 2)  # layers, channels, heads
+VOCAB_SIZE = 1024
+SEQ_LEN, ROWS = 128, 16
+TOKENIZER_BYTES = 400_000
+LAST = 20  # steps, whose mean loss is the loss "at the end"
+
+
+def recipe(setting: Setting, steps: int, vocab_size: int = VOCAB_SIZE) -> Recipe:
+    """Of a model that learns something within a minute."""
+    stage = StageConfig(
+        steps=setting.steps(steps),
+        batch_rows=ROWS,
+        micro_rows=ROWS,
+        seq_len=SEQ_LEN,
+        warmup_steps=10,
+    )
+    return Recipe(
+        n_threads=machine.physical_cores(),
+        tokenizer_bytes=TOKENIZER_BYTES,
+        model=model_config(SHAPE, vocab_size).model_copy(update={"max_seq_len": SEQ_LEN}),
+        base=stage,
+        mid=stage,
+        sft=stage,
+    )
+
+
+class Trained(NamedTuple):
+    model: Transformer
+    steps: list[Step]
+
+    @property
+    def losses(self) -> list[float]:
+        return [step.loss for step in self.steps]
+
+    @property
+    def loss(self) -> float:
+        """At the end."""
+        return statistics.fmean(self.losses[-LAST:])
+
+    @property
+    def seconds(self) -> float:
+        return sum(step.seconds for step in self.steps)
+
+
+def trained(recipe: Recipe, rows: Rows, label: str, model: Transformer | None = None) -> Trained:
+    """Take the base stage's steps on `rows`, from `model` or from the beginning.
+
+    Raises Diverged.
+    """
+    machine.setup(recipe.n_threads)
+    model = model or Transformer(recipe.model).init_weights(recipe.seed)
+    model.train()
+    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
+    batches = Batches(rows, recipe.base.batch_rows, recipe.seed)
+    steps: list[Step] = []
+    with console.progress(label, recipe.base.steps, "steps") as meter:
+
+        def on_step(step: Step) -> bool:
+            steps.append(step)
+            meter.advance(1, f"loss {step.loss:.3f}")
+            return True
+
+        train(loss_function(model, recipe), optimizer, batches, recipe.base, on_step)
+    return Trained(model.eval(), steps)
+
+
+def random_model(seed: int = 0) -> Transformer:
+    """Small, and random in all that starts at nought, so that its attention matters."""
+    config = model_config((2, 48, 2), 64)
+    model, generator = Transformer(config).init_weights(seed), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return model.eval()
+
+
+class Workshop:
+    """A tokenizer, and starter curriculum encoded with it, in a directory of its own."""
+
+    def __init__(self, directory: Path, vocab_size: int, tokenizer_bytes: int) -> None:
+        self.directory = directory
+        self._corpus = corpora.open_corpus(corpora.STARTER, "")
+        documents = corpora.texts(self._corpus, "train", 0)
+        chats, fifth = chat_texts(self._corpus, 0), tokenizer_bytes // 5
+        sample = chain(take(documents, 4 * fifth), take(chats, fifth))
+        self.tokenizer = Tokenizer.train(sample, vocab_size)
+        self.pad = self.tokenizer.special(END_OF_TEXT)
+
+    def text(self, split: corpora.Split, tokens: int) -> TokenStore:
+        documents = corpora.texts(self._corpus, split, 0)
+        return store_texts(
+            self.directory / f"text-{split}", documents, self.tokenizer, tokens, _silent
+        )
+
+    def chat(
+        self, split: corpora.Split, tokens: int, kinds: tuple[str, ...] = ()
+    ) -> TokenStore:
+        directory = self.directory / f"chat-{split}"
+        return store_conversations(
+            directory, conversations(split, kinds), self.tokenizer, tokens, _silent
+        )
+
+
+@contextmanager
+def workshop(
+    vocab_size: int = VOCAB_SIZE, tokenizer_bytes: int = TOKENIZER_BYTES
+) -> Iterator[Workshop]:
+    with tempfile.TemporaryDirectory() as directory:
+        yield Workshop(Path(directory), vocab_size, tokenizer_bytes)
+
+
+def conversations(split: corpora.Split, kinds: tuple[str, ...] = ()) -> Iterator[Messages]:
+    """Of the starter curriculum, of all kinds or of these in turn."""
+    if not kinds:
+        return corpora.conversations(corpora.open_corpus(corpora.STARTER, ""), split, 0)
+    seed = corpora.SPLITS.index(split)
+    return (
+        [dict(message) for message in starter.conversation(seed, index, kind).messages]
+        for index, kind in enumerate(_in_turn(kinds))
+    )
+
+
+def _in_turn(kinds: tuple[str, ...]) -> Iterator[str]:
+    while True:
+        yield from kinds
+
+
+def _silent(counts: Counts) -> None:
+    """The curriculum of a minute's training is encoded in seconds."""
