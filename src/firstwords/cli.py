@@ -12,6 +12,7 @@ import click
 from firstwords import __version__
 from firstwords.bench.commands import bench
 from firstwords.errors import Diverged, Interrupted, UserError
+from firstwords.labs.commands import lab
 from firstwords.options import EXISTING_RUN, JSON, NEW_RUN, SEED, STAGE, Tasks, new_run_options
 from firstwords.recipe import STAGES
 
@@ -251,6 +252,7 @@ def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(lab)
 
 
 @cli.command()

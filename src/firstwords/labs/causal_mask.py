@@ -1,7 +1,8 @@
 """Lab 1: without the causal mask the loss falls, and the model has learned nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ FILE = "attention.py"
 STEPS = 150
 LONGEST = 64
 BEGINNING = "The capital of"
+ATTENTION = F.scaled_dot_product_attention  # itself, which a block may have replaced
 Block = Callable[[], AbstractContextManager[None]]
 
 
@@ -49,31 +51,34 @@ def _difference(mask: Tensor, expected: Tensor) -> str:
 
 def _block(seeing_everything: Block) -> Iterator[Finding]:
     model, ids_BT = random_model(), torch.arange(3, 35)[None]
-    before, original = _logits(model, ids_BT), F.scaled_dot_product_attention
-    try:
+    before = _logits(model, ids_BT)
+    with attention_of(_everything):
+        uncausal = _logits(model, ids_BT)
+    with attention_of(F.scaled_dot_product_attention):  # put back whatever the learner does
         with seeing_everything():
             inside = _logits(model, ids_BT)
         after = _logits(model, ids_BT)
-        restored = _restored_by_an_error(seeing_everything, original)
-    finally:
-        F.scaled_dot_product_attention = original
+        with suppress(ZeroDivisionError), seeing_everything():
+            raise ZeroDivisionError
+        after_error = _logits(model, ids_BT)
     if torch.equal(inside, before):
         yield wrong(
             "inside the block the model sees as little as before",
             "assign to F.scaled_dot_product_attention itself: the model looks it up at each call",
         )
-    elif not torch.allclose(inside, _uncausal(model, ids_BT), atol=1e-4):
+    elif not torch.allclose(inside, uncausal, atol=1e-4):
         yield wrong(
             "inside the block attention is not merely without causality, but another function",
             "pass q, k and v on as they are, with is_causal=False and no mask",
         )
     else:
         yield right("inside the block every token sees the whole row")
-    if torch.equal(after, before) and restored:
+    if torch.equal(after, before) and torch.equal(after_error, before):
         yield right("after the block, and after an error in it, attention is causal again")
     else:
+        when = "an error in the block" if torch.equal(after, before) else "the block"
         yield wrong(
-            "after the block the future is still seen" + (" if an error left it" * (not restored)),
+            f"after {when} attention still is not causal",
             "try: yield, finally: put back what you kept before you replaced it",
         )
 
@@ -83,26 +88,22 @@ def _logits(model: Transformer, ids_BT: Tensor) -> Tensor:
     return model(ids_BT)
 
 
-def _uncausal(model: Transformer, ids_BT: Tensor) -> Tensor:
-    """What the model says if the row goes through it as with a mask that hides nothing."""
-    original = F.scaled_dot_product_attention
-
-    def everything(*qkv: Tensor, enable_gqa: bool, **causality: object) -> Tensor:
-        return original(*qkv, enable_gqa=enable_gqa)
-
-    F.scaled_dot_product_attention = everything
+@contextmanager
+def attention_of(function: Any) -> Iterator[None]:
+    """Inside this block models attend with this function."""
+    before = F.scaled_dot_product_attention
+    F.scaled_dot_product_attention = function
     try:
-        return _logits(model, ids_BT)
+        yield
     finally:
-        F.scaled_dot_product_attention = original
+        F.scaled_dot_product_attention = before
 
 
-def _restored_by_an_error(seeing_everything: Block, original: object) -> bool:
-    try:
-        with seeing_everything():
-            raise ZeroDivisionError
-    except ZeroDivisionError:
-        return F.scaled_dot_product_attention is original
+def _everything(
+    q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, enable_gqa: bool, **causality: object
+) -> Tensor:
+    """Attention over the whole row."""
+    return ATTENTION(q_BHTD, k_BKTD, v_BKTD, enable_gqa=enable_gqa)
 
 
 def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:

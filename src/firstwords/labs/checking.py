@@ -83,5 +83,5 @@ class Check:
         lab = self._folder.lab
         return wrong(
             f"still to be written: {line}",
-            f"{error}; the page is {lab.page}, more hints: firstwords lab hint {lab.number}",
+            str(error).removeprefix("TODO: ") + f" (the page: {lab.page})",
         )

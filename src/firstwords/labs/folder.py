@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from firstwords import files
 from firstwords.errors import UserError
+from firstwords.labs.drawn import CONFIG, config_text
 from firstwords.labs.lab import Lab
 from firstwords.recipe import read_document
 
@@ -31,6 +32,8 @@ def start(lab: Lab, path: Path) -> Made:
         raise UserError(f"--dir {path}", "it is a file; name a directory, or one to be made")
     texts = {file.name: file.read_text(encoding="utf-8") for file in lab.templates}
     texts[PREDICTION] = prediction_file(lab)
+    if lab.draws_model:
+        texts[CONFIG] = config_text()
     made = Made([], [])
     for name, text in texts.items():
         if (path / name).exists():
@@ -50,9 +53,10 @@ def prediction_file(lab: Lab) -> str:
     """The questions with empty answers, as TOML."""
     asked = (f'# {question}\n{name} = ""\n' for name, question in lab.predict.items())
     return (
-        f"# Lab {lab.number}, {lab.title}: what do you expect? Write it down before you run the\n"
-        "# check. A number, a word or a sentence between the quotation marks; any prediction\n"
-        "# passes, an empty one does not.\n\n" + "\n".join(asked)
+        f"# Lab {lab.number}: {lab.title}.\n#\n"
+        "# What do you expect? Write it down before you run the check, as a number, a word or a\n"
+        "# sentence between the quotation marks. Any prediction passes, an empty one does not.\n\n"
+        + "\n".join(asked)
     )
 
 

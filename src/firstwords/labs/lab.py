@@ -23,6 +23,7 @@ class Lab(NamedTuple):
     predict: Mapping[str, str]
     hints: tuple[str, ...]
     takes_run: bool = False  # whether it asks a trained model, which may be the learner's own
+    draws_model: bool = False  # whether its folder gets a model's shape, drawn at random
 
     @property
     def page(self) -> str:

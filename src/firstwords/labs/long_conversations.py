@@ -13,13 +13,12 @@ from firstwords.data.tokens import TokenStore
 from firstwords.errors import Diverged
 from firstwords.labs.folder import Folder, within
 from firstwords.labs.lab import Finding, Outcome, Setting, right, told, wrong
-from firstwords.labs.small import recipe, trained, workshop
+from firstwords.labs.small import SEQ_LEN, recipe, trained, workshop
 from firstwords.model import IGNORE
 from firstwords.recipe import Recipe
 
 FILE = "packing.py"
 STEPS = 60
-SEQ_LEN = 64
 TRIALS = 60
 MOST_LINES = 400_000  # of Python that a trial may run; a quadratic packer needs 20,000
 Cut = Callable[[int, int, int], list[Piece]]
@@ -34,7 +33,9 @@ def exercise(folder: Folder) -> Iterator[Finding]:
         if fault:
             yield fault
             return
-    yield right(f"{TRIALS} random sets of conversations: every target once, no row too long or empty")
+    yield right(
+        f"{TRIALS} random sets of conversations: every target once, no row too long or empty"
+    )
 
 
 def _functions(folder: Folder) -> tuple[Cut, Pack]:
@@ -112,7 +113,7 @@ def _fault_of_pack(rows: Any, pieces: list[Piece], seq_len: int) -> Finding | No
 
 def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
     cut, pack = _functions(folder)
-    made = _recipe(setting)
+    made = recipe(setting, STEPS)
     with workshop() as shop:
         store = shop.chat("train", made.base.tokens)
         yield Outcome("lost", f"{_share_of_long(store):.0%}")
@@ -129,12 +130,6 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
         yield right(f"all {_targets(theirs):,} targets of {len(store.lengths):,} conversations")
         run = trained(made, theirs, "with your rows")
         yield told(f"training on your rows: loss {run.losses[0]:.3f} to {run.loss:.3f}")
-
-
-def _recipe(setting: Setting) -> Recipe:
-    made = recipe(setting, STEPS)
-    stage = made.base.model_copy(update={"seq_len": SEQ_LEN, "batch_rows": 2 * made.base.batch_rows})
-    return made.model_copy(update={"base": stage})
 
 
 @contextmanager

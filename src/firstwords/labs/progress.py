@@ -17,7 +17,7 @@ class State(Fixed):
 
 
 class Progress(Fixed):
-    labs: dict[str, State] = {}
+    labs: dict[str, State] = Field(default={})
 
     def of(self, number: int) -> State:
         return self.labs.get(str(number), State())

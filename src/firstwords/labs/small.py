@@ -95,7 +95,7 @@ def random_model(seed: int = 0) -> Transformer:
     model, generator = Transformer(config).init_weights(seed), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.2)
     return model.eval()
 
 
@@ -114,15 +114,13 @@ class Workshop:
     def text(self, split: corpora.Split, tokens: int) -> TokenStore:
         documents = corpora.texts(self._corpus, split, 0)
         return store_texts(
-            self.directory / f"text-{split}", documents, self.tokenizer, tokens, _silent
+            self.directory / f"text-{split}", documents, self.tokenizer, tokens, silent
         )
 
-    def chat(
-        self, split: corpora.Split, tokens: int, kinds: tuple[str, ...] = ()
-    ) -> TokenStore:
+    def chat(self, split: corpora.Split, tokens: int, kinds: tuple[str, ...] = ()) -> TokenStore:
         directory = self.directory / f"chat-{split}"
         return store_conversations(
-            directory, conversations(split, kinds), self.tokenizer, tokens, _silent
+            directory, conversations(split, kinds), self.tokenizer, tokens, silent
         )
 
 
@@ -150,5 +148,5 @@ def _in_turn(kinds: tuple[str, ...]) -> Iterator[str]:
         yield from kinds
 
 
-def _silent(counts: Counts) -> None:
+def silent(counts: Counts) -> None:
     """The curriculum of a minute's training is encoded in seconds."""
