@@ -8,7 +8,7 @@ LABS = (
         1,
         "causal_mask",
         "Break the causal mask and see the loss cheat",
-        minutes=2,
+        minutes=1,
         task="write the causal mask, and a block in which attention goes without one",
         predict={
             "honest": "Loss per token of held-out text, after training with the mask?",
@@ -30,7 +30,7 @@ LABS = (
         2,
         "loss_mask",
         "Lose the loss mask in finetuning",
-        minutes=3,
+        minutes=2,
         task="say which tokens of a conversation finetuning learns to write",
         predict={
             "share": "What share of the tokens of the starter's conversations is a target?",
@@ -91,7 +91,7 @@ LABS = (
         5,
         "vocabulary",
         "A vocabulary of 512 against one of 8,192",
-        minutes=3,
+        minutes=2,
         task="write what makes models with different vocabularies comparable",
         predict={
             "bytes": "Bytes of text in a token: with 512 tokens, and with 8,192?",
@@ -155,7 +155,7 @@ LABS = (
         8,
         "your_name",
         "Teach a model your name and a new fact",
-        minutes=3,
+        minutes=2,
         task="write conversations, and find a finetuning that adds them and forgets nothing",
         predict={
             "name": "What share of new questions about who made it will it answer with your name?",
@@ -166,9 +166,7 @@ LABS = (
             "Ask in many words: who, by whom, tell me, please, Excuse me. What all of them have in "
             "common is what is learned.",
             "With new conversations alone it learns that every question has one of two answers. "
-            "replay puts old conversations beside them: try 0.8.",
-            "Ask the model before the lesson: who made you? The old conversations beside yours "
-            'still say that. leave_out = "your own machine" leaves those out.',
+            "replay puts old conversations beside them: try a half.",
             "Sixty steps at lr_scale 0.3 are enough for a dozen conversations about each.",
         ),
         takes_run=True,
@@ -177,7 +175,7 @@ LABS = (
         9,
         "contamination",
         "Train on the exam",
-        minutes=3,
+        minutes=2,
         task="find out which questions of an exam stand in the training text",
         predict={
             "leaked": "Exam questions that stand in the training text: right before, and after?",

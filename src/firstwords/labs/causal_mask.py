@@ -14,11 +14,11 @@ from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.labs.folder import Folder
 from firstwords.labs.lab import Finding, Outcome, Setting, right, told, wrong
-from firstwords.labs.small import Workshop, random_model, recipe, trained, workshop
-from firstwords.model import Transformer, causal_mask
+from firstwords.labs.small import ROWS, Workshop, random_model, recipe, trained, workshop
+from firstwords.model import IGNORE, Transformer, causal_mask
 
 FILE = "attention.py"
-STEPS = 150
+STEPS, HELD_OUT = 150, 20_000  # tokens
 LONGEST = 64
 BEGINNING = "The capital of"
 ATTENTION = F.scaled_dot_product_attention  # itself, which a block may have replaced
@@ -112,7 +112,7 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
     with workshop() as shop:
         store = shop.text("train", made.base.tokens)
         rows = TextRows(store, made.base.seq_len, shop.pad)
-        held_out = TextRows(shop.text("val", 20_000), made.base.seq_len, shop.pad)
+        held_out = TextRows(shop.text("val", setting.scaled(HELD_OUT)), made.base.seq_len, shop.pad)
         honest = trained(made, rows, "with the mask")
         with seeing_everything():
             cheat = trained(made, rows, "without the mask")
@@ -127,7 +127,12 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
 @torch.inference_mode()
 def loss_on(model: Transformer, rows: Rows) -> float:
     """Nats per token of held-out text."""
-    return float(model.loss(*stack(rows, range(len(rows)))))
+    nats, targets = 0.0, 0
+    for first in range(0, len(rows), ROWS):
+        x_BT, y_BT = stack(rows, range(first, min(first + ROWS, len(rows))))
+        nats += float(model.loss(x_BT, y_BT, reduction="sum"))
+        targets += int((y_BT != IGNORE).sum())
+    return nats / targets
 
 
 def _text(shop: Workshop, model: Transformer) -> str:

@@ -1,9 +1,10 @@
 """A check, item by item: the prediction, then what the learner wrote, then the experiment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from firstwords.labs.folder import PREDICTION, Folder
+from firstwords.errors import UserError
+from firstwords.labs.folder import PREDICTION, Folder, line_of
 from firstwords.labs.lab import Finding, Outcome, Setting, right, wrong
 
 
@@ -33,10 +34,10 @@ class Check:
         self.passed = True
 
     def parts(self) -> Iterator[Part]:
-        yield Part("prediction", self._judged(self._prediction))
-        yield Part("exercise", self._judged(lambda: self._checker.exercise(self._folder)))
+        yield Part("prediction", self._judged(self._prediction()))
+        yield Part("exercise", self._judged(self._exercise()))
         if self.passed:
-            yield Part("experiment", self._judged(self._experiment))
+            yield Part("experiment", self._judged(self._experiment()))
 
     def _prediction(self) -> Iterator[Finding]:
         said = self._folder.predictions()
@@ -49,39 +50,37 @@ class Check:
         else:
             yield right(f"{len(said)} predictions are written")
 
+    def _exercise(self) -> Iterator[Finding]:
+        """An error on the way is one of the learner's, even where it comes up later: in the model,
+        for instance, which got the wrong thing from the learner's code."""
+        try:
+            yield from self._checker.exercise(self._folder)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            yield self._stumbled(error)
+
     def _experiment(self) -> Iterator[Finding | Compared]:
         said, predict = self._folder.predictions(), self._folder.lab.predict
-        for item in self._checker.experiment(self._folder, self._setting):
-            if isinstance(item, Outcome):
-                yield Compared(predict[item.name], said[item.name], item.was)
-            else:
-                yield item
-
-    def _judged(
-        self, find: Callable[[], Iterator[Finding | Compared] | Iterator[Finding]]
-    ) -> Iterator[Finding | Compared]:
-        """What `find` yields; an error in the learner's code is a finding too."""
         try:
-            for item in find():
-                if isinstance(item, Finding) and item.right is False:
-                    self.passed = False
-                yield item
-        except NotImplementedError as error:
-            self.passed = False
-            yield self._unwritten(error)
-        except (Exception, SystemExit) as error:
-            line = self._folder.line_of(error)
-            if not line:
+            for item in self._checker.experiment(self._folder, self._setting):
+                if isinstance(item, Outcome):
+                    yield Compared(predict[item.name], said[item.name], item.was)
+                else:
+                    yield item
+        except Exception as error:
+            if not self._folder.own_line(error):
                 raise
-            self.passed = False
-            yield wrong(f"{type(error).__name__}: {error}", f"it came from {line}")
+            yield self._stumbled(error)
 
-    def _unwritten(self, error: NotImplementedError) -> Finding:
-        line = self._folder.line_of(error)
-        if not line:
-            raise error
-        lab = self._folder.lab
-        return wrong(
-            f"still to be written: {line}",
-            str(error).removeprefix("TODO: ") + f" (the page: {lab.page})",
-        )
+    def _stumbled(self, error: BaseException) -> Finding:
+        place = self._folder.own_line(error) or line_of(error)
+        if isinstance(error, NotImplementedError):
+            return wrong(f"still to be written: {place}", str(error).removeprefix("TODO: "))
+        return wrong(f"{type(error).__name__}: {error}", f"it came up in {place}")
+
+    def _judged(self, items: Iterator[Finding | Compared]) -> Iterator[Finding | Compared]:
+        for item in items:
+            if isinstance(item, Finding) and item.right is False:
+                self.passed = False
+            yield item

@@ -14,7 +14,7 @@ from firstwords.labs.lessons import Pupil, old_talks, pupil, taught
 
 FILE = "overlap.py"
 CATEGORY, ITEMS = "facts", 80  # half of which leak
-STEPS, REPLAY, LR_SCALE = 200, 0.3, 0.6
+STEPS, REPLAY, LR_SCALE = 100, 0.2, 0.6
 WORDS = 5
 TRIALS, TEXTS = 40, 60
 
@@ -79,7 +79,7 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
     leaked, fresh = items[::2], items[1::2]
     lesson = [_with_answer(item) for item in leaked]
     before = pupil(run)
-    steps = setting.steps(STEPS)
+    steps = setting.scaled(STEPS)
     after = taught(run, lesson, old_talks(run, "train"), REPLAY, steps=steps, lr_scale=LR_SCALE)
     for name, questions in (("leaked", leaked), ("fresh", fresh)):
         scores = (f"{score(one, questions):.0%}" for one in (before, after))

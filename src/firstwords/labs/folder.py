@@ -41,7 +41,7 @@ def start(lab: Lab, path: Path) -> Made:
             continue
         try:
             files.write_text(path / name, text)
-        except (PermissionError, NotADirectoryError) as error:
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise UserError(
                 f"cannot write {path / name} ({error.strerror})", "name another place with --dir"
             ) from None
@@ -96,7 +96,11 @@ class Folder:
 
     def json_lines(self, name: str) -> list[Any]:
         path, found = self.file(name), []
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise UserError(str(path), f"not UTF-8 ({error}); convert it") from None
+        for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
                     found.append(json.loads(line))
@@ -116,10 +120,11 @@ class Folder:
             try:
                 spec.loader.exec_module(module)
             except SyntaxError as error:
-                raise UserError(f"{path}, line {error.lineno}", f"{error.msg}; mend it") from None
+                place = f"{path}, line {error.lineno}" if error.lineno else str(path)
+                raise UserError(place, f"{error.msg}; mend it") from None
             except (Exception, SystemExit) as error:
-                line = self.line_of(error) or str(path)
-                raise UserError(line, f"{type(error).__name__}: {error}; mend it") from None
+                said = f"{type(error).__name__}: {error}; mend it"
+                raise UserError(self.own_line(error) or str(path), said) from None
         return module
 
     def function(self, name: str, function: str) -> Any:
@@ -129,14 +134,19 @@ class Folder:
             raise UserError(f"{self.path / name}", f"it has no function {function}; add it again")
         return found
 
-    def line_of(self, error: BaseException) -> str:
+    def own_line(self, error: BaseException) -> str:
         """The last line of the learner's that an error came through; empty if it was none."""
         inside = self.path.absolute()
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            path = Path(frame.filename)
-            if inside in path.parents:
-                return f"{self.path / path.relative_to(inside)}, line {frame.lineno}"
+            if inside in Path(frame.filename).parents:
+                return f"{self.path / Path(frame.filename).name}, line {frame.lineno}"
         return ""
+
+
+def line_of(error: BaseException) -> str:
+    """The line where an error came up."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"
 
 
 def _in_words(value: Any) -> str:

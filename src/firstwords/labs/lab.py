@@ -55,13 +55,14 @@ class Outcome(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """How to run an experiment: the run whose model it asks, instead of the labs' own, and the
-    share of its steps to take (tests take fewer)."""
+    """How to run an experiment: the run whose model it asks, instead of the labs' own, and how much
+    of it, from 0 to 1 (tests have less time)."""
 
     run: str | None = None
     effort: float = 1.0
 
-    def steps(self, count: int) -> int:
+    def scaled(self, count: int) -> int:
+        """Of steps, tokens or documents."""
         return max(2, round(count * self.effort))
 
 

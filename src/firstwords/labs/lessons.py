@@ -10,8 +10,8 @@ import numpy as np
 from firstwords import checkpoint
 from firstwords.conversation import Messages, encode_prompt
 from firstwords.data import corpora
-from firstwords.data.rows import JoinedRows, PackedRows, Rows
-from firstwords.data.tokens import store_conversations
+from firstwords.data.rows import JoinedRows, PackedRows, cut_conversation, fill_row
+from firstwords.data.tokens import TokenStore, store_conversations
 from firstwords.inference.batch import answer_all
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
@@ -32,7 +32,7 @@ class Pupil(NamedTuple):
     def answers(self, talks: list[Messages]) -> list[str]:
         """The likeliest answer to each conversation, which ends with the user's message."""
         prompts = [encode_prompt(self.tokenizer, talk) for talk in talks]
-        engine = Engine(Decoder(self.model, min(SLOTS, len(prompts))))
+        engine = Engine(Decoder(self.model, SLOTS))
         return [one.text for one in answer_all(engine, self.tokenizer, prompts, MAX_TOKENS)]
 
 
@@ -55,28 +55,37 @@ def taught(
     `replay` of the rows are `old` conversations, the others `new` ones over and over."""
     config = run.recipe.sft.model_copy(update=stage)
     made = run.recipe.model_copy(update={"base": config, "compile": False})
-    n_rows, start = config.steps * config.batch_rows, pupil(run)
-    n_old = round(n_rows * replay)
+    start, n_rows = pupil(run), config.steps * config.batch_rows
+    pad, n_old = padding(start.tokenizer), round(n_rows * replay)
     with tempfile.TemporaryDirectory() as directory:
 
-        def rows(name: str, talks: Iterable[Messages], tokens: int) -> PackedRows:
+        def store(name: str, talks: Iterable[Messages], tokens: int) -> TokenStore:
             path = Path(directory) / name
-            store = store_conversations(path, talks, start.tokenizer, tokens, silent)
-            return PackedRows(store, config.seq_len, padding(start.tokenizer), masked=True)
+            return store_conversations(path, talks, start.tokenizer, tokens, silent)
 
-        again = Again(rows("new", new, ALL), n_rows - n_old)
-        mixed = JoinedRows(again, rows("old", old, n_old * config.seq_len), n_old)
+        alone = Alone(store("new", new, ALL), config.seq_len, pad, n_rows - n_old)
+        rest = store("old", old, n_old * config.seq_len)
+        mixed = JoinedRows(alone, PackedRows(rest, config.seq_len, pad, masked=True), n_old)
         return Pupil(trained(made, mixed, "lesson", start.model).model, start.tokenizer)
 
 
-class Again:
-    """`n` rows: those of a source, over and over."""
+class Alone:
+    """`n` rows of one conversation each, over and over: as it stands when it is asked for, at the
+    beginning. In packed rows, always the same, what stands before would be learned with it."""
 
-    def __init__(self, rows: Rows, n: int) -> None:
-        self.rows, self.n = rows, n
+    def __init__(self, store: TokenStore, seq_len: int, pad: int, n: int) -> None:
+        self.store, self.seq_len, self.pad, self.n = store, seq_len, pad, n
+        ends = np.cumsum(store.lengths, dtype=np.int64)
+        starts = ends - store.lengths
+        self.pieces = [
+            piece
+            for start, stop in zip(starts.tolist(), ends.tolist(), strict=True)
+            for piece in cut_conversation(start, stop, seq_len, context=True)
+        ]
 
     def __len__(self) -> int:
         return self.n
 
     def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.rows.row(index % len(self.rows))
+        piece = self.pieces[index % len(self.pieces)]
+        return fill_row(self.store, [piece], self.seq_len, self.pad, masked=True)

@@ -17,27 +17,31 @@ from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.labs.folder import Folder
 from firstwords.labs.lab import Finding, Outcome, Setting, right, told, wrong
-from firstwords.labs.small import Workshop, conversations, recipe, trained, workshop
+from firstwords.labs.small import Workshop, recipe, trained, workshop
 from firstwords.model import Transformer
 from firstwords.stages.tokenizer import chat_texts, take
 from firstwords.tokenizer import Tokenizer
 
 FILE = "loss_mask.py"
 BASE_STEPS, CHAT_STEPS = 200, 200
+HELD_OUT = 20_000  # tokens
 CHECKED = 400  # conversations of the curriculum
 Targets = Callable[[list[int], Tokenizer], list[bool]]
 
 
 def exercise(folder: Folder) -> Iterator[Finding]:
     targets: Targets = folder.function(FILE, "targets")
-    chats = chat_texts(corpora.open_corpus(corpora.STARTER, ""), 0)
-    tokenizer = Tokenizer.train(take(chats, 100_000), 512)
+    starter = corpora.open_corpus(corpora.STARTER, "")
+    tokenizer = Tokenizer.train(take(chat_texts(starter, 0), 100_000), 512)
     for name, talks in (
         ("short ones", [_talk("Hi.", "Hello!")]),
         ("those with a system message", _with_system()),
         ("those with calls of the calculator", _with_calls()),
         ("those whose user types markup", _with_markup()),
-        (f"{CHECKED} of the curriculum", list(islice(conversations("train"), CHECKED))),
+        (
+            f"{CHECKED} of the curriculum",
+            list(islice(corpora.conversations(starter, "train", 0), CHECKED)),
+        ),
     ):
         for encoded in encode_conversations(tokenizer, talks):
             if finding := _differs(targets, encoded, tokenizer):
@@ -100,7 +104,10 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
     base, chat = recipe(setting, BASE_STEPS), recipe(setting, CHAT_STEPS)
     with workshop() as shop:
         text = TextRows(shop.text("train", base.base.tokens), base.base.seq_len, shop.pad)
-        talks, held_out = shop.chat("train", chat.base.tokens), shop.chat("val", 20_000)
+        talks, held_out = (
+            shop.chat("train", chat.base.tokens),
+            shop.chat("val", setting.scaled(HELD_OUT)),
+        )
         given = Given(shop.directory / "chat-val")
         yield Outcome("share", f"{np.mean(talks.mask(0, len(talks))):.0%}")
         start = trained(base, text, "pretraining").model

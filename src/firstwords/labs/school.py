@@ -68,8 +68,8 @@ def _opened(directory: Path, setting: Setting) -> Run:
     if runs.exists(directory):
         return runs.open_directory(directory)
     text, chat = directory / "text.jsonl", directory / "chat.jsonl"
-    files.write_json_lines(text, ({"text": one} for one in documents(setting.steps(DOCUMENTS))))
-    talks = conversations(setting.steps(CONVERSATIONS))
+    files.write_json_lines(text, ({"text": one} for one in documents(setting.scaled(DOCUMENTS))))
+    talks = conversations(setting.scaled(CONVERSATIONS))
     files.write_json_lines(chat, ({"messages": messages} for messages in talks))
     return runs.create(
         directory,
@@ -88,7 +88,7 @@ def _opened(directory: Path, setting: Setting) -> Run:
 def _recipe(setting: Setting) -> Recipe:
     made = recipe(setting, 1)
     stages = {
-        name: made.base.model_copy(update={"steps": setting.steps(steps), "lr_scale": lr_scale})
+        name: made.base.model_copy(update={"steps": setting.scaled(steps), "lr_scale": lr_scale})
         for name, (steps, lr_scale) in STEPS.items()
     }
     return made.model_copy(update={**stages, "echo": 0.04})

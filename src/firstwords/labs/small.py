@@ -4,15 +4,14 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from firstwords import console, machine
-from firstwords.conversation import Messages
-from firstwords.data import corpora, starter
+from firstwords.data import corpora
 from firstwords.data.rows import Batches, Rows
 from firstwords.data.tokens import Counts, TokenStore, store_conversations, store_texts
 from firstwords.labs.lab import Setting
@@ -27,13 +26,14 @@ SHAPE = (2, 96, 2)  # layers, channels, heads
 VOCAB_SIZE = 1024
 SEQ_LEN, ROWS = 128, 16
 TOKENIZER_BYTES = 400_000
+BYTES_PER_TOKEN, TALK_TOKENS = 4, 50  # about; a conversation has rather more tokens
 LAST = 20  # steps, whose mean loss is the loss "at the end"
 
 
 def recipe(setting: Setting, steps: int, vocab_size: int = VOCAB_SIZE) -> Recipe:
     """Of a model that learns something within a minute."""
     stage = StageConfig(
-        steps=setting.steps(steps),
+        steps=setting.scaled(steps),
         batch_rows=ROWS,
         micro_rows=ROWS,
         seq_len=SEQ_LEN,
@@ -112,16 +112,17 @@ class Workshop:
         self.pad = self.tokenizer.special(END_OF_TEXT)
 
     def text(self, split: corpora.Split, tokens: int) -> TokenStore:
-        documents = corpora.texts(self._corpus, split, 0)
-        return store_texts(
-            self.directory / f"text-{split}", documents, self.tokenizer, tokens, silent
-        )
+        """About that many tokens of text, in the directory text-SPLIT."""
+        documents = take(corpora.texts(self._corpus, split, 0), BYTES_PER_TOKEN * tokens)
+        directory = self.directory / f"text-{split}"
+        return store_texts(directory, documents, self.tokenizer, tokens, silent)
 
-    def chat(self, split: corpora.Split, tokens: int, kinds: tuple[str, ...] = ()) -> TokenStore:
+    def chat(self, split: corpora.Split, tokens: int) -> TokenStore:
+        """About that many tokens of conversations, in the directory chat-SPLIT."""
+        talks = corpora.conversations(self._corpus, split, 0)
+        some = islice(talks, 1 + tokens // TALK_TOKENS)
         directory = self.directory / f"chat-{split}"
-        return store_conversations(
-            directory, conversations(split, kinds), self.tokenizer, tokens, silent
-        )
+        return store_conversations(directory, some, self.tokenizer, tokens, silent)
 
 
 @contextmanager
@@ -130,22 +131,6 @@ def workshop(
 ) -> Iterator[Workshop]:
     with tempfile.TemporaryDirectory() as directory:
         yield Workshop(Path(directory), vocab_size, tokenizer_bytes)
-
-
-def conversations(split: corpora.Split, kinds: tuple[str, ...] = ()) -> Iterator[Messages]:
-    """Of the starter curriculum, of all kinds or of these in turn."""
-    if not kinds:
-        return corpora.conversations(corpora.open_corpus(corpora.STARTER, ""), split, 0)
-    seed = corpora.SPLITS.index(split)
-    return (
-        [dict(message) for message in starter.conversation(seed, index, kind).messages]
-        for index, kind in enumerate(_in_turn(kinds))
-    )
-
-
-def _in_turn(kinds: tuple[str, ...]) -> Iterator[str]:
-    while True:
-        yield from kinds
 
 
 def silent(counts: Counts) -> None:

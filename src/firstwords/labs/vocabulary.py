@@ -106,9 +106,9 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
 
 
 def _contender(stack: ExitStack, setting: Setting, size: int) -> Contender:
-    shop = stack.enter_context(workshop(size, TOKENIZER_BYTES))
+    shop = stack.enter_context(workshop(size, setting.scaled(TOKENIZER_BYTES)))
     made = recipe(setting, PACE_STEPS, shop.tokenizer.vocab_size)
-    tokens, held_out = round(setting.effort * TOKENS), round(setting.effort * HELD_OUT)
+    tokens, held_out = setting.scaled(TOKENS), setting.scaled(HELD_OUT)
     return Contender(
         made,
         TextRows(shop.text("train", tokens), made.base.seq_len, shop.pad),
