@@ -116,7 +116,7 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
     made = recipe(setting, STEPS)
     with workshop() as shop:
         store = shop.chat("train", made.base.tokens)
-        yield Outcome("lost", f"{_share_of_long(store):.0%}")
+        yield Outcome("lost", _what_long_ones_hold(store))
         yield Outcome("padding", _what_padding_does(made, shop.pad))
         ours = PackedRows(store, SEQ_LEN, shop.pad, masked=True)
         with packing_with(cut, pack):
@@ -147,11 +147,12 @@ def packing_with(cut: Cut, pack: Pack) -> Iterator[None]:
         real.cut_conversation, real.pack = before
 
 
-def _share_of_long(store: TokenStore) -> float:
-    """The share of the targets that stand in conversations longer than a row."""
-    ends = np.cumsum(store.lengths, dtype=np.int64)
-    of_each = np.add.reduceat(store.mask(0, len(store)), ends - store.lengths, dtype=np.int64)
-    return float(of_each[store.lengths > SEQ_LEN + 1].sum() / of_each.sum())
+def _what_long_ones_hold(store: TokenStore) -> str:
+    """How much stands in conversations longer than a row."""
+    starts = np.cumsum(store.lengths, dtype=np.int64) - store.lengths
+    targets = np.add.reduceat(store.mask(0, len(store)), starts, dtype=np.int64)
+    long = store.lengths > SEQ_LEN + 1
+    return f"{targets[long].sum() / targets.sum():.0%}, in {long.mean():.0%} of the conversations"
 
 
 class Padding:

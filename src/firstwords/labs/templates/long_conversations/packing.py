@@ -15,14 +15,14 @@ def cut(start: int, stop: int, seq_len: int) -> list[Piece]:
     `seq_len` inputs at most; every token of the conversation but the first is a target of exactly
     one piece.
     """
-    return [Piece(start, stop, start + 1)]
+    return [Piece(start, stop, start + 1)]  # TODO: one piece is right where it fits
 
 
 def pack(pieces: list[Piece], seq_len: int) -> list[list[Piece]]:
     """Rows of pieces: the inputs of a row's pieces (piece.inputs) are `seq_len` at most."""
     rows: list[list[Piece]] = []
     left = list(pieces)
-    while left:
+    while left:  # TODO: what if one never fits?
         row: list[Piece] = []
         room = seq_len
         for piece in list(left):
