@@ -16,7 +16,7 @@ FILE = "schedule.py"
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 STEPS = 120
 TRIALS = 200
-POINTS = 8
+POINTS = 6
 Schedule = Callable[[int, int, int, float, float], float]
 
 
@@ -69,10 +69,13 @@ def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
                 run = trained(made.model_copy(update={"base": stage}), rows, f"rate x {factor:g}")
             except Diverged as error:
                 ends[factor] = math.inf
-                yield told(f"rate x {factor:<4g} {error}")
+                yield told(f"x {factor:<4g} {error}")
             else:
                 ends[factor] = run.loss
-                yield told(f"rate x {factor:<4g} {_course(run.losses)}; at the end {run.loss:.3f}")
+                yield told(
+                    f"x {factor:<4g} loss {_course(run.losses)}  end {run.loss:.3f}  "
+                    f"weights move {run.update:.1%} a step"
+                )
     best = min(ends, key=ends.__getitem__)
     yield Outcome("best", f"x {best:g}, with {ends[best]:.3f}")
     yield Outcome("ten", f"{ends[10.0]:.3f}, where x 1 has {ends[1.0]:.3f}")

@@ -15,13 +15,14 @@ from firstwords.data.tokens import TokenStore, store_conversations
 from firstwords.inference.batch import answer_all
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
+from firstwords.inference.sampling import GREEDY
 from firstwords.labs.small import silent, trained
 from firstwords.model import Transformer
 from firstwords.run import Run
 from firstwords.stages.common import load_tokenizer, padding
 from firstwords.tokenizer import Tokenizer
 
-SLOTS, MAX_TOKENS = 16, 48
+SLOTS, SAMPLING = 16, GREEDY.model_copy(update={"max_tokens": 48})
 ALL = 1 << 31  # tokens
 
 
@@ -33,7 +34,7 @@ class Pupil(NamedTuple):
         """The likeliest answer to each conversation, which ends with the user's message."""
         prompts = [encode_prompt(self.tokenizer, talk) for talk in talks]
         engine = Engine(Decoder(self.model, SLOTS))
-        return [one.text for one in answer_all(engine, self.tokenizer, prompts, MAX_TOKENS)]
+        return [one.text for one in answer_all(engine, self.tokenizer, prompts, SAMPLING)]
 
 
 def pupil(run: Run) -> Pupil:

@@ -14,6 +14,7 @@ from firstwords import console, machine
 from firstwords.data import corpora
 from firstwords.data.rows import Batches, Rows
 from firstwords.data.tokens import Counts, TokenStore, store_conversations, store_texts
+from firstwords.distributed import Exchange, World
 from firstwords.labs.lab import Setting
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
@@ -63,6 +64,11 @@ class Trained(NamedTuple):
         return statistics.fmean(self.losses[-LAST:])
 
     @property
+    def update(self) -> float:
+        """How far a step moves all weights together, by their own norm, in the mean."""
+        return statistics.fmean(step.update for step in self.steps if step.update is not None)
+
+    @property
     def seconds(self) -> float:
         return sum(step.seconds for step in self.steps)
 
@@ -85,7 +91,8 @@ def trained(recipe: Recipe, rows: Rows, label: str, model: Transformer | None = 
             meter.advance(1, f"loss {step.loss:.3f}")
             return True
 
-        train(loss_function(model, recipe), optimizer, batches, recipe.base, on_step)
+        loss, alone = loss_function(model, recipe), Exchange(World(), model)
+        train(loss, optimizer, batches, recipe.base, on_step, alone)
     return Trained(model.eval(), steps)
 
 
