@@ -3,7 +3,7 @@
 import math
 import random
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from firstwords.evaluation.bits_per_byte import bits_per_byte
 from firstwords.labs.drawn import random_config
 from firstwords.labs.folder import Folder
 from firstwords.labs.lab import Finding, Outcome, Setting, right, told, wrong
-from firstwords.labs.small import recipe, trained, workshop
-from firstwords.model import matmul_parameters
+from firstwords.labs.small import Trained, Workshop, recipe, trained, workshop
+from firstwords.model import Transformer, matmul_parameters
 from firstwords.recipe import ModelConfig, Recipe
 
 FILE = "measures.py"
@@ -22,7 +22,7 @@ SIZES = (512, 8192)
 SECONDS = 40.0  # of training, for each
 PACE_STEPS, ROUNDS = 6, 3
 TOKENIZER_BYTES = 2_000_000  # less text has not so many different words
-TOKENS, HELD_OUT = 1_200_000, 40_000
+HELD_OUT = 40_000  # tokens
 TRIALS = 50
 
 
@@ -71,66 +71,66 @@ def _in_words(argument: float | ModelConfig) -> str:
 
 
 class Contender(NamedTuple):
+    shop: Workshop
     recipe: Recipe
-    rows: TextRows
     held_out: TokenStore
-    special_ids: list[int]
+
+    @property
+    def size(self) -> str:
+        return f"{self.recipe.model.vocab_size:,}"
 
     @property
     def bytes_per_token(self) -> float:
         counts = self.held_out.counts
         return counts.text_bytes / (counts.tokens - counts.documents)
 
+    def trained(self, steps: int, label: str) -> Trained:
+        """From the beginning, on text that it has not seen before at any step."""
+        stage = self.recipe.base.model_copy(update={"steps": max(2, steps)})
+        store = self.shop.text("train", stage.tokens)
+        rows = TextRows(store, stage.seq_len, self.shop.pad)
+        return trained(self.recipe.model_copy(update={"base": stage}), rows, label)
+
+    def bits(self, model: Transformer) -> float:
+        seq_len, special = self.recipe.base.seq_len, self.shop.tokenizer.special_ids
+        return bits_per_byte(model, self.held_out, seq_len, special).score
+
 
 def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
     head_share = folder.function(FILE, "head_share")
     with ExitStack() as stack:
         contenders = [_contender(stack, setting, size) for size in SIZES]
-        yield _compared("bytes", contenders, [f"{c.bytes_per_token:.2f}" for c in contenders])
-        shares = [head_share(c.recipe.model) for c in contenders]
-        yield _compared("head", contenders, [f"{share:.0%}" for share in shares])
-        bits = []
-        for contender, pace in zip(contenders, _paces(contenders), strict=True):
-            made = _lasting(contender.recipe, round(setting.effort * SECONDS / pace))
-            run = trained(made, contender.rows, f"vocabulary {made.model.vocab_size:,}")
-            read = made.base.tokens * contender.bytes_per_token / 1e6
+        yield _compared("bytes", contenders, lambda c: f"{c.bytes_per_token:.2f}")
+        yield _compared("head", contenders, lambda c: f"{head_share(c.recipe.model):.0%}")
+        bits = {}
+        for contender, pace in zip(contenders, _paces(contenders, setting), strict=True):
+            steps = round(setting.effort * SECONDS / pace)
+            run = contender.trained(steps, f"vocabulary {contender.size}")
+            tokens = len(run.steps) * contender.recipe.base.batch_tokens
             yield told(
-                f"{made.model.vocab_size:,}: {run.seconds:.0f} s, {made.base.tokens:,} tokens, "
-                f"about {read:.1f} MB of text; loss {run.loss:.3f} nats per token"
+                f"{contender.size}: {run.seconds:.0f} s, {tokens:,} tokens, about "
+                f"{tokens * contender.bytes_per_token / 1e6:.1f} MB of text; loss {run.loss:.3f} "
+                "nats per token"
             )
-            score = bits_per_byte(
-                run.model, contender.held_out, made.base.seq_len, contender.special_ids
-            ).score
-            bits.append(f"{score:.3f}")
-        yield _compared("bits", contenders, bits)
+            bits[contender.size] = contender.bits(run.model)
+        yield _compared("bits", contenders, lambda c: f"{bits[c.size]:.3f}")
 
 
 def _contender(stack: ExitStack, setting: Setting, size: int) -> Contender:
     shop = stack.enter_context(workshop(size, setting.scaled(TOKENIZER_BYTES)))
-    made = recipe(setting, PACE_STEPS, shop.tokenizer.vocab_size)
-    tokens, held_out = setting.scaled(TOKENS), setting.scaled(HELD_OUT)
-    return Contender(
-        made,
-        TextRows(shop.text("train", tokens), made.base.seq_len, shop.pad),
-        shop.text("val", held_out),
-        shop.tokenizer.special_ids,
-    )
+    made = recipe(setting, 1, shop.tokenizer.vocab_size)
+    return Contender(shop, made, shop.text("val", setting.scaled(HELD_OUT)))
 
 
-def _paces(contenders: list[Contender]) -> list[float]:
+def _paces(contenders: list[Contender], setting: Setting) -> list[float]:
     """Seconds that a step of each takes. They take turns, since machines are busy at times."""
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(ROUNDS):
         for contender, of_steps in zip(contenders, seconds, strict=True):
-            run = trained(contender.recipe, contender.rows, "measuring")
+            run = contender.trained(setting.scaled(PACE_STEPS), "measuring")
             of_steps += [step.seconds for step in run.steps[1:]]
     return [statistics.median(of_steps) for of_steps in seconds]
 
 
-def _lasting(made: Recipe, steps: int) -> Recipe:
-    return made.model_copy(update={"base": made.base.model_copy(update={"steps": max(2, steps)})})
-
-
-def _compared(name: str, contenders: list[Contender], values: list[str]) -> Outcome:
-    sizes = (f"{contender.recipe.model.vocab_size:,}" for contender in contenders)
-    return Outcome(name, ", ".join(f"{size}: {v}" for size, v in zip(sizes, values, strict=True)))
+def _compared(name: str, contenders: list[Contender], value: Callable[[Contender], str]) -> Outcome:
+    return Outcome(name, ", ".join(f"{one.size}: {value(one)}" for one in contenders))
