@@ -13,6 +13,7 @@ from firstwords import __version__
 from firstwords.bench.commands import bench
 from firstwords.data.commands import data
 from firstwords.errors import Diverged, Interrupted, UserError
+from firstwords.labs.commands import lab
 from firstwords.options import (
     EXISTING_RUN,
     JSON,
@@ -221,6 +222,7 @@ def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(lab)
 cli.add_command(trace)
 
 
