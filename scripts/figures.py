@@ -23,7 +23,7 @@ def about(seconds: float) -> str:
     for name, length in units:
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {name}"
-    return f"{seconds:,.0f} seconds"
+    return f"{seconds:,.0f} seconds" if seconds >= 1 else "less than a second"
 
 
 FORMS: dict[str, Callable[[Any], str]] = {
@@ -45,16 +45,16 @@ def budgets(results: Results) -> str:
         [
             f"`--time {row['time']}`",
             f"{row['n_layer']} x {row['n_embd']}",
-            f"{row['parameters'] / 1e6:.1f} million",
-            f"{row['tokens'] / 1e6:,.1f} million",
+            f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['tokens'] / 1e6:,.1f} M",
             f"{row['bits_per_byte']:.2f}",
             console.size(row["memory_bytes"]),
             console.size(row["disk_bytes"]),
         ]
         for row in results["plans"]
     ]
-    header = ["", "layers x channels", "parameters", "tokens read", "bits per byte", "memory"]
-    return table([*header, "disk of the run"], rows)
+    header = ["", "layers x channels", "weights", "tokens", "bits per byte", "memory", "disk"]
+    return table(header, rows)
 
 
 def stages(results: Results) -> str:
@@ -139,8 +139,7 @@ def comparison(results: Results) -> str:
         bits = row["bits_per_byte"]
         rows.append(
             [
-                row["machine"],
-                about(row["seconds"]),
+                f"{row['machine']}, {about(row['seconds'])}",
                 f"{row['n_layer']} x {row['n_embd']}",
                 _number(row["matmul_parameters"]),
                 _number(row["tokens"]),
@@ -148,7 +147,7 @@ def comparison(results: Results) -> str:
                 "beyond the law" if bits is None else f"{bits:.2f}",
             ]
         )
-    header = ["machine", "time", "layers x channels", "parameters in products", "tokens"]
+    header = ["machine and time", "layers x channels", "parameters in products", "tokens"]
     return table([*header, "as text", "bits per byte"], rows)
 
 
@@ -206,9 +205,7 @@ def _text(tokens: float) -> str:
 
 
 def _price(gpu_hours: float) -> str:
-    if not gpu_hours:
-        return ""
-    return f", {gpu_hours:,.1f} GPU-hours, ${DOLLARS * gpu_hours:,.2f}"
+    return f", ${DOLLARS * gpu_hours:,.0f}" if DOLLARS * gpu_hours >= 0.5 else ""
 
 
 TABLES: dict[str, Callable[[Results], str]] = {

@@ -44,7 +44,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/run-files.md": reference.run_files,
     "reference/api.md": reference_api.api,
 }
-FIGURE = re.compile(r"(<!-- (result|code): (\S+?)(?: (\w+))? -->).*?<!-- end -->", re.DOTALL)
+FIGURE = re.compile(r"(<!-- (result|code): (\S+?)(?: (\w+))? -->).*?<!-- end -->")
 TABLE = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 
 

@@ -69,6 +69,13 @@ def test_lists_are_lists_in_every_reader(document: Path) -> None:
             assert len(found[1]) % 4 == 0, f"{document.name}: {line}"
 
 
+@each_document
+def test_no_figure_begins_a_line(document: Path) -> None:
+    """A comment there would end the paragraph, on a forge and in the site."""
+    text = prose(document.read_text(encoding="utf-8"))
+    assert not re.search(r"^ *<!-- (?:result|code): ", text, re.MULTILINE)
+
+
 def test_transcripts_hold_what_the_commands_printed() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- transcript: \S+ -->\n```text\n(.*?)```", text, re.DOTALL)

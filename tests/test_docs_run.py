@@ -6,7 +6,7 @@ docs, scripts and source in it, with a home for runs of its own, changed by thes
 - `bash scripts/local_cpu_train.sh` is `firstwords train`, which it becomes once all is installed;
 - `source .venv/bin/activate` is nothing: the path is set already;
 - `--time T` of train and tokenizer is `--recipe SHORT`, a recipe of a few steps;
-- `--time T` of plan is `--time 60s`.
+- `--time T` of plan is `--time 110s`.
 """
 
 import json
@@ -31,7 +31,7 @@ RUN = {name: bodies for name, bodies in RUN.items() if bodies}
 def changed(script: str, short: Path) -> str:
     script = script.replace("bash scripts/local_cpu_train.sh", "firstwords train")
     script = re.sub(r"^source \.venv/bin/activate$", "true", script, flags=re.MULTILINE)
-    script = re.sub(r"(firstwords plan .*?--time) \S+", r"\1 60s", script)
+    script = re.sub(r"(firstwords plan .*?--time) \S+", r"\1 110s", script)
     recipe_option = f"--recipe {shlex.quote(str(short))}"
     return re.sub(r"(firstwords (?:train|tokenizer) .*?)--time \S+", rf"\1{recipe_option}", script)
 
