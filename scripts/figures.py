@@ -7,7 +7,8 @@ from firstwords import console, forecast, plan
 from firstwords.inference.batch import CACHE_BYTES
 from firstwords.model import flops_per_token, matmul_parameters
 from firstwords.recipe import SEQ_LEN, STAGES, ModelConfig, model_config
-from firstwords.report import TITLES, quote, table
+from firstwords.report.markdown import quote, table
+from firstwords.report.results import TITLES
 
 Results = dict[str, Any]
 SHOWN = ("Once upon a time", "What is the capital of France?")  # of the samples

@@ -15,7 +15,7 @@ from firstwords import checkpoint, recipe
 from firstwords import run as runs
 from firstwords.cli import cli
 from firstwords.data import tokens
-from firstwords.report import table
+from firstwords.report.markdown import table
 from firstwords.training import Step
 
 MADE = "<!-- made by python scripts/make_docs.py; change the code instead -->"
@@ -26,8 +26,8 @@ def page(title: str, *parts: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Any text in a table: in one line, with its pipes kept."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """Any text in one line."""
+    return " ".join(text.split())
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 
 from reference import cell, page
 
-from firstwords.report import table
+from firstwords.report.markdown import table
 from firstwords.serve.app import Limits, create_app
 
 

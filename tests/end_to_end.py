@@ -185,8 +185,8 @@ def metrics(directory: Path, stage: str) -> list[dict[str, float]]:
 def moments(directory: Path) -> dict[str, int]:
     """When each file was made that a later start has no reason to make again."""
     kinds = ("tokenizer/*", "tokens/*/*/complete.json", "evaluation/*.json", "run.json")
-    found = [path for kind in kinds for path in directory.glob(kind)]
-    paths = [path for path in found if not path.name.startswith(".")]  # a killed writer leaves its own
+    paths = [path for kind in kinds for path in directory.glob(kind)]
+    paths = [path for path in paths if not path.name.startswith(".")]  # left by a killed writer
     for stage in STAGES:
         paths += directory.glob(f"checkpoints/{stage}/[0-9]*/*.safetensors")
     return {str(path.relative_to(directory)): path.stat().st_mtime_ns for path in paths}

@@ -32,6 +32,8 @@ from firstwords.calculator import ERROR, LONGEST_EXPRESSION, calculate
         ("((((1))))", "1"),
         ("3.0", "3"),
         ("-0.0", "0"),
+        ('count("banana and ananas", "a")', "7"),
+        ('count("fox", "a")*2', "0"),
     ],
 )
 def test_sums_are_right(expression: str, value: str) -> None:
@@ -45,6 +47,14 @@ def test_whole_numbers_are_exact(a: int, b: int, sign: str) -> None:
 
 
 HOSTILE = [
+    'count("banana")',
+    'count("banana", "na")',
+    'count("banana", "")',
+    "count(7, 1)",
+    'count("a", "a", "a")',
+    "count",
+    '"banana"',
+    '"a" + "b"',
     "",
     "   ",
     "hello",

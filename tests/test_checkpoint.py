@@ -65,7 +65,9 @@ def two(
     """The directory of two checkpoints, the older one, the newer one."""
     model = Transformer(tiny_model).init_weights(0)
     for steps in (1, 2):
-        checkpoint.save(tmp_path / "ck", model, tiny_tokenizer, train_a_little(model, steps))
+        checkpoint.save(
+            tmp_path / "ck", model, tiny_tokenizer, train_a_little(model, steps).state()
+        )
     return tmp_path / "ck", tmp_path / "ck" / "0000001", tmp_path / "ck" / "0000002"
 
 
@@ -168,7 +170,7 @@ def test_a_loaded_checkpoint_is_what_was_saved(
 ) -> None:
     model = random_model(tiny_model)
     optimizer = train_a_little(model, 3)
-    checkpoint.save(tmp_path, model, tiny_tokenizer, optimizer)
+    checkpoint.save(tmp_path, model, tiny_tokenizer, optimizer.state())
     found = checkpoint.newest(tmp_path, no_warning)
     assert found == (tmp_path / "0000003", 3)
     loaded = checkpoint.load_model(found.directory)
@@ -190,7 +192,7 @@ def test_saving_the_same_state_gives_the_same_bytes(
 ) -> None:
     for name in ("a", "b"):
         model = Transformer(tiny_model).init_weights(0)
-        checkpoint.save(tmp_path / name, model, tiny_tokenizer, train_a_little(model, 2))
+        checkpoint.save(tmp_path / name, model, tiny_tokenizer, train_a_little(model, 2).state())
     for file in (tmp_path / "a" / "0000002").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / "0000002" / file.name).read_bytes(), file
 
@@ -200,7 +202,7 @@ def test_only_the_newest_checkpoints_are_kept(
 ) -> None:
     model = Transformer(tiny_model).init_weights(0)
     for steps in range(1, 5):
-        checkpoint.save(tmp_path, model, tiny_tokenizer, train_a_little(model, steps))
+        checkpoint.save(tmp_path, model, tiny_tokenizer, train_a_little(model, steps).state())
     assert checkpoint.KEEP >= 2, "there must be one before a damaged one"
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == [f"{step:07d}" for step in range(5 - checkpoint.KEEP, 5)]
@@ -219,7 +221,7 @@ def test_a_save_that_fails_leaves_what_was_there(
     model = Transformer(tiny_model).init_weights(0)
     optimizer = train_a_little(model, 3)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.save(two[0], model, tiny_tokenizer, optimizer)
+        checkpoint.save(two[0], model, tiny_tokenizer, optimizer.state())
     assert sorted(two[0].iterdir()) == [two[1], two[2]]
     assert checkpoint.newest(two[0], no_warning) == (two[2], 2)
 

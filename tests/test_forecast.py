@@ -69,7 +69,7 @@ def test_a_checkpoint_takes_the_disk_that_was_foretold(
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step(0.1)
-    checkpoint.save(tmp_path, model, tiny_tokenizer, optimizer)
+    checkpoint.save(tmp_path, model, tiny_tokenizer, optimizer.state())
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     of_tokens = forecast.OF_STORED_TOKEN * forecast.all_tokens(recipe)
     foretold = (forecast.disk_bytes(recipe) - 5e6 - of_tokens) / CHECKPOINTS

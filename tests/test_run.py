@@ -45,7 +45,7 @@ def save_step(run: Run, stage: str, step: int, tokenizer: Tokenizer) -> Path:
     model = Transformer(run.recipe.model).init_weights(0)
     optimizer = Optimizer(model, OptimizerConfig(), torch.float32)
     optimizer.steps = step
-    checkpoint.save(run.directory / "checkpoints" / stage, model, tokenizer, optimizer)
+    checkpoint.save(run.directory / "checkpoints" / stage, model, tokenizer, optimizer.state())
     return run.directory / "checkpoints" / stage / f"{step:07d}"
 
 

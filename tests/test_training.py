@@ -11,6 +11,7 @@ import torch
 from firstwords import checkpoint
 from firstwords.data.rows import Batches, TextRows
 from firstwords.data.tokens import TokenStore, store_texts
+from firstwords.distributed import Exchange, World
 from firstwords.model import IGNORE, Transformer
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import ModelConfig, OptimizerConfig, Recipe, StageConfig
@@ -94,7 +95,8 @@ def run(
         steps.append(step)
         return step.step < until
 
-    train(loss_function(model, recipe), optimizer, batches, recipe.base, on_step)
+    exchange = Exchange(World(), model)
+    train(loss_function(model, recipe), optimizer, batches, recipe.base, on_step, exchange)
     return steps
 
 
@@ -129,11 +131,11 @@ def test_training_continued_from_a_checkpoint_ends_with_the_same_bytes(
 ) -> None:
     model, optimizer = started(recipe)
     whole = run(recipe, model, optimizer, batches)
-    checkpoint.save(tmp_path / "whole", model, tiny_tokenizer, optimizer)
+    checkpoint.save(tmp_path / "whole", model, tiny_tokenizer, optimizer.state())
 
     model, optimizer = started(recipe)
     first = run(recipe, model, optimizer, batches, until=cut)
-    checkpoint.save(tmp_path / "cut", model, tiny_tokenizer, optimizer)
+    checkpoint.save(tmp_path / "cut", model, tiny_tokenizer, optimizer.state())
 
     model, optimizer = started(recipe)
     found = checkpoint.newest(tmp_path / "cut", pytest.fail)
@@ -142,7 +144,7 @@ def test_training_continued_from_a_checkpoint_ends_with_the_same_bytes(
     checkpoint.load_optimizer(optimizer, found.directory)
     fresh = Batches(batches.rows, batches.batch_rows, batches.seed)
     rest = run(recipe, model, optimizer, fresh)
-    checkpoint.save(tmp_path / "cut", model, tiny_tokenizer, optimizer)
+    checkpoint.save(tmp_path / "cut", model, tiny_tokenizer, optimizer.state())
 
     assert [s.loss for s in first + rest] == [s.loss for s in whole]
     for name in ("model.safetensors", "optimizer.safetensors", "checksums.json"):
@@ -163,7 +165,8 @@ def gradients(
     x_BT, y_BT = batches.batch(0)
     y_BT[0, :20] = IGNORE  # rows have different numbers of targets
     y_BT[2] = IGNORE
-    value = accumulate(loss_function(model, recipe), x_BT, y_BT, micro_rows)
+    exchange = Exchange(World(), model)
+    value = accumulate(loss_function(model, recipe), x_BT, y_BT, micro_rows, exchange)
     assert value == pytest.approx(model.loss(x_BT, y_BT).item(), rel=1e-5)
     found = [p.grad for p in model.parameters()]
     model.zero_grad(set_to_none=True)
@@ -198,7 +201,7 @@ def test_a_loss_that_is_no_number_stops_before_it_spoils_the_weights(
         return True
 
     with pytest.raises(Diverged, match="step 3"):
-        train(loss, optimizer, batches, recipe.base, on_step)
+        train(loss, optimizer, batches, recipe.base, on_step, Exchange(World(), model))
     assert len(seen) == 2
     assert all(torch.equal(tensor, seen[-1][name]) for name, tensor in model.state_dict().items())
 

@@ -1,7 +1,8 @@
 """The calculator that the model may call.
 
-Its input was written by a model, so it is not trusted: `simpleeval` walks the syntax tree and knows
-numbers and six operators, nothing else; sizes are bounded before anything is computed.
+It works out sums, and counts letters: `count("some words", "o")`. Its input was written by a
+model, so it is not trusted: `simpleeval` walks the syntax tree and knows numbers, six operators and
+this one function; sizes are bounded before anything is computed.
 """
 
 import ast
@@ -23,7 +24,7 @@ def calculate(expression: str) -> str:
         return ERROR
     try:
         tree = ast.parse(expression.strip(), mode="eval").body  # one expression, no statements
-        evaluator = SimpleEval(operators=OPERATORS, functions={}, names={})
+        evaluator = SimpleEval(operators=OPERATORS, functions={"count": _count}, names={})
         return show(evaluator.eval(expression, previously_parsed=tree))
     except (InvalidExpression, ArithmeticError, LookupError, RecursionError, MemoryError):
         return ERROR
@@ -57,6 +58,12 @@ def _power(a: Any, b: Any) -> Any:
     if abs(a) > 1 and b * math.log10(abs(a)) > MOST_DIGITS:
         raise ValueError("too large")
     return a**b
+
+
+def _count(text: Any, letter: Any) -> int:
+    if not (isinstance(text, str) and isinstance(letter, str) and len(letter) == 1):
+        raise ValueError("count takes a text and a letter")
+    return text.count(letter)
 
 
 OPERATORS = {

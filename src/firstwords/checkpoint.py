@@ -43,12 +43,15 @@ class Checkpoint(NamedTuple):
     step: int
 
 
-def save(directory: Path, model: Transformer, tokenizer: Tokenizer, optimizer: Optimizer) -> None:
-    """Write the checkpoint after `optimizer.steps` steps below `directory`; drop old ones."""
-    with files.replacing_directory(directory / f"{optimizer.steps:07d}") as new:
+def save(
+    directory: Path, model: Transformer, tokenizer: Tokenizer, state: dict[str, Tensor]
+) -> None:
+    """Write a checkpoint below `directory`, with the optimizer's state; drop old ones."""
+    step = int(state["steps"])
+    with files.replacing_directory(directory / f"{step:07d}") as new:
         write_model(new, model, tokenizer)
-        _save_tensors(new / "optimizer.safetensors", optimizer.state())
-        files.write_json(new / "training.json", {"step": optimizer.steps})
+        _save_tensors(new / "optimizer.safetensors", state)
+        files.write_json(new / "training.json", {"step": step})
         sums = {file.name: files.sha256_of(file) for file in sorted(new.iterdir())}
         files.write_json(new / "checksums.json", sums)
     for old in _newest_first(directory)[KEEP:]:

@@ -12,7 +12,16 @@ import click
 from firstwords import __version__
 from firstwords.bench.commands import bench
 from firstwords.errors import Diverged, Interrupted, UserError
-from firstwords.options import EXISTING_RUN, JSON, NEW_RUN, SEED, STAGE, Tasks, new_run_options
+from firstwords.options import (
+    EXISTING_RUN,
+    JSON,
+    NEW_RUN,
+    SEED,
+    STAGE,
+    TRACK,
+    Tasks,
+    new_run_options,
+)
 from firstwords.recipe import STAGES
 
 
@@ -89,22 +98,25 @@ def cli() -> None:
 @cli.command()
 @new_run_options
 @NEW_RUN
-def train(**request: Any) -> None:
+@TRACK
+def train(trackers: tuple[Any, ...], **request: Any) -> None:
     """Train a model, from text to chat.
 
     The five phases: tokenizer, pretraining, midtraining, finetuning, evaluation with report. Stop
     it at any time; the same command continues. The report is written to the run's directory and
-    copied here as report.md.
+    copied here, as report.html and report.md.
     """
     from firstwords import console, pipeline, start
-    from firstwords import report as reports
+    from firstwords.report.report import publish
 
-    with start.started(start.Request(**request)) as (run, stop):
+    with start.started(start.Request(**request), trackers) as (run, stop):
         for phase in pipeline.PHASES:
             pipeline.run_phase(run, phase, stop)
+        if not run.world.leads:
+            return
         total = sum(phase["seconds"] for phase in run.timings().values())
         console.header(f"Done in {console.duration(total)}")
-        console.say(f"report: {reports.publish(run)}\ntalk to it: firstwords chat --run {run.name}")
+        console.say(f"report: {publish(run)}\ntalk to it: firstwords chat --run {run.name}")
 
 
 @cli.command()
@@ -121,10 +133,11 @@ def tokenizer(**request: Any) -> None:
 def _stage_command(name: str, phase: str, text: str) -> None:
     @cli.command(name, help=text)
     @EXISTING_RUN
-    def command(name: str | None) -> None:
+    @TRACK
+    def command(name: str | None, trackers: tuple[Any, ...]) -> None:
         from firstwords import pipeline, start
 
-        with start.continued(name) as (run, stop):
+        with start.continued(name, trackers) as (run, stop):
             chosen = next(p for p in pipeline.PHASES if p.name == phase)
             pipeline.run_phase(run, chosen, stop)
 
@@ -256,13 +269,14 @@ cli.add_command(bench)
 @cli.command()
 @EXISTING_RUN
 def report(name: str | None) -> None:
-    """Phase 5: evaluate what is trained and write report.md."""
+    """Phase 5: evaluate what is trained, and write report.html and report.md."""
     from firstwords import console, pipeline, start
-    from firstwords import report as reports
+    from firstwords.report.report import publish
 
     with start.continued(name) as (run, stop):
         pipeline.run_phase(run, pipeline.PHASES[-1], stop)
-        console.say(f"report: {reports.publish(run)}")
+        if run.world.leads:
+            console.say(f"report: {publish(run)}")
 
 
 @cli.command()

@@ -18,6 +18,7 @@ import torch
 from pydantic import Field, ValidationError
 
 from firstwords import console, files, machine
+from firstwords.distributed import Exchange, World
 from firstwords.model import Transformer, flops_per_token
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import SEQ_LEN, Dtype, Fixed, Recipe, StageConfig, model_config
@@ -189,7 +190,7 @@ def training_step(recipe: Recipe) -> Callable[[], float]:
     stage = recipe.base
     model = Transformer(recipe.model).init_weights(recipe.seed)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
-    loss = loss_function(model, recipe)
+    loss, alone = loss_function(model, recipe), Exchange(World(), model)
     generator = torch.Generator().manual_seed(0)
     shape = (stage.batch_rows, stage.seq_len)
     x_BT = torch.randint(recipe.model.vocab_size, shape, generator=generator)
@@ -197,7 +198,7 @@ def training_step(recipe: Recipe) -> Callable[[], float]:
     def step() -> float:
         with _threads(recipe.n_threads):
             start = time.perf_counter()
-            accumulate(loss, x_BT, x_BT, stage.micro_rows)
+            accumulate(loss, x_BT, x_BT, stage.micro_rows, alone)
             optimizer.step(0.1)
             return time.perf_counter() - start
 

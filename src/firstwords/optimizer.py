@@ -7,6 +7,7 @@ and one batched product is several times faster than a loop of tiny ones.
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ POLAR = (
     (2.6613, -1.9772, 0.4526),
 )
 HIDDEN_UNITS = 64  # of an MLP in a block
+TOKEN_MATRICES = ("embed_tokens.weight", "lm_head.weight")
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 ROOM = 1.02  # singular values above 1, by rounding, would be driven away
 
 
@@ -72,17 +75,29 @@ def blocks(name: str, weight_RC: Tensor, head_dim: int) -> Tensor:
 
 
 class Optimizer:
-    """Both optimizers behind one `step`; `state` is a flat dict of tensors, for safetensors."""
+    """Both optimizers behind one `step`; `state` is a flat dict of tensors, for safetensors. Only
+    parameters whose names are `owned` are updated, where that is given: others do the rest."""
 
-    def __init__(self, model: Transformer, config: OptimizerConfig, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        model: Transformer,
+        config: OptimizerConfig,
+        dtype: torch.dtype,
+        owned: Collection[str] | None = None,
+    ) -> None:
         self.config, self.dtype, self.steps = config, dtype, 0
         self.head_dim = model.config.head_dim
-        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        self.parameters = list(model.parameters())
+        self.names = {
+            parameter: name
+            for name, parameter in model.named_parameters()
+            if owned is None or name in owned
+        }
         # Stacked are the matrices whose blocks have one shape.
         self.alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         tokens, norms = [], []
         for parameter, name in self.names.items():
-            if name in ("embed_tokens.weight", "lm_head.weight"):
+            if name in TOKEN_MATRICES:
                 tokens.append(parameter)
             elif parameter.ndim == 2:
                 self.alike[blocks(name, parameter, self.head_dim).shape[1:]].append(parameter)
@@ -108,7 +123,8 @@ class Optimizer:
         for group in self.adam.param_groups:
             group["lr"] = lr_scale * group["peak_lr"]
         self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         self.steps += 1
 
     def _muon(self, alike: list[nn.Parameter], lr: float) -> None:
@@ -118,7 +134,6 @@ class Optimizer:
             assert parameter.grad is not None
             mean = self.momentum[parameter].lerp_(parameter.grad, 1 - momentum)
             steps.append(self._blocks(parameter, torch.lerp(parameter.grad, mean, momentum)))
-            parameter.grad = None
         updates_NRC = orthogonalize(torch.cat(steps), self.dtype)
         for parameter, update in zip(
             alike, updates_NRC.split([len(step) for step in steps]), strict=True
@@ -130,6 +145,28 @@ class Optimizer:
 
     def _blocks(self, parameter: nn.Parameter, like: Tensor) -> Tensor:
         return blocks(self.names[parameter], like, self.head_dim)
+
+    @torch.no_grad()
+    def gradient_norm(self) -> float:
+        """Of all its parameters together."""
+        gradients = [p.grad for p in self.names if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
+
+    def weights(self) -> list[Tensor]:
+        """A copy of them."""
+        return [parameter.detach().clone() for parameter in self.parameters]
+
+    @torch.no_grad()
+    def change_since(self, before: list[Tensor]) -> float:
+        """How far all weights together are from a copy of them, as a share of its norm."""
+        change = [now - then for now, then in zip(self.parameters, before, strict=True)]
+        return float(torch.nn.utils.get_total_norm(change) / torch.nn.utils.get_total_norm(before))
+
+    def remembers(self, name: str) -> tuple[str, ...]:
+        """The keys of what the optimizer remembers of a parameter of the model."""
+        if name.endswith("_proj.weight"):
+            return ("momentum",)
+        return ADAM_STATE if self.steps else ()
 
     def state(self) -> dict[str, Tensor]:
         tensors = {"steps": torch.tensor(self.steps)}
@@ -150,8 +187,7 @@ class Optimizer:
         for group in self.adam.param_groups:
             for parameter in group["params"]:
                 self.adam.state[parameter] = {
-                    key: tensors[f"{self.names[parameter]}.{key}"].clone()
-                    for key in ("step", "exp_avg", "exp_avg_sq")
+                    key: tensors[f"{self.names[parameter]}.{key}"].clone() for key in ADAM_STATE
                 }
 
 

@@ -51,6 +51,15 @@ STAGE = click.option(
     "--stage", type=click.Choice(STAGES), help="Which stage's model.  [default: the furthest]"
 )
 
+TRACK = click.option(
+    "--track",
+    "trackers",
+    type=click.Choice(["wandb", "trackio"]),
+    multiple=True,
+    help="Tell Weights & Biases (offline) or trackio as well; TensorBoard's files are always "
+    "written. Both together: give it twice.",
+)
+
 
 def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """What a new run is made from; an existing run already knows all of it."""

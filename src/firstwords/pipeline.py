@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from firstwords import console, files, machine
 from firstwords.errors import UserError
-from firstwords.evaluation.stage import evaluate_stage, is_evaluated
+from firstwords.evaluation.stage import evaluate_stage, is_evaluated, prepare_evaluation
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES, Stage
 from firstwords.run import Run, course, read_metrics
@@ -22,10 +22,14 @@ class Phase(NamedTuple):
     work: Callable[[Run, Stop], None]
     done: Callable[[Run], bool]
     summary: Callable[[Run], str]
+    together: bool = True  # of all processes, or the leader's alone
 
 
 def evaluate_all(run: Run, stop: Stop) -> None:
-    for stage in STAGES:
+    """Each process takes a stage."""
+    with run.world.leader_first():
+        prepare_evaluation(run)
+    for stage in STAGES[run.world.rank :: run.world.size]:
         if not is_evaluated(run, stage):
             evaluate_stage(run, stage)
 
@@ -65,6 +69,7 @@ PHASES = (
         tokenizer.train_tokenizer,
         tokenizer.is_trained,
         tokenizer.describe,
+        together=False,
     ),
     _stage("Base pretraining", "base", pretrain),
     _stage("Midtraining", "mid", midtrain),
@@ -86,9 +91,12 @@ def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
         + (f" · about {console.duration(left)} left in all" if left else "")
     )
     before = "done before: " if phase.done(run) else ""
+    run.world.barrier()  # so that all have looked before anyone works
     if not before:
         with run.timed(phase.name):
-            phase.work(run, stop)
+            if phase.together or run.world.leads:
+                phase.work(run, stop)
+            run.world.barrier()
         machine.release_freed_memory()
     took = console.duration(run.timings().get(phase.name, {}).get("seconds", 0.0))
     console.say(f"{before}{phase.summary(run)} ({took})")
@@ -115,17 +123,24 @@ def prepare(run: Run) -> None:
             "the recipe asks for compiling, but there is no C++ compiler here",
             'install g++, or train another run from a recipe with "compile": false',
         )
-    machine.setup(recipe.n_threads)
+    machine.setup(max(1, recipe.n_threads // run.world.local_size))
     model = recipe.model
     console.say(
         f"run {run.name} in {run.directory}\n"
         f"model: {model.n_layer} layers x {model.n_embd} channels, {model.n_head} heads, "
         f"vocabulary {model.vocab_size:,}; {matmul_parameters(model) / 1e6:.2f}M in products\n"
-        f"machine: {run.manifest.machine.get('cpu', 'unknown')}, {recipe.n_threads} threads, "
+        f"machine: {run.manifest.machine.get('cpu', 'unknown')}, {_workers(run)}, "
         f"{recipe.dtype}, {'compiled' if recipe.compile else 'eager'}"
     )
-    if predicted:
+    if predicted and run.world.size == 1:
         times = ", ".join(
             f"{name} {console.duration(s)}" for name, s in predicted["phase_seconds"].items()
         )
         console.say(f"plan: {times}, at {predicted['tokens_per_second']:,.0f} tokens/s")
+
+
+def _workers(run: Run) -> str:
+    threads = max(1, run.recipe.n_threads // run.world.local_size)
+    if run.world.size == 1:
+        return f"{threads} threads"
+    return f"{run.world.size} processes of {threads} threads"

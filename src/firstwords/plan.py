@@ -48,7 +48,9 @@ RESERVE = 0.03  # of the budget: a machine is seldom faster than when it was mea
 
 COMPARED = (600.0, 1800.0, 3600.0, 10800.0)
 NODE_SECONDS = 1800.0
-NODE_FLOPS = 8 * 989e12 * 0.4  # eight H100 (NVIDIA's data sheet, dense bfloat16) at 40 %
+NODE_GPUS = 8
+NODE_FLOPS = NODE_GPUS * 989e12 * 0.4  # H100s (NVIDIA's data sheet, dense bfloat16) at 40 %
+DOLLARS_PER_GPU_HOUR = 3.0  # an H100; nanochat's figure of 24 dollars for a node's hour
 
 # (layers, channels, heads); the MLP is 8/3 of the channels. Few wide heads: 2 of 96 channels
 # learned better than 3 of 64, and those better than 6 of 32 (docs/lab-notebook.md).

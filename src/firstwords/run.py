@@ -6,10 +6,13 @@
     tokens/{text,chat}/{train,val}/     encoded corpora, in shards
     checkpoints/{base,mid,sft}/         the newest two checkpoints of each stage, by step
     metrics/{base,mid,sft}.jsonl        a line for each step
+    album/                              what the model made of the same prompts as it grew
+    tensorboard/{base,mid,sft}/         the metrics once more, as TensorBoard reads them
+    wandb/                              and as Weights & Biases does, with --track wandb
     evaluation/{base,mid,sft}.json      scores, samples, loss on answers
     evaluation/{base,mid,sft}.*.jsonl   every item of a benchmark, and what was answered
     timings.json                        seconds and peak memory of each phase
-    report.md                           all of it, to read
+    report.{md,html}                    all of it, to read
     lock                                held by the process that works on the run
 
 What is done is read off these files; there is no other state to get out of step with them.
@@ -18,8 +21,8 @@ What is done is read off these files; there is no other state to get out of step
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,8 +32,17 @@ from pydantic import Field
 
 from firstwords import checkpoint, console, files, machine
 from firstwords.checkpoint import Checkpoint
+from firstwords.distributed import World
 from firstwords.errors import UserError
+from firstwords.model import Transformer
 from firstwords.recipe import STAGES, Fixed, Recipe, Stage, parse, read_document
+from firstwords.tokenizer import Tokenizer
+from firstwords.training import Step
+
+# Told of a stage's model, its tokenizer and the steps done before, it hears of each step after.
+Watcher = Callable[
+    [Stage, Transformer, Tokenizer, int], AbstractContextManager[Callable[[Step], None]]
+]
 
 
 class Sources(Fixed):
@@ -57,6 +69,8 @@ def now() -> str:
 class Run:
     def __init__(self, directory: Path, manifest: Manifest) -> None:
         self.directory, self.manifest = directory, manifest
+        self.watchers: list[Watcher] = []  # of its training
+        self.world = World()  # the processes that work on it
         self._warned: set[str] = set()
 
     @property
@@ -139,13 +153,17 @@ class Run:
         try:
             yield
         finally:
-            timings = self.timings()
-            before = timings.get(phase, {"seconds": 0.0, "peak_memory": 0.0})
-            timings[phase] = {
-                "seconds": before["seconds"] + time.monotonic() - start,
-                "peak_memory": max(before["peak_memory"], machine.peak_memory()),
-            }
-            files.write_json(self.directory / "timings.json", timings)
+            if self.world.leads:
+                self._add_time(phase, time.monotonic() - start)
+
+    def _add_time(self, phase: str, seconds: float) -> None:
+        timings = self.timings()
+        before = timings.get(phase, {"seconds": 0.0, "peak_memory": 0.0})
+        timings[phase] = {
+            "seconds": before["seconds"] + seconds,
+            "peak_memory": max(before["peak_memory"], machine.peak_memory()),
+        }
+        files.write_json(self.directory / "timings.json", timings)
 
 
 def runs_home() -> Path:

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from firstwords import __version__, machine, pipeline
+from firstwords import __version__, album, console, machine, pipeline, trackers
 from firstwords import run as runs
 from firstwords.data import corpora
 from firstwords.data.corpora import SPLITS, Corpus
+from firstwords.distributed import World, joined
 from firstwords.errors import UserError
 from firstwords.plan import Plan, check_room, make_plan
 from firstwords.recipe import Recipe, parse, read_document, read_recipe
@@ -17,6 +18,7 @@ from firstwords.signals import Stop
 
 DEFAULT_SECONDS = 1800.0
 T = TypeVar("T")
+Track = tuple[trackers.Name, ...]
 
 
 class Request(NamedTuple):
@@ -31,25 +33,46 @@ class Request(NamedTuple):
 
 
 @contextmanager
-def started(request: Request) -> Iterator[tuple[Run, Stop]]:
+def started(request: Request, track: Track = ()) -> Iterator[tuple[Run, Stop]]:
     """The run of that name, made now if there is none, locked and ready to work on."""
-    with Stop().listening() as stop, runs.locked(request.name) as directory:
-        if runs.exists(directory):
-            run = runs.open_directory(directory)
-            _check_same(run, request)
-        else:
-            run = runs.create(directory, new_manifest(request))
-        pipeline.prepare(run)
+    trackers.check(track)
+    with joined() as world, Stop().listening() as stop, _held(world, request.name) as directory:
+        with world.leader_first():
+            if runs.exists(directory):
+                run = runs.open_directory(directory)
+                _check_same(run, request)
+            else:
+                run = runs.create(directory, new_manifest(request))
+        _prepare(run, world, track)
         yield run, stop
 
 
 @contextmanager
-def continued(name: str | None) -> Iterator[tuple[Run, Stop]]:
+def continued(name: str | None, track: Track = ()) -> Iterator[tuple[Run, Stop]]:
     """An existing run, locked and ready to work on."""
+    trackers.check(track)
     found = runs.open_run(name)
-    with Stop().listening() as stop, runs.locked(found.name):
-        pipeline.prepare(found)
+    with joined() as world, Stop().listening() as stop, _held(world, found.name):
+        _prepare(found, world, track)
         yield found, stop
+
+
+@contextmanager
+def _held(world: World, name: str) -> Iterator[Path]:
+    """The run's directory, which the leader locks for all; the others say nothing from here on."""
+    if world.leads:
+        with runs.locked(name) as directory:
+            yield directory
+    else:
+        console.console.quiet = True
+        yield runs.runs_home() / name
+
+
+def _prepare(run: Run, world: World, track: Track) -> None:
+    run.world = world
+    if world.leads:
+        run.watchers = [album.keeper(run), *trackers.watchers(run, track)]
+    pipeline.prepare(run)
 
 
 def new_manifest(request: Request) -> Manifest:

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from firstwords import machine
 from firstwords.data.rows import Batches
+from firstwords.distributed import Exchange
 from firstwords.errors import Diverged
 from firstwords.model import IGNORE, Transformer
 from firstwords.optimizer import Optimizer, learning_rate
 from firstwords.recipe import Recipe, StageConfig
 
+LOOK_EVERY = 10  # steps; looking at what a step changed takes a copy of the weights
 COMPILE_ERRORS = (RuntimeError, OSError, ImportError)
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,6 +34,8 @@ class Step(NamedTuple):
     loss: float  # nats per target
     lr: float  # share of the peak rates
     seconds: float  # that it took
+    gradient: float  # norm of all gradients
+    update: float | None  # norm of the change of all weights, by their own; None: not looked at
 
 
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
@@ -52,9 +56,15 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
     return loss
 
 
-def warm_up(loss: LossFunction, batches: Batches, stage: StageConfig, model: Transformer) -> None:
+def warm_up(
+    loss: LossFunction,
+    batches: Batches,
+    stage: StageConfig,
+    model: Transformer,
+    exchange: Exchange,
+) -> None:
     """Compile: take a first batch through the model, and forget its gradients."""
-    compile_by(lambda: accumulate(loss, *batches.batch(0), stage.micro_rows))
+    compile_by(lambda: accumulate(loss, *batches.batch(0), stage.micro_rows, exchange))
     model.zero_grad(set_to_none=True)
 
 
@@ -82,30 +92,53 @@ def train(
     batches: Batches,
     stage: StageConfig,
     on_step: Callable[[Step], bool],
+    exchange: Exchange,
 ) -> None:
-    """Take the remaining steps of `stage`. `on_step` sees each; it ends the loop by returning
-    False. Raises Diverged."""
+    """Take the remaining steps of `stage`, with all processes of the `exchange`. `on_step` sees
+    each; it ends the loop by returning False, in every process alike. Raises Diverged."""
+    world = exchange.world
     while optimizer.steps < stage.steps:
         start = time.perf_counter()
         lr = learning_rate(
             optimizer.steps, stage.steps, stage.warmup_steps, stage.decay_fraction, stage.final_lr
         )
         x_BT, y_BT = batches.batch(optimizer.steps)
-        value = accumulate(loss, x_BT, y_BT, stage.micro_rows)
+        part = accumulate(loss, x_BT, y_BT, stage.micro_rows, exchange)
+        value, squares = world.total(part, optimizer.gradient_norm() ** 2)
         if not math.isfinite(value):
             raise Diverged(f"the loss at step {optimizer.steps + 1} is {value}")
+        before = optimizer.weights() if optimizer.steps % LOOK_EVERY == 0 else None
         optimizer.step(lr * stage.lr_scale)
-        step = Step(optimizer.steps, value, lr * stage.lr_scale, time.perf_counter() - start)
-        if not on_step(step):
+        exchange.give_back()
+        update = optimizer.change_since(before) if before else None
+        seconds = time.perf_counter() - start
+        if not on_step(
+            Step(optimizer.steps, value, lr * stage.lr_scale, seconds, squares**0.5, update)
+        ):
             return
 
 
-def accumulate(loss: LossFunction, x_BT: Tensor, y_BT: Tensor, micro_rows: int) -> float:
-    """Gradients of the mean loss over all targets of the batch, `micro_rows` rows at a time."""
+def accumulate(
+    loss: LossFunction, x_BT: Tensor, y_BT: Tensor, micro_rows: int, exchange: Exchange
+) -> float:
+    """Gradients of the mean loss over all targets of the batch, `micro_rows` rows at a time.
+    Returns what this process's rows add to the loss."""
     n_targets = int((y_BT != IGNORE).sum())
+    rows = zip(
+        exchange.world.share(x_BT).split(micro_rows),
+        exchange.world.share(y_BT).split(micro_rows),
+        strict=True,
+    )
+    *first, last = [(x_mT, y_mT) for x_mT, y_mT in rows]
     total = 0.0
-    for x_mT, y_mT in zip(x_BT.split(micro_rows), y_BT.split(micro_rows), strict=True):
-        part = loss(x_mT, y_mT) / n_targets
-        part.backward()
-        total += part.item()
+    for x_mT, y_mT in first:
+        total += _backward(loss(x_mT, y_mT) / n_targets)
+    part = loss(*last) / n_targets
+    with exchange.last_backward():
+        total += _backward(part)
     return total
+
+
+def _backward(part: Tensor) -> float:
+    part.backward()
+    return part.item()

@@ -89,7 +89,8 @@ def test_guessing_costs_the_vocabularys_bits_for_every_token_of_text(
 def test_special_tokens_cost_nothing_and_every_other_token_something(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
-    nats = bpb.nats_of_tokens(random_model(tiny_model), store, SEQ_LEN, tiny_tokenizer.special_ids)
+    model = random_model(tiny_model)
+    nats = bpb.nats_of_tokens(model, store, SEQ_LEN, tiny_tokenizer.special_ids, len(store))
     ids = store.ids(0, len(store))
     special = [token in tiny_tokenizer.special_ids for token in ids.tolist()]
     assert nats.shape == (len(store),)
@@ -135,3 +136,19 @@ def test_the_interval_of_one_document_is_its_score(
     one = store_texts(tmp_path, TEXTS[:1], tiny_tokenizer, 10**9, lambda counts: None)
     found = bpb.bits_per_byte(random_model(tiny_model), one, SEQ_LEN, tiny_tokenizer.special_ids)
     assert found.ci95 == pytest.approx((found.score, found.score))
+
+
+def test_the_first_documents_alone(
+    store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
+) -> None:
+    model, special = random_model(tiny_model), tiny_tokenizer.special_ids
+    sizes = [len(text.encode()) for text in TEXTS]
+    labels = [str(number) for number in range(len(TEXTS))]
+    each = bpb.bits_per_byte(model, store, SEQ_LEN, special, labels).by_source
+    for count in (1, 2):
+        most = sum(sizes[:count])
+        found = bpb.bits_per_byte(model, store, SEQ_LEN, special, most_bytes=most)
+        bits = sum(each[str(n)].score * sizes[n] for n in range(count))
+        assert (found.n, found.text_bytes) == (count, most)
+        assert found.score == pytest.approx(bits / most)
+    assert bpb.bits_per_byte(model, store, SEQ_LEN, special, most_bytes=0).n == 1

@@ -34,8 +34,8 @@ def test_answers_together_are_the_answers_alone(
     model = random_model(tiny_model)
     counted: list[int] = []
     engine, asked = Engine(Decoder(model, size)), prompts(tiny_tokenizer)
-    found = answer_all(engine, tiny_tokenizer, asked, 12, on_done=counted.append)
     sampling = GREEDY.model_copy(update={"max_tokens": 12})
+    found = answer_all(engine, tiny_tokenizer, asked, sampling, on_done=counted.append)
     for prompt, one in zip(prompts(tiny_tokenizer), found, strict=True):
         alone = list(answer(Engine(Decoder(model, 1)), tiny_tokenizer, prompt, sampling))
         assert one.content == "".join(event.content for event in alone)
@@ -49,8 +49,11 @@ def test_answers_end_where_the_context_ends(
     long = [prompt * 8 for prompt in prompts(tiny_tokenizer)]
     room = tiny_model.max_seq_len - 6
     engine = Engine(Decoder(model, 3))
-    found = answer_all(engine, tiny_tokenizer, [p[:room] for p in long], 1000)
+    found = answer_all(engine, tiny_tokenizer, [p[:room] for p in long], GREEDY)
     assert len(found) == len(long)
+
+
+SHORT = GREEDY.model_copy(update={"max_tokens": 20})
 
 
 def chain(*tokens: int) -> dict[int, int]:
@@ -65,7 +68,7 @@ def test_a_call_is_computed_and_its_response_is_heard(
     response_end = special("</tool_response>")
     after = chain(40, start, ten, end) | chain(response_end, special(IM_END))
     model = Prophet(tiny_model.vocab_size, after)
-    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], 20)  # type: ignore[arg-type]
+    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], SHORT)  # type: ignore[arg-type]
     assert found.content == "<tool_call>7</tool_call><tool_response>7</tool_response>"
     assert (found.text, found.broken_call) == ("", False)
     assert model.heard[-2:] == [ten, response_end]
@@ -82,7 +85,7 @@ def test_a_call_without_an_end_or_sense_is_broken(
         chain(40, start, word, end) | {special("</tool_response>"): special(IM_END)},
     )
     for model in (endless, senseless):
-        (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], 20)  # type: ignore[arg-type]
+        (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], SHORT)  # type: ignore[arg-type]
         assert found.broken_call
 
 
@@ -91,5 +94,6 @@ def test_an_answer_stops_at_the_given_text(
 ) -> None:
     (a,), (line,) = tiny_tokenizer.encode("a"), tiny_tokenizer.encode("\n")
     model = Prophet(tiny_model.vocab_size, chain(40, a, line, a))
-    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], 20, stop=("\n",))  # type: ignore[arg-type]
+    sampling = GREEDY.model_copy(update={"stop": ("\n",)})
+    (found,) = answer_all(Engine(model), tiny_tokenizer, [[40]], sampling)  # type: ignore[arg-type]
     assert (found.text, found.content) == ("a", "a")

@@ -53,8 +53,9 @@ class Served:
 class Running:
     """A server on a port of its own."""
 
-    def __init__(self, models: Any, limits: Limits) -> None:
-        config = uvicorn.Config(create_app(models, limits), port=0, log_level="warning")
+    def __init__(self, models: Any, limits: Limits, find_runs: Callable[[], Any]) -> None:
+        app = create_app(models, limits, find_runs)
+        config = uvicorn.Config(app, port=0, log_level="warning")
         self.models, self.server = models, uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -86,6 +87,7 @@ def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callab
         slots: int = 4,
         queue: int = 8,
         decoders: dict[str, Any] | None = None,
+        find_runs: Callable[[], Any] = list,
     ) -> Running:
         found = decoders or {
             "toy-sft": Decoder(wide_model, slots),
@@ -95,7 +97,7 @@ def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callab
             name: Loaded(wide_model, tiny_tokenizer, Worker(Engine(decoder), tiny_tokenizer, queue))
             for name, decoder in found.items()
         }
-        started.append(Running(Served(loaded), limits or Limits()))
+        started.append(Running(Served(loaded), limits or Limits(), find_runs))
         return started[-1]
 
     yield start

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from firstwords import machine
 from firstwords.data.rows import Batches, EchoRows
+from firstwords.distributed import Exchange, World
 from firstwords.model import IGNORE, Transformer, causal_mask
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import ModelConfig, Recipe
@@ -136,6 +137,7 @@ def whole_step(recipe: Recipe, loss: LossFunction, update: Callable[[], None]) -
     stage = recipe.base
     rows = EchoRows(recipe.model.vocab_size, stage.seq_len, 10**6, recipe.seed)
     batches = Batches(rows, stage.batch_rows, recipe.seed)
+    alone = Exchange(World(), nn.Module())
     number = 0
 
     def step(lap: Lap) -> None:
@@ -150,7 +152,7 @@ def whole_step(recipe: Recipe, loss: LossFunction, update: Callable[[], None]) -
             lap("forward")
             return value
 
-        accumulate(watched, x_BT, y_BT, stage.micro_rows)
+        accumulate(watched, x_BT, y_BT, stage.micro_rows, alone)
         lap("backward")
         update()
         lap("optimizer")

@@ -6,7 +6,6 @@
 together in one JSON file, from which the planner chooses a model for a budget, and in a plot.
 """
 
-import importlib.util
 import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ import numpy as np
 from firstwords import console, files, machine, measure
 from firstwords.bench.pretraining import alone, bits_per_byte, opened, pretrain, tokenizer_of
 from firstwords.data.corpora import open_corpus
-from firstwords.errors import UserError
 from firstwords.forecast import data_of
 from firstwords.model import flops_per_token, matmul_parameters
 from firstwords.plan import LADDER, SHARES, draft_recipe, with_tokens
@@ -192,12 +190,6 @@ def _undecayed(points: list[Point]) -> dict[str, float]:
 def _columns(points: list[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     columns = np.array([(p.parameters, p.tokens, p.bits_per_byte) for p in points], dtype=float)
     return columns[:, 0], columns[:, 1], columns[:, 2]
-
-
-def check_can_plot() -> None:
-    """Raises UserError before hours of work whose plot could not be drawn."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("--out", "plots need matplotlib: pip install 'firstwords[plots]'")
 
 
 def write(result: dict[str, Any], directory: Path) -> None:

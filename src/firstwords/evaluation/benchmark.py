@@ -20,6 +20,7 @@ from firstwords.inference.batch import answer_all, batch_size
 from firstwords.inference.chat import fit_prompt
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
+from firstwords.inference.sampling import GREEDY
 from firstwords.model import Transformer
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -146,10 +147,12 @@ class Taker:
 
     def _write(self, items: list[Written], on_done: Heard) -> list[Record]:
         prompts = [self._prompt(item) for item in items]
-        most, stop = items[0].max_tokens, items[0].stop
+        limits = {"max_tokens": items[0].max_tokens, "stop": items[0].stop}
         slots = min(len(prompts), batch_size(self.model.config))
         engine = Engine(Decoder(self.model, slots))
-        answers = answer_all(engine, self.tokenizer, prompts, most, stop, on_done)
+        answers = answer_all(
+            engine, self.tokenizer, prompts, GREEDY.model_copy(update=limits), on_done
+        )
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # a check may run a program for seconds
             verdicts = pool.map(lambda i, a: i.is_right(a.text), items, answers)
         return [

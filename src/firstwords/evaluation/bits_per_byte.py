@@ -31,19 +31,20 @@ class BitsPerByte(NamedTuple):
 
 @torch.inference_mode()
 def nats_of_tokens(
-    model: Transformer, store: TokenStore, seq_len: int, special_ids: list[int]
+    model: Transformer, store: TokenStore, seq_len: int, special_ids: list[int], count: int
 ) -> np.ndarray:
-    """Loss of every token of the store, in order; 0 for special tokens and the very first."""
+    """Loss of the store's first `count` tokens; 0 for special tokens and the very first."""
     rows = TextRows(store, seq_len, pad=special_ids[0])
+    needed = min(len(rows), -(-count // seq_len))
     special = torch.tensor(special_ids)
     parts = []
-    for first in range(0, len(rows), BATCH_ROWS):
-        x_BT, y_BT = stack(rows, range(first, min(first + BATCH_ROWS, len(rows))))
+    for first in range(0, needed, BATCH_ROWS):
+        x_BT, y_BT = stack(rows, range(first, min(first + BATCH_ROWS, needed)))
         y_BT[torch.isin(y_BT, special)] = IGNORE
         nats_BT = torch.zeros(y_BT.shape)
         nats_BT[y_BT != IGNORE] = model.loss(x_BT, y_BT, reduction="none")
         parts.append(nats_BT.flatten().numpy())
-    return np.concatenate([[0.0], *parts])[: len(store)].astype(np.float64)
+    return np.concatenate([[0.0], *parts])[:count].astype(np.float64)
 
 
 def bits_per_byte(
@@ -53,19 +54,23 @@ def bits_per_byte(
     special_ids: list[int],
     sources: Sequence[str] = (),
     seed: int = 0,
+    most_bytes: float = math.inf,
 ) -> BitsPerByte:
-    """Over all of `store`, whose documents follow each other in rows of `seq_len` tokens; and of
-    each of the `sources`, where they are given, one for each document."""
-    nats = nats_of_tokens(model, store, seq_len, special_ids)
-    starts = np.concatenate([[0], np.cumsum(store.lengths[:-1], dtype=np.int64)])
+    """Over `store`, whose documents follow each other in rows of `seq_len` tokens, or so many of
+    its first documents as have `most_bytes` (one at least); and of each of the `sources`, where
+    they are given, one for each document."""
+    documents = max(1, int((np.cumsum(store.text_bytes) <= most_bytes).sum()))
+    lengths, text_bytes = store.lengths[:documents], store.text_bytes[:documents]
+    nats = nats_of_tokens(model, store, seq_len, special_ids, int(lengths.sum()))
+    starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
     nats_of_document = np.add.reduceat(nats, starts)
     labels = np.array(sources)
     by_source = {
-        source: _rate(nats_of_document[chosen], store.text_bytes[chosen], seed)
+        source: _rate(nats_of_document[chosen], text_bytes[chosen], seed)
         for source in dict.fromkeys(sources)
         for chosen in [labels == source]
     }
-    return _rate(nats_of_document, store.text_bytes, seed)._replace(by_source=by_source)
+    return _rate(nats_of_document, text_bytes, seed)._replace(by_source=by_source)
 
 
 def _rate(nats: np.ndarray, text_bytes: np.ndarray, seed: int) -> BitsPerByte:

@@ -11,9 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from firstwords import checkpoint, console, files, machine
+from firstwords import album, checkpoint, console, files, machine
 from firstwords.checkpoint import Checkpoint
-from firstwords.conversation import encode_prompt
 from firstwords.data import corpora
 from firstwords.data.rows import PackedRows, stack
 from firstwords.data.tokens import TokenStore, store_texts
@@ -24,10 +23,6 @@ from firstwords.evaluation.benchmarks import BENCHMARKS
 from firstwords.evaluation.benchmarks.humaneval import UNSAFE
 from firstwords.evaluation.data import opened
 from firstwords.evaluation.taking import take_benchmark
-from firstwords.inference.chat import answer
-from firstwords.inference.decoder import Decoder
-from firstwords.inference.engine import Engine
-from firstwords.inference.sampling import Sampling
 from firstwords.model import IGNORE, Transformer
 from firstwords.recipe import STAGES, Stage
 from firstwords.run import Run
@@ -39,24 +34,22 @@ from firstwords.stages.common import (
     text_store,
 )
 from firstwords.stages.tokenizer import take
-from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.tokenizer import Tokenizer
 
-BEGINNINGS = ("Once upon a time", "The sun is", "Water is")
-QUESTIONS = (
-    "Hello! Who are you?",
-    "What is the capital of France?",
-    "What is 12 times 34?",
-    "Why is the sky blue?",
-    "Tell me a short story about a dog.",
-)
 TASKS = ("bits_per_byte", *BENCHMARKS)
 ITEMS = 100  # of a benchmark's part, where neither the run nor the user says how many
 NO_BOUND = 1 << 62  # tokens
-SAMPLING = Sampling(temperature=0.5, top_k=40, max_tokens=80, seed=0)
 
 
 def is_evaluated(run: Run, stage: Stage) -> bool:
     return run.evaluation(stage).exists()
+
+
+def prepare_evaluation(run: Run) -> None:
+    """Encode what all stages are measured on."""
+    tokenizer = load_tokenizer(run)
+    text_store(run, tokenizer, "val")
+    chat_store(run, tokenizer, "val")
 
 
 def evaluate_stage(run: Run, stage: Stage) -> None:
@@ -72,7 +65,7 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
         meter.advance(1, "bits per byte")
         chat_loss = answer_loss(model, chat, padding(tokenizer))
         meter.advance(1, "answers")
-        samples = write_samples(model, tokenizer)
+        samples = album.write_samples(model, tokenizer)
         meter.advance(1, "samples")
     tasks = {"bits_per_byte": bits}
     taker = Taker(model, tokenizer)
@@ -138,25 +131,6 @@ def answer_loss(model: Transformer, store: TokenStore, pad: int) -> float:
         total += float(model.loss(x_BT, y_BT, reduction="sum"))
         targets += int((y_BT != IGNORE).sum())
     return total / max(1, targets)
-
-
-def write_samples(model: Transformer, tokenizer: Tokenizer) -> list[dict[str, str]]:
-    """Continuations of a few beginnings, answers to a few questions."""
-    engine = Engine(Decoder(model, slots=1))
-    prompts = [
-        (text, [tokenizer.special(END_OF_TEXT), *tokenizer.encode(text)]) for text in BEGINNINGS
-    ]
-    prompts += [
-        (text, encode_prompt(tokenizer, [{"role": "user", "content": text}])) for text in QUESTIONS
-    ]
-    return [
-        {
-            "prompt": text,
-            "kind": "question" if text in QUESTIONS else "beginning",
-            "answer": "".join(e.content for e in answer(engine, tokenizer, ids, SAMPLING)).strip(),
-        }
-        for text, ids in prompts
-    ]
 
 
 class Request(NamedTuple):

@@ -7,7 +7,7 @@ from firstwords.checkpoint import Checkpoint
 from firstwords.evaluation.table import rows
 from firstwords.model import matmul_parameters, n_parameters
 from firstwords.recipe import STAGES, Stage
-from firstwords.report import table
+from firstwords.report.markdown import table
 from firstwords.run import Run
 
 LEARNED = {

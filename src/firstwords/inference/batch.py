@@ -1,4 +1,4 @@
-"""Many prompts at once, greedily: what evaluations need."""
+"""Many prompts at once: what evaluations need."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from firstwords.inference.engine import Engine, Sequence
 from firstwords.inference.listener import Listener
 from firstwords.inference.reader import Event
-from firstwords.inference.sampling import GREEDY
+from firstwords.inference.sampling import Sampling
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer import Tokenizer
 
@@ -26,14 +26,12 @@ def answer_all(
     engine: Engine,
     tokenizer: Tokenizer,
     prompts: list[list[int]],
-    max_tokens: int,
-    stop: tuple[str, ...] = (),
+    sampling: Sampling,
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[Answer]:
-    """The likeliest answer to every prompt, in their order: to the end of the turn, to one of
-    `stop`, of `max_tokens` at most. Prompts must leave room in the context. `on_done` hears how
+    """The answer to every prompt, in their order: to the end of the turn, to one of the sampling's
+    stops, of as many tokens at most. Prompts must leave room in the context. `on_done` hears how
     many more are answered."""
-    sampling = GREEDY.model_copy(update={"max_tokens": max_tokens, "stop": stop})
     # The longest first: they take the longest, and the shortest then fill the slots at the end.
     order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
     listeners: dict[Sequence, Listener] = {}

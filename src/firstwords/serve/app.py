@@ -1,7 +1,7 @@
 """The HTTP side: OpenAI's endpoints, health, metrics, and the web chat's files."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,8 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstwords import __version__
+from firstwords.progress import progress
+from firstwords.run import Run
 from firstwords.serve import errors
 from firstwords.serve.chat import ChatAnswering
 from firstwords.serve.completions import CompletionAnswering
@@ -33,7 +35,12 @@ class Limits(NamedTuple):
     origins: tuple[str, ...] = ()  # other sites whose scripts may ask
 
 
-def create_app(models: Models, limits: Limits) -> FastAPI:
+FindRuns = Callable[[], list[Run]]
+
+
+def create_app(models: Models, limits: Limits, find_runs: FindRuns = list) -> FastAPI:
+    """`find_runs` lists those whose progress may be watched, the newest first."""
+
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> AsyncIterator[None]:
         yield
@@ -50,6 +57,7 @@ def create_app(models: Models, limits: Limits) -> FastAPI:
     errors.install(app)
     measures = Measures()
     _add_api(app, models, limits, measures)
+    _add_progress(app, find_runs)
     _add_pages(app)
     if limits.origins:
         app.add_middleware(
@@ -144,6 +152,21 @@ def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -
                 events(answering, limits.seconds), media_type="text/event-stream"
             )
         return await until_gone(request, answering, limits.seconds)
+
+
+def _add_progress(app: FastAPI, find_runs: FindRuns) -> None:
+    @app.get("/v1/runs")
+    def list_runs() -> dict[str, Any]:
+        """All runs, the one that was started last first."""
+        return {"object": "list", "data": [run.name for run in find_runs()]}
+
+    @app.get("/v1/runs/{name}")
+    def one_run(name: str) -> dict[str, Any]:
+        """How far a run has come: phases, curves, what the model says by now."""
+        for run in find_runs():
+            if run.name == name:
+                return progress(run)
+        raise ApiError(404, f"there is no run {name!r}", code="run_not_found", param="name")
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -45,11 +45,15 @@ class Server(uvicorn.Server):
 
 def serve(options: Options) -> None:
     """Serve until SIGINT or SIGTERM; what runs then is finished. Raises UserError."""
-    models = opened(options)
+
+    def find_runs() -> list[Run]:
+        return [runs.open_run(name) for name in options.names] if options.names else every_run()
+
+    models = opened(find_runs(), options)
     listening = bound(options.host, options.port)
     limits = Limits(seconds=options.timeout, api_key=options.api_key, origins=options.origins)
     config = uvicorn.Config(
-        create_app(models, limits),
+        create_app(models, limits, find_runs),
         log_level="warning",
         timeout_graceful_shutdown=round(GRACE),
         lifespan="on",
@@ -68,9 +72,8 @@ def serve(options: Options) -> None:
     asyncio.run(Server(config).serve(sockets=[listening]))
 
 
-def opened(options: Options) -> Models:
+def opened(found: list[Run], options: Options) -> Models:
     """The models of these runs. Raises UserError if there are none."""
-    found = [runs.open_run(name) for name in options.names] if options.names else every_run()
     if found:
         machine.setup(found[0].recipe.n_threads)
     models = Models(found, options.slots, options.queue)

@@ -1,8 +1,10 @@
 """What all stages share: encoded data, a model to go on from, training with checkpoints."""
 
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from firstwords.data.tokens import (
     store_texts,
     stored,
 )
+from firstwords.distributed import Exchange
 from firstwords.errors import Interrupted, UserError
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
@@ -115,10 +118,13 @@ def train_on_chat(run: Run, stage: Stage, after: Stage, masked: bool, stop: Stop
     start = weights_of(run, after)
     tokenizer = load_tokenizer(run)
     pad, seq_len = padding(tokenizer), run.recipe.stage(stage).seq_len
-    chat = PackedRows(chat_store(run, tokenizer, "train"), seq_len, pad, masked)
+    with run.world.leader_first():
+        conversations = chat_store(run, tokenizer, "train")
+        texts = text_store(run, tokenizer, "train")
+    chat = PackedRows(conversations, seq_len, pad, masked)
     if chat.n_split:
         console.say(f"{chat.n_split:,} conversations are longer than a row: cut into pieces")
-    text = TextRows(text_store(run, tokenizer, "train"), seq_len, pad)
+    text = TextRows(texts, seq_len, pad)
     rows = JoinedRows(chat, text, rows_beside(len(chat), run.recipe.replay))
     train_stage(run, stage, rows, start, stop)
 
@@ -133,20 +139,23 @@ def train_stage(
     recipe, config = run.recipe, run.recipe.stage(stage)
     tokenizer = load_tokenizer(run)
     model = Transformer(recipe.model)
-    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
-    resumed = run.newest(stage)
-    if resumed:
-        checkpoint.load_weights(model, resumed.directory)
-        checkpoint.load_optimizer(optimizer, resumed.directory)
-        console.say(f"continuing after step {resumed.step:,} of {config.steps:,}")
-    else:
-        start(model)
-    checkpoint.remove_after(run.checkpoints(stage), optimizer.steps)
-    runs.keep_metrics(run.metrics(stage), optimizer.steps)
+    exchange = Exchange(run.world, model)
+    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), exchange.owned)
+    with run.world.leader_first():
+        resumed = run.newest(stage)
+        if resumed:
+            checkpoint.load_weights(model, resumed.directory)
+            checkpoint.load_optimizer(optimizer, resumed.directory)
+            console.say(f"continuing after step {resumed.step:,} of {config.steps:,}")
+        else:
+            start(model)
+        if run.world.leads:
+            checkpoint.remove_after(run.checkpoints(stage), optimizer.steps)
+            runs.keep_metrics(run.metrics(stage), optimizer.steps)
     if optimizer.steps >= config.steps:
         return
     batches = Batches(rows, config.batch_rows, seed=recipe.seed * len(STAGES) + STAGES.index(stage))
-    _train(run, stage, model, tokenizer, optimizer, batches, stop)
+    _train(run, stage, model, tokenizer, optimizer, exchange, batches, stop)
 
 
 def _train(
@@ -155,22 +164,30 @@ def _train(
     model: Transformer,
     tokenizer: Tokenizer,
     optimizer: Optimizer,
+    exchange: Exchange,
     batches: Batches,
     stop: Stop,
 ) -> None:
+    world = run.world
     config = run.recipe.stage(stage)
     loss = loss_function(model, run.recipe)
     if run.recipe.compile:
         console.say("compiling the training step (up to a minute the first time)")
-        warm_up(loss, batches, config, model)
+        warm_up(loss, batches, config, model, exchange)
     saved_at, smooth = time.monotonic(), 0.0
+    log_path = run.metrics(stage) if world.leads else Path(os.devnull)
     with (
-        run.metrics(stage).open("a", encoding="utf-8") as log,
+        log_path.open("a", encoding="utf-8") as log,
         console.progress(
             stage, config.tokens, "tokens", optimizer.steps * config.batch_tokens
         ) as meter,
+        ExitStack() as watching,
         stop.deferred(),
     ):
+        told = [
+            watching.enter_context(watch(stage, model, tokenizer, optimizer.steps))
+            for watch in run.watchers
+        ]
 
         def on_step(step: Step) -> bool:
             nonlocal saved_at, smooth
@@ -182,14 +199,19 @@ def _train(
                 config.batch_tokens,
                 f"step {step.step:,}/{config.steps:,}  loss {smooth:.3f}  memory {memory}",
             )
-            due = time.monotonic() - saved_at > CHECKPOINT_SECONDS
-            if due or stop.requested or step.step == config.steps:
-                checkpoint.save(run.checkpoints(stage), model, tokenizer, optimizer)
+            for tell in told:
+                tell(step)
+            due = world.leads and time.monotonic() - saved_at > CHECKPOINT_SECONDS
+            any_due, any_stop = world.total(due, stop.requested)
+            if any_due or any_stop or step.step == config.steps:
+                state = exchange.state(optimizer)
+                if world.leads:
+                    checkpoint.save(run.checkpoints(stage), model, tokenizer, state)
                 saved_at = time.monotonic()
-            return not stop.requested
+            return not any_stop
 
-        train(loss, optimizer, batches, config, on_step)
-    if stop.requested:
+        train(loss, optimizer, batches, config, on_step, exchange)
+    if optimizer.steps < config.steps:
         raise Interrupted(f"{stage}, step {optimizer.steps:,} of {config.steps:,}")
 
 

@@ -18,7 +18,9 @@ from firstwords.stages.common import load_tokenizer, padding, text_store, train_
 def pretrain(run: Run, stop: Stop) -> None:
     recipe, config = run.recipe, run.recipe.base
     tokenizer = load_tokenizer(run)
-    text = TextRows(text_store(run, tokenizer, "train"), config.seq_len, padding(tokenizer))
+    with run.world.leader_first():
+        store = text_store(run, tokenizer, "train")
+    text = TextRows(store, config.seq_len, padding(tokenizer))
     n_echo = rows_beside(len(text), recipe.echo)
     echo = EchoRows(tokenizer.vocab_size, config.seq_len, n_echo, recipe.seed)
     rows = JoinedRows(text, echo, n_echo)

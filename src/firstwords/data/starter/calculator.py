@@ -1,4 +1,4 @@
-"""Tool use: sums too large for the head, worked out with the calculator.
+"""Tool use: sums too large for the head, and letters of more than a word, left to the calculator.
 
 The assistant writes the expression between `<tool_call>` marks; what the calculator prints
 follows between `<tool_response>` marks, and then comes the answer in words.
@@ -12,8 +12,8 @@ from typing import NamedTuple
 from firstwords.calculator import show
 
 from .numbers import NOUNS
-from .phrase import Rand, pick, say, sections, whole
-from .words import plural
+from .phrase import Rand, pick, say, sections, some, whole
+from .words import plural, spelled_words
 
 
 class Task(NamedTuple):
@@ -148,12 +148,28 @@ def large_problem(r: Rand) -> Task:
     return Task(f"{pick(r, given)} {ask}", call(f"{a}{kind}{b}", value) + answer, str(value))
 
 
+_COUNTS = (
+    'How many times does the letter {l} stand in "{s}"?',
+    'How often is there [a letter|the letter] {l} in "{s}"?',
+    'Count the letter {l} in "{s}"[.|, please.]',
+)
+
+
+def letters(r: Rand) -> Task:
+    """How often a letter stands in several words: one word is spelled, more are too many."""
+    text = " ".join(some(r, spelled_words(False), whole(r, 3, 6)))
+    letter = pick(r, text.replace(" ", "") if r() < 0.8 else "abcdefghilmnoprstuw")
+    question = say(r, _COUNTS, {"l": letter, "s": text})
+    return _answered(question, f'count("{text}", "{letter}")', text.count(letter))
+
+
 _TASKS: tuple[Callable[[Rand], Task], ...] = (
     two_numbers,
     two_numbers,
     two_numbers,
     longer,
     large_problem,
+    letters,
 )
 
 

@@ -106,7 +106,7 @@ CATEGORIES: dict[str, Category] = {
         _one(sum_turn),
     ),
     "calculator": Category(
-        "arithmetic with the tool",
+        "sums and letters with the tool",
         "the last number of the answer is the result",
         False,
         _one(lambda r: tool_turn(r, True)),

@@ -23,10 +23,23 @@ async function failed(response) {
   return new ApiError(message, response.status);
 }
 
-export async function listModels(key) {
-  const response = await fetch("v1/models", { headers: headers(key) });
+async function get(path, key) {
+  const response = await fetch(path, { headers: headers(key) });
   if (!response.ok) throw await failed(response);
-  return (await response.json()).data;
+  return response.json();
+}
+
+export async function listModels(key) {
+  return (await get("v1/models", key)).data;
+}
+
+// The names of all runs, the newest first.
+export async function listRuns(key) {
+  return (await get("v1/runs", key)).data;
+}
+
+export async function getRun(name, key) {
+  return get(`v1/runs/${encodeURIComponent(name)}`, key);
 }
 
 // Yields {text, tokens, reason}; tokens are [{token, nats, top: [{token, nats}]}].
