@@ -17,9 +17,11 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-# A fenced block, which is passed over, or the target of a relative link.
-LINK = re.compile(
+# A fenced block, which is passed over; what is folded away, in which Markdown is to be read as
+# elsewhere; or the target of a relative link.
+PLACE = re.compile(
     r"^(?P<fence>```+).*?^(?P=fence)\s*$"
+    r"|^(?P<fold><details>)"
     r"|(?<=\]\()(?P<path>[^)#\s:]+)(?:#(?P<anchor>[^)\s]+))?(?=\))",
     re.MULTILINE | re.DOTALL,
 )
@@ -44,8 +46,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    folded = markdown.replace("<details>", '<details markdown="1">')
-    return led(folded, path_of(page.file.src_uri), page.file.src_uri)
+    return for_site(markdown, path_of(page.file.src_uri), page.file.src_uri)
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
@@ -71,9 +72,9 @@ def outside(documents: list[Path]) -> list[Path]:
 
 def targets(document: Path) -> Iterator[Path]:
     """The files that a document's relative links lead to."""
-    for link in LINK.finditer(document.read_text(encoding="utf-8")):
-        if link["path"]:
-            yield Path(os.path.normpath(document.parent / link["path"]))
+    for place in PLACE.finditer(document.read_text(encoding="utf-8")):
+        if place["path"]:
+            yield Path(os.path.normpath(document.parent / place["path"]))
 
 
 def uri_of(path: Path) -> str:
@@ -105,10 +106,12 @@ def content(path: Path) -> str:
     return f'{title}{fence}{LANGUAGES.get(path.suffix, "text")} linenums="1"\n{text}\n{fence}\n'
 
 
-def led(markdown: str, document: Path, uri: str) -> str:
+def for_site(markdown: str, document: Path, uri: str) -> str:
     """The Markdown with its links to files outside docs/ led to their pages."""
 
-    def link(found: re.Match[str]) -> str:
+    def place(found: re.Match[str]) -> str:
+        if found["fold"]:
+            return '<details markdown="1">'
         if not found["path"]:
             return found[0]
         target = Path(os.path.normpath(document.parent / found["path"]))
@@ -117,7 +120,7 @@ def led(markdown: str, document: Path, uri: str) -> str:
         there = os.path.relpath(uri_of(target), Path(uri).parent)
         return there + anchor(target, found["anchor"])
 
-    return LINK.sub(link, markdown)
+    return PLACE.sub(place, markdown)
 
 
 def anchor(target: Path, name: str | None) -> str:
