@@ -34,6 +34,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "duration": console.duration,
     "loss": lambda value: f"{value:.2f}",
     "millions": lambda value: f"{value / 1e6:,.1f} million",
+    "petaflops": lambda value: f"{value / 1e15:.1f} petaFLOP/s",
     "percent": lambda value: f"{value:.0%}".replace("%", " %"),
     "rate": lambda value: f"{value:,.0f}",
     "size": console.size,
@@ -161,7 +162,8 @@ def same_work(results: Results) -> str:
         "8 H100 GPUs, one node": (8 * GPU_FLOPS, 8),
         "64 H100 GPUs, eight nodes": (64 * GPU_FLOPS, 64),
     }
-    header = ["machine", *(f"{work.name}: {_number(work.flops)} FLOP" for work in works(results))]
+    price = f"machine (an hour of a GPU: ${DOLLARS:.2f})"
+    header = [price, *(f"{work.name}: {_number(work.flops)} FLOP" for work in works(results))]
     rows = []
     for name, (rate, gpus) in machines.items():
         times = [work.flops / rate for work in works(results)]
