@@ -39,6 +39,7 @@ from firstwords import files
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
+    "guides/glossary.md": reference.glossary,
     "reference/commands.md": reference.commands,
     "reference/recipe.md": reference.recipe_fields,
     "reference/run-files.md": reference.run_files,

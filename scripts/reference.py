@@ -1,4 +1,4 @@
-"""The reference pages, made from the code itself: commands, recipe, files of a run."""
+"""The pages that are made from the code itself: glossary, commands, recipe, files of a run."""
 
 import ast
 import inspect
@@ -15,6 +15,7 @@ from firstwords import checkpoint, recipe
 from firstwords import run as runs
 from firstwords.cli import cli
 from firstwords.data import tokens
+from firstwords.glossary import TERMS
 from firstwords.report.markdown import table
 from firstwords.training import Step
 
@@ -28,6 +29,16 @@ def page(title: str, *parts: str) -> str:
 def cell(text: str) -> str:
     """Any text in one line."""
     return " ".join(text.split())
+
+
+def glossary() -> str:
+    """Every term, by its name."""
+    terms = sorted(TERMS, key=lambda term: term.name.casefold())
+    return page(
+        "Glossary",
+        "What the words in a plan, a report or a chat mean, and how to read their values.",
+        *(f"**{term.name}**: {term.words}" for term in terms),
+    )
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from firstwords.options import (
     new_run_options,
 )
 from firstwords.recipe import STAGES
+from firstwords.trace.commands import trace
 
 
 def main() -> None:
@@ -264,6 +265,7 @@ def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(trace)
 
 
 @cli.command()

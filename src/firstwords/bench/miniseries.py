@@ -31,7 +31,12 @@ SERIES = {
     (4, 192, 2): (0.25e6, 0.5e6, 1e6, 2e6),
     (5, 256, 2): (0.25e6, 1e6),
 }
-PLANNED = (((3, 128, 2), 1e6), ((3, 128, 2), 4e6), ((4, 192, 2), 2e6))  # also with little decay
+PLANNED = (  # also with the little decay of the pipeline
+    ((3, 128, 2), 1e6),
+    ((3, 128, 2), 4e6),
+    ((4, 192, 2), 2e6),
+    ((4, 192, 2), 6e6),
+)
 BUDGET = 1800.0  # seconds: the plan whose vocabulary, batches and tokenizer the series has
 ALPHAS, BETAS = np.arange(0.2, 2.01, 0.05), np.arange(0.2, 1.41, 0.05)
 KAPPAS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -132,7 +137,7 @@ def fit(points: list[Point]) -> Law:
             "most_tokens": max(point.tokens for point in points),
         }
     )
-    return best.model_copy(update=_undecayed(points))
+    return best.model_copy(update=_undecayed(best, points))
 
 
 def _fit(points: list[Point], irreducible: float, kappa: float) -> Law:
@@ -173,12 +178,13 @@ def _fit(points: list[Point], irreducible: float, kappa: float) -> Law:
     )
 
 
-def _undecayed(points: list[Point]) -> dict[str, float]:
-    """How much higher the runs ended whose learning rate stayed high than those beside them whose
-    rate decayed: a straight line in logarithms, level if all have as many tokens."""
-    twins = {(p.parameters, p.tokens): p.bits_per_byte for p in points if p.decayed}
-    pairs = [(p, twins.get((p.parameters, p.tokens))) for p in points if not p.decayed]
-    ratios = [(p.tokens / 1e6, p.bits_per_byte / twin) for p, twin in pairs if twin]
+def _undecayed(law: Law, points: list[Point]) -> dict[str, float]:
+    """How much higher the runs ended whose learning rate stayed high than the law expects of those
+    whose rate decays: a straight line in logarithms, level if all have as many tokens."""
+    high = [point for point in points if not point.decayed]
+    ratios = [
+        (p.tokens / 1e6, p.bits_per_byte / law.bits_per_byte(p.parameters, p.tokens)) for p in high
+    ]
     if not ratios:
         return {}
     tokens, ratio = np.log(np.array(ratios)).T

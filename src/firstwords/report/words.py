@@ -54,5 +54,6 @@ def measured(run: Run, evaluations: Evaluations) -> dict[str, str]:
     for name, task in last.items():
         if name != "bits_per_byte" and "score" in task:
             chance = " (at chance)" if at_chance(task) else ""
-            values[task["title"]] = f"{task['score']:.0%}{chance}"
+            title = "exam" if name == "exam" else task["title"].partition(" (")[0]
+            values[title] = f"{task['score']:.0%}{chance}"
     return values

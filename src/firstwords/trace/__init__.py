@@ -1,0 +1,1 @@
+"""One training step of the real model, watched through hooks and explained."""
