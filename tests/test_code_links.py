@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LINK = re.compile(r"\[`([^`]+)`\]\(([^)#]+\.py)\)")
+LINK = re.compile(r"\[`([^`]+)`\]\(([^)#]+\.py)(?:#[^)]*)?\)")
 DOCUMENTS = [p for p in ROOT.glob("docs/**/*.md") if LINK.search(p.read_text(encoding="utf-8"))]
 
 

@@ -1,16 +1,12 @@
-"""The glossary has what reports show, says it briefly, and its page is made of it."""
+"""The glossary has what reports show, and says it briefly."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from firstwords.evaluation.benchmarks import BENCHMARKS
 from firstwords.glossary import TERMS, meaning
 
-ROOT = Path(__file__).resolve().parents[1]
 SHOWN = [
     "bits per byte",
     "nats",
@@ -71,26 +67,3 @@ def test_terms_come_once_and_are_said_in_three_sentences_at_most() -> None:
 def test_an_unknown_term_is_an_error() -> None:
     with pytest.raises(KeyError):
         meaning("phlogiston")
-
-
-def test_the_pages_are_those_that_the_script_makes() -> None:
-    script = ROOT / "scripts" / "make_docs.py"
-    done = subprocess.run(
-        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_a_page_that_differs_is_found_and_written(tmp_path: Path) -> None:
-    """On a copy of the script, whose root is then the temporary directory."""
-    (tmp_path / "scripts").mkdir()
-    script = tmp_path / "scripts" / "make_docs.py"
-    script.write_text((ROOT / "scripts" / "make_docs.py").read_text(encoding="utf-8"))
-    page = tmp_path / "docs" / "guides" / "glossary.md"
-    check = [sys.executable, str(script), "--check"]
-    done = subprocess.run(check, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "docs/guides/glossary.md is out of date\n" in done.stdout
-    subprocess.run(check[:2], check=True, capture_output=True)
-    assert page.read_text(encoding="utf-8").count("\n**") == len(TERMS)
-    assert subprocess.run(check, capture_output=True, check=False).returncode == 0

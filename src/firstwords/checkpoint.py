@@ -3,6 +3,16 @@
 Every checkpoint opens with `transformers.AutoModelForCausalLM.from_pretrained`. Beside the weights
 stand the optimizer's state and the position in training, and a checksum of every file; a damaged
 checkpoint is passed over for the one before it. Weights and state are safetensors, the rest JSON.
+
+    model.safetensors        weights, float32
+    config.json              the model's shape, as a Qwen3ForCausalLM
+    tokenizer.json           the run's tokenizer
+    tokenizer_config.json    which of its tokens end, pad and mark
+    chat_template.jinja      how a conversation is written
+    generation_config.json   the tokens that end an answer
+    optimizer.safetensors    what Muon and Adam remember
+    training.json            the step
+    checksums.json           SHA-256 of the others
 """
 
 import errno

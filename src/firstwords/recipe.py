@@ -1,7 +1,8 @@
 """Every hyper-parameter, in one place.
 
 A recipe says exactly what a run does; with the machine it decides the final weights. It is fixed
-when the run starts, stored in its `run.json`, and read back by `train --recipe`.
+when the run starts, stored in its `run.json`, and read back by `train --recipe`. What stands behind
+or above a field is its meaning in `docs/reference/recipe.md`.
 """
 
 import json
@@ -24,18 +25,18 @@ class Fixed(BaseModel):
 
 
 class ModelConfig(Fixed):
-    """The transformer's shape. `n_hidden` is the width of the MLP."""
+    """The transformer's shape."""
 
-    vocab_size: int = Field(ge=2, le=65_536)  # ids are stored in two bytes
-    n_layer: int = Field(ge=1)
-    n_embd: int = Field(ge=8)
-    n_head: int = Field(ge=1)
-    n_kv_head: int = Field(ge=1)
-    head_dim: int = Field(ge=2, multiple_of=2)
-    n_hidden: int = Field(ge=8)
-    max_seq_len: int = Field(ge=2)
-    rope_theta: float = Field(default=10_000.0, gt=0)
-    norm_eps: float = Field(default=1e-6, gt=0)
+    vocab_size: int = Field(ge=2, le=65_536)  # tokens; ids are stored in two bytes
+    n_layer: int = Field(ge=1)  # blocks, one after the other
+    n_embd: int = Field(ge=8)  # channels of the residual stream
+    n_head: int = Field(ge=1)  # heads of queries
+    n_kv_head: int = Field(ge=1)  # heads of keys and values, shared evenly by those of queries
+    head_dim: int = Field(ge=2, multiple_of=2)  # channels of a head
+    n_hidden: int = Field(ge=8)  # width of the MLP
+    max_seq_len: int = Field(ge=2)  # the context: tokens that the model sees at a time
+    rope_theta: float = Field(default=10_000.0, gt=0)  # base of the rotary positions
+    norm_eps: float = Field(default=1e-6, gt=0)  # keeps the norms from dividing by zero
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> "ModelConfig":
@@ -60,29 +61,27 @@ def model_config(shape: tuple[int, int, int], vocab_size: int) -> ModelConfig:
 
 
 class OptimizerConfig(Fixed):
-    """Peak learning rates. Muon's is per unit of spectral norm; Adam's of the other parameters, the
-    output head's that of the embedding."""
+    """Peak learning rates: Muon's of the matrices, Adam's of the other parameters."""
 
-    matrix_lr: float = Field(default=0.008, gt=0)
-    embedding_lr: float = Field(default=0.04, gt=0)
-    norm_lr: float = Field(default=0.01, gt=0)
-    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
-    adam_beta2: float = Field(default=0.95, ge=0, lt=1)
+    matrix_lr: float = Field(default=0.008, gt=0)  # Muon's, per unit of spectral norm
+    embedding_lr: float = Field(default=0.04, gt=0)  # the embedding's and the output head's
+    norm_lr: float = Field(default=0.01, gt=0)  # the norms'
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)  # of its mean of the gradients
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1)  # of Adam's mean of gradients
+    adam_beta2: float = Field(default=0.95, ge=0, lt=1)  # of its mean of their squares
 
 
 class StageConfig(Fixed):
-    """One stage of training. A batch is `batch_rows` rows of `seq_len` tokens, taken through the
-    model `micro_rows` at a time."""
+    """One stage of training."""
 
-    steps: int = Field(ge=1)
-    batch_rows: int = Field(ge=1)
-    micro_rows: int = Field(ge=1)
-    seq_len: int = Field(ge=2)
-    lr_scale: float = Field(default=1.0, gt=0)
-    warmup_steps: int = Field(default=0, ge=0)
-    decay_fraction: float = Field(default=0.5, ge=0, le=1)
-    final_lr: float = Field(default=0.05, ge=0, le=1)
+    steps: int = Field(ge=1)  # updates of the weights
+    batch_rows: int = Field(ge=1)  # rows of tokens in a batch, that is in a step
+    micro_rows: int = Field(ge=1)  # rows taken through the model at a time: fewer need less memory
+    seq_len: int = Field(ge=2)  # tokens of a row
+    lr_scale: float = Field(default=1.0, gt=0)  # this stage's share of the peak learning rates
+    warmup_steps: int = Field(default=0, ge=0)  # first steps, in which the rate rises
+    decay_fraction: float = Field(default=0.5, ge=0, le=1)  # share of the steps in which it falls
+    final_lr: float = Field(default=0.05, ge=0, le=1)  # what is left of it in the last step
 
     @property
     def batch_tokens(self) -> int:
@@ -94,32 +93,29 @@ class StageConfig(Fixed):
 
 
 class Recipe(Fixed):
-    """All that a run needs to know.
+    """All that a run needs to know."""
 
-    `dtype` is that of the matrix products; weights, optimizer and checkpoints are float32.
-    `tokenizer_bytes` of text train the tokenizer, a share of `tokenizer_chat` of them from
-    conversations, which have words of their own. `echo` is the share of rows of random tokens that
-    repeat in pretraining, `replay` that of plain text in the stages after it. `val_bytes` of
-    held-out text are measured after each stage, a model that learned from the starter's
-    conversations takes an exam of `exam_items` in each category, and the published benchmarks are
-    asked `benchmark_items` in each part, where their data is at hand.
-    """
-
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    n_threads: int = Field(ge=1, le=1024)
+    seed: int = Field(default=0, ge=0, lt=2**32)  # of the initial weights, and of the data's order
+    n_threads: int = Field(ge=1, le=1024)  # of the processor, at work together
+    # Of the matrix products; weights, optimizer and checkpoints are float32.
     dtype: Dtype = "float32"
-    compile: bool = False
-    tokenizer_bytes: int = Field(ge=1)
+    compile: bool = False  # whether torch.compile makes the steps faster; needs a C++ compiler
+    tokenizer_bytes: int = Field(ge=1)  # of text that train the tokenizer
+    # The share of them from conversations, which have words of their own.
     tokenizer_chat: float = Field(default=0.2, ge=0, le=1)
-    model: ModelConfig
-    optimizer: OptimizerConfig = OptimizerConfig()
-    base: StageConfig
-    mid: StageConfig
-    sft: StageConfig
+    model: ModelConfig  # its shape
+    optimizer: OptimizerConfig = OptimizerConfig()  # how its weights are moved
+    base: StageConfig  # pretraining
+    mid: StageConfig  # midtraining
+    sft: StageConfig  # supervised finetuning
+    # The share of rows of random tokens that repeat, in pretraining.
     echo: float = Field(default=0.0, ge=0, lt=1)
-    replay: float = Field(default=0.1, ge=0, lt=1)
-    val_bytes: int = Field(default=200_000, ge=1_000)
+    replay: float = Field(default=0.1, ge=0, lt=1)  # share of plain text in the stages after it
+    val_bytes: int = Field(default=200_000, ge=1_000)  # of held-out text, measured after each stage
+    # Questions in each part of the exam, which a model that learned from the starter's
+    # conversations takes.
     exam_items: int = Field(default=200, ge=1, le=1_000)
+    # Questions in each part of the published benchmarks, where their data is at hand; 0: none.
     benchmark_items: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

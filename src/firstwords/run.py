@@ -1,15 +1,19 @@
 """A run: one directory that holds everything about one model.
 
-    run.json                       what the run is: sources, time, recipe, machine. Written once.
-    tokenizer/                     tokenizer.json and its figures
-    tokens/{text,chat}/            encoded corpora
-    checkpoints/{base,mid,sft}/    the newest checkpoints of each stage, by step
-    metrics/{base,mid,sft}.jsonl   a line for each step
-    album/                         what the model made of the same prompts as it grew
-    tensorboard/{base,mid,sft}/    the metrics once more, as TensorBoard reads them
-    evaluation/{base,mid,sft}.json
-    timings.json                   seconds and peak memory of each phase
-    report.md, report.html
+    run.json                            what the run is; written once
+    tokenizer/tokenizer.json            the tokenizer, as Hugging Face's libraries open it
+    tokenizer/stats.json                how well it compresses
+    tokens/{text,chat}/{train,val}/     encoded corpora, in shards
+    checkpoints/{base,mid,sft}/         the newest two checkpoints of each stage, by step
+    metrics/{base,mid,sft}.jsonl        a line for each step
+    album/                              what the model made of the same prompts as it grew
+    tensorboard/{base,mid,sft}/         the metrics once more, as TensorBoard reads them
+    wandb/                              and as Weights & Biases does, with --track wandb
+    evaluation/{base,mid,sft}.json      scores, samples, loss on answers
+    evaluation/{base,mid,sft}.*.jsonl   every item of a benchmark, and what was answered
+    timings.json                        seconds and peak memory of each phase
+    report.{md,html}                    all of it, to read
+    lock                                held by the process that works on the run
 
 What is done is read off these files; there is no other state to get out of step with them.
 """
@@ -49,13 +53,13 @@ class Sources(Fixed):
 class Manifest(Fixed):
     """run.json."""
 
-    firstwords: str
-    created: str
+    firstwords: str  # the version that started the run
+    created: str  # when, in UTC
     time: float = Field(gt=0)  # the budget in seconds
-    sources: Sources
-    recipe: Recipe
-    machine: dict[str, Any]
-    predicted: dict[str, Any]
+    sources: Sources  # where text and conversations come from: `data`, `chat_data`
+    recipe: Recipe  # every hyper-parameter
+    machine: dict[str, Any]  # processor, memory, system, versions
+    predicted: dict[str, Any]  # what the plan expects; empty if a recipe was given
 
 
 def now() -> str:

@@ -28,12 +28,12 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class Step(NamedTuple):
-    """What one step did; `step` counts from 1."""
+    """What one step did."""
 
-    step: int
+    step: int  # counted from 1
     loss: float  # nats per target
     lr: float  # share of the peak rates
-    seconds: float
+    seconds: float  # that it took
     gradient: float  # norm of all gradients
     update: float | None  # norm of the change of all weights, by their own; None: not looked at
 
