@@ -41,7 +41,7 @@ def save(directory: Path, model: Transformer, tokenizer: Tokenizer, optimizer: O
         files.write_json(new / "training.json", {"step": optimizer.steps})
         sums = {file.name: files.sha256_of(file) for file in sorted(new.iterdir())}
         files.write_json(new / "checksums.json", sums)
-    for old in _newest_first(directory)[KEEP:]:
+    for old in newest_first(directory)[KEEP:]:
         files.remove_directory(old.directory)
 
 
@@ -142,7 +142,7 @@ def load_optimizer(optimizer: Optimizer, directory: Path) -> None:
 
 def newest(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest undamaged checkpoint below `directory`; `warn` hears of damaged ones."""
-    found = _newest_first(directory)
+    found = newest_first(directory)
     for checkpoint in found:
         try:
             verify(checkpoint.directory)
@@ -156,7 +156,7 @@ def newest(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
 
 def remove_after(directory: Path, step: int) -> None:
     """Remove what is newer than `step`: damaged, and about to be made again."""
-    for checkpoint in _newest_first(directory):
+    for checkpoint in newest_first(directory):
         if checkpoint.step > step:
             files.remove_directory(checkpoint.directory)
 
@@ -175,6 +175,6 @@ def verify(directory: Path) -> None:
             raise DamagedFile(f"{name} does not match its checksum")
 
 
-def _newest_first(directory: Path) -> list[Checkpoint]:
+def newest_first(directory: Path) -> list[Checkpoint]:
     found = [Checkpoint(path, int(path.name)) for path in directory.glob("[0-9]*") if path.is_dir()]
     return sorted(found, key=lambda checkpoint: -checkpoint.step)

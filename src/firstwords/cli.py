@@ -14,6 +14,7 @@ from firstwords.bench.commands import bench
 from firstwords.errors import Diverged, Interrupted, UserError
 from firstwords.options import EXISTING_RUN, JSON, NEW_RUN, SEED, STAGE, Tasks, new_run_options
 from firstwords.recipe import STAGES
+from firstwords.slurm.commands import slurm
 
 
 def main() -> None:
@@ -251,6 +252,7 @@ def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(slurm)
 
 
 @cli.command()
