@@ -14,7 +14,7 @@ class Finding(NamedTuple):
 
     def line(self) -> str:
         text = f"{self.level:<6} {self.what:<10} {self.text}"
-        return f"{text}\n{'':18}mend it: {self.mend}" if self.mend else text
+        return f"{text}\n{'':18}-> {self.mend}" if self.mend else text
 
 
 def in_job() -> bool:

@@ -124,6 +124,8 @@ class Job(Fixed):
             raise ValueError("limit must be at least twice the warning, or little is trained")
         if self.gpus and self.processes > self.gpus:
             raise ValueError("processes must be at most gpus: each takes a GPU of its own")
+        if self.cpus < self.processes_of_node:
+            raise ValueError("cpus must be at least one for each process")
         if self.gpu_type and not self.gpus:
             raise ValueError("gpu_type is given, but gpus is 0; say how many each node has")
         return self
