@@ -19,11 +19,11 @@ from firstwords.slurm.values import (
     Option,
     Proxy,
     RecipeField,
+    RecipeValue,
     Seed,
     ShellPath,
     Source,
     Time,
-    Value,
     Word,
     expanded,
     expanded_source,
@@ -64,7 +64,7 @@ class Choices(Fixed):
     chat_data: Source | None = None
     seed: Seed | None = None
     recipe: ShellPath | None = None
-    set: dict[RecipeField, Value] = Field(default_factory=dict)
+    set: dict[RecipeField, RecipeValue] = Field(default_factory=dict)
 
 
 class Training(Choices):
@@ -75,7 +75,7 @@ class Training(Choices):
 
     def changes(self) -> tuple[str, ...]:
         """What --set is given."""
-        return tuple(f"{name}={_spelled(value)}" for name, value in self.set.items())
+        return tuple(f"{name}={value}" for name, value in self.set.items())
 
     def request(self) -> Request:
         """The same for this process. Raises UserError for a variable that is not set."""
@@ -212,10 +212,6 @@ class Site(Fixed):
         the run is finished."""
         jobs = self.jobs_for(seconds)
         return 1 if jobs == 1 or self.job.on_limit == "requeue" else jobs + 1
-
-
-def _spelled(value: bool | int | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_site(path: Path) -> Site:

@@ -51,6 +51,13 @@ def _recipe_field(value: str) -> str:
     return value
 
 
+def _spelled(value: Any) -> Any:
+    """A number, true or false, as `--set` takes it."""
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    return value
+
+
 Time = Annotated[float, BeforeValidator(_seconds)]
 Name = Annotated[str, AfterValidator(_name)]
 Word = Annotated[str, _like(r"[\w.,:@+-]+", "use letters, digits and . , : @ + - only")]
@@ -77,9 +84,7 @@ Source = Annotated[
     ),
 ]
 RecipeField = Annotated[str, AfterValidator(_recipe_field)]
-Value = (
-    bool | int | float | Annotated[str, _like(r"[\w.+-]+", "use a number, true, false or a word")]
-)
+RecipeValue = Annotated[str, BeforeValidator(_spelled), _like(r"[\w.+-]+", "use one word")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
