@@ -1,6 +1,6 @@
 """A real Slurm for the tests: a controller and two node daemons on this machine, on loopback.
 
-No cgroups, no accounting, no root: what a user's job sees is the same without. The nodes claim 16
+No cgroups, no accounting, no root: what a user's job sees is the same without. The nodes claim 64
 cores and 8 GPUs each (empty device files), so that scripts for large nodes can be tried on them.
 """
 
@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-PATIENCE = 60.0
+PATIENCE = 180.0  # seconds; shared machines are slow at times
 CONF = """
 ClusterName=tests
 SlurmctldHost=localhost(127.0.0.1)
@@ -45,10 +45,11 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmdTimeout=15
 KillWait=5
+MinJobAge=3600
 GresTypes=gpu
-NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=16 \
+NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=64 \
 RealMemory=64000 Gres=gpu:h100:8
-NodeName=node2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=16 \
+NodeName=node2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=64 \
 RealMemory=64000 Gres=gpu:h100:8
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=24:00:00 State=UP
 """

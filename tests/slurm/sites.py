@@ -27,7 +27,7 @@ def tables(bench: Bench, **fields: Any) -> Tables:
     for name, value in fields.items():
         table, field = name.split("__")
         if value is None:
-            del made[table][field]
+            made[table].pop(field, None)
         else:
             made[table][field] = value
     return made

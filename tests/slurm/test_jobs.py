@@ -34,6 +34,7 @@ class Stand:
         program(
             root, "squeue", 'grep -F "$([[ $* == *%T* ]] && echo "|")" "$SLURM_TEST/queue"; exit 0'
         )
+        program(root, "sinfo", "echo 'gpu* infinite'")
         program(root, "scontrol", 'cat "$SLURM_TEST/jobs"')
         self.queue()
         monkeypatch.setenv("PATH", f"{root}:{os.environ['PATH']}")

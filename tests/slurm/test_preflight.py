@@ -26,6 +26,7 @@ def bench(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path, home)
     programs = tmp_path / "programs"
     program(programs, "sbatch", 'echo "sbatch: Job 5 to start at once" >&2')
+    program(programs, "sinfo", "printf '%s\n' 'gpu 1-12:00:00' 'cpu* 30:00' 'long infinite'")
     monkeypatch.setenv("PATH", f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin")
     monkeypatch.delenv("SLURMD_NODENAME", raising=False)
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
@@ -104,11 +105,12 @@ def test_a_torch_without_cuda_for_gpus(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("in_a_job")
-def test_fewer_gpus_than_asked_for(bench: Bench) -> None:
-    python = with_torch(bench, cuda="13.0", gpus=3, kind="H100")
-    fields = {"job__gpus": 4, "job__cpus": 4, "paths__python": python}
-    assert "torch sees 3, and job.gpus is 4" in wrong(look(bench, **fields)["gpus"])
-    all_there = look(bench, **fields | {"job__gpus": 3})["gpus"]
+def test_fewer_gpus_than_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = SAYS | {"cuda": "13.0", "gpus": 3, "kind": "H100"}
+    monkeypatch.setattr("firstwords.slurm.probe.look", lambda: says)
+    few = look(bench, job__gpus=4, job__cpus=4)["gpus"]
+    assert "torch sees 3, and job.gpus is 4" in wrong(few)
+    all_there = look(bench, job__gpus=3, job__cpus=4)["gpus"]
     assert (all_there.level, all_there.text) == ("ok", "3 x H100")
 
 
@@ -245,6 +247,29 @@ def test_what_slurm_refuses_is_named_by_its_field(complaint: str, field: str, be
     line = wrong(look(bench)["slurm"])
     assert field in line
     assert complaint.split("error: ")[-1] in line
+
+
+@pytest.mark.parametrize(
+    ("partition", "limit", "level"),
+    [
+        ("gpu", "36h", "ok"),
+        ("gpu", "37h", "wrong"),
+        ("cpu", "31m", "wrong"),
+        (None, "30m", "ok"),
+        (None, "31m", "wrong"),  # cpu is the usual one
+        ("cpu,gpu", "36h", "ok"),
+        ("long", "900h", "ok"),
+        ("hidden", "900h", "ok"),  # sinfo does not show it; sbatch knows
+    ],
+)
+def test_a_limit_that_a_partition_does_not_give_is_wrong(
+    partition: str | None, limit: str, level: str, bench: Bench
+) -> None:
+    fields = {"job__limit": limit, "cluster__partition": partition}
+    found = look(bench, **fields)["slurm"]
+    assert found.level == level, found
+    if level == "wrong":
+        assert "job.on_limit" in wrong(found)
 
 
 def test_without_slurm_one_is_sent_to_the_login_node(

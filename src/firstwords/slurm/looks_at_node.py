@@ -10,6 +10,7 @@ from typing import Any
 
 from firstwords import console, forecast, machine, start
 from firstwords.errors import UserError
+from firstwords.slurm import probe
 from firstwords.slurm.finding import Finding, in_job, runs_here
 from firstwords.slurm.site import Site, Training
 from firstwords.slurm.values import expanded
@@ -22,20 +23,6 @@ SET_UP = (
     "paths.python"
 )
 
-# Run by the Python that the job will use.
-PROBE = """
-import json, sys
-import firstwords, torch
-print(json.dumps({
-    "python": sys.version.split()[0],
-    "firstwords": firstwords.__version__,
-    "torch": torch.__version__,
-    "cuda": torch.version.cuda,
-    "gpus": torch.cuda.device_count(),
-    "kind": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
-}))
-"""
-
 
 # --- Python and the GPUs that it sees -------------------------------------------------------------
 
@@ -44,7 +31,7 @@ def look_at_python(site: Site) -> Iterator[Finding]:
     python = expanded(site.paths.python)
     if not os.access(python, os.X_OK):
         raise UserError(f"there is no {python}", SET_UP)
-    found = probed(python)
+    found = probe.look() if in_job() else asked(python)  # in a job it is this very Python
     yield Finding(
         "ok",
         "python",
@@ -60,12 +47,13 @@ def look_at_python(site: Site) -> Iterator[Finding]:
         yield gpus(site, found)
 
 
-def probed(python: Path) -> dict[str, Any]:
+def asked(python: Path) -> dict[str, Any]:
     """What that Python says about itself. Raises UserError."""
-    console.say(f"asking {python} for its PyTorch")  # the first time on a node it takes a while
+    console.say(f"asking {python} for its PyTorch")  # the first time it takes a while
+    command = [str(python), "-m", "firstwords.slurm.probe"]
     try:
         done = subprocess.run(
-            [python, "-c", PROBE], capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         raise UserError(

@@ -48,7 +48,9 @@ def look_at_source(site: Site, source: str, option: str, column: str) -> Iterato
         start.check_not_empty(f"{option} {source}", lambda split: read(corpus, split, 0))
         yield Finding("ok", "data", f"{option} {source}")
     except UserError as error:
-        yield Finding("wrong", "data", error.problem, f"{error.mend}{how_to_bring(site)}")
+        field = "run.data" if option == "--data" else "run.chat_data"
+        mend = f"bring it there, or name another in {field}{how_to_bring(site)}"
+        yield Finding("wrong", "data", str(error), mend)
 
 
 def sources(run: Training) -> tuple[str, str]:
@@ -110,6 +112,13 @@ def seconds_left(training: Training) -> float:
 
 def look_at_slurm(site: Site) -> Iterator[Finding]:
     """Slurm itself says whether it would take the job."""
+    longest = programs.longest(site.cluster.partition)
+    if site.job.limit > longest:
+        raise UserError(
+            f"job.limit is {console.duration(site.job.limit)}, and the partition gives a job "
+            f"{console.duration(longest)}",
+            "ask for no more: what is left then goes on in another job (job.on_limit)",
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.slurm"
         path.write_text(script.render(site), encoding="utf-8")

@@ -1,5 +1,7 @@
 """Slurm's own programs, asked and understood."""
 
+import math
+import re
 import shutil
 import subprocess
 from typing import NamedTuple
@@ -58,6 +60,27 @@ def told(program: str, *arguments: str) -> str:
     if answer.code:
         raise UserError(f"{program}: {answer.complaint}", mend(answer.complaint))
     return answer.stdout.strip()
+
+
+def longest(partitions: str | None) -> float:
+    """Seconds that a job may ask for in one of these partitions, or in the usual one. Slurm takes
+    a longer job as well, on many clusters, and never starts it."""
+    wanted = partitions.split(",") if partitions else []
+    limits = []
+    for line in told("sinfo", "--noheader", "--format=%P %l").splitlines():
+        name, limit = line.split()
+        if name.rstrip("*") in wanted or (not wanted and name.endswith("*")):
+            limits.append(_seconds(limit))
+    return max(limits, default=math.inf)
+
+
+def _seconds(limit: str) -> float:
+    """Of 2-12:00:00, 12:00:00 or 30:00; infinite without a limit."""
+    parts = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
+    if not parts:
+        return math.inf
+    days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def mend(complaint: str) -> str:
