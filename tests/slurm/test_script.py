@@ -312,6 +312,9 @@ def test_in_a_chain_the_next_job_goes_on(bench: Bench) -> None:
 
 def test_a_job_that_finished_nothing_is_not_requeued(bench: Bench) -> None:
     """It would be followed by another such, without end."""
+    earlier = bench.directory("x") / "checkpoints" / "base" / "0" / "training.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()  # by a job before this one
     played = Played(bench, rendered(bench), UNTIL_TERM="1", TRAIN="130")
     assert played.code == 2
     assert "job.limit" in played.said
