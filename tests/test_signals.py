@@ -24,11 +24,18 @@ def test_a_deferred_signal_is_only_noted(number: signal.Signals) -> None:
         assert stop.requested
 
 
-def test_a_second_signal_does_not_wait() -> None:
+def test_a_second_ctrl_c_does_not_wait() -> None:
     with Stop().listening() as stop, stop.deferred():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted):
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_sigterm_waits_like_the_first() -> None:
+    with Stop().listening() as stop, stop.deferred():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.requested
 
 
 def test_after_the_deferred_part_signals_interrupt_again() -> None:

@@ -26,6 +26,7 @@ from firstwords.options import (
     sampling_options,
 )
 from firstwords.recipe import STAGES
+from firstwords.slurm.commands import slurm
 from firstwords.trace.commands import trace
 from firstwords.xray.commands import xray
 
@@ -224,6 +225,7 @@ def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
 cli.add_command(bench)
 cli.add_command(lab)
 cli.add_command(trace)
+cli.add_command(slurm)
 
 
 @cli.command()

@@ -10,6 +10,16 @@ import click
 from firstwords.recipe import STAGES
 
 Option = Callable[[Callable[..., None]], Callable[..., None]]
+NOT_A_TIME = "is not a time; write it like 90s, 10m, 1h or 1h30m"
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds that `1h30m` or the like means; None if it means nothing."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    if not parts or not any(parts.groups()):
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
 
 
 class Duration(click.ParamType):
@@ -18,11 +28,10 @@ class Duration(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         if isinstance(value, float):
             return value
-        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", str(value).strip())
-        if not value or not parts or not any(parts.groups()):
-            self.fail(f"{value!r} is not a time; write it like 90s, 10m, 1h or 1h30m", param, ctx)
-        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
+        seconds = seconds_of(str(value))
+        if seconds is None:
+            self.fail(f"{value!r} {NOT_A_TIME}", param, ctx)
+        return seconds
 
 
 class Tasks(click.ParamType):
@@ -123,6 +132,14 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             "--recipe",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             help="Take every hyper-parameter from a run.json or recipe file instead of planning.",
+        ),
+        click.option(
+            "--set",
+            "changes",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Change one hyper-parameter of the plan or recipe, such as "
+            "optimizer.matrix_lr=0.004; may be given several times.",
         ),
     ]
     return _all(options, command)

@@ -6,6 +6,7 @@ or above a field is its meaning in `docs/reference/recipe.md`.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -138,6 +139,38 @@ def read_recipe(path: Path) -> Recipe:
     return parse(Recipe, inner, path)
 
 
+def changed(recipe: Recipe, changes: Iterable[str]) -> Recipe:
+    """The recipe with some of its fields replaced, each as `optimizer.matrix_lr=0.004` says.
+
+    Raises UserError.
+    """
+    document = recipe.model_dump()
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in field_names():
+            raise UserError(
+                f"--set {change}", f"write NAME=VALUE; the names are {', '.join(field_names())}"
+            )
+        *outer, last = name.split(".")
+        inner = document
+        for key in outer:
+            inner = inner[key]
+        inner[last] = value
+    return parse(Recipe, document, Path("--set"))
+
+
+def field_names(kind: type[BaseModel] = Recipe) -> list[str]:
+    """Every hyper-parameter, those of a part behind its name and a dot."""
+    names = []
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += [f"{name}.{part}" for part in field_names(inner)]
+        else:
+            names.append(name)
+    return names
+
+
 def read_document(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
@@ -146,12 +179,12 @@ def read_document(path: Path) -> Any:
             f"cannot read {path} ({error})", "give a run.json or a recipe file"
         ) from None
     try:
-        return _parse_toml(text) if path.suffix == ".toml" else json.loads(text)
+        return parse_toml(text) if path.suffix == ".toml" else json.loads(text)
     except ValueError as error:
         raise UserError(f"{path} is not valid ({error})", "mend the file") from None
 
 
-def _parse_toml(text: str) -> Any:
+def parse_toml(text: str) -> Any:
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10

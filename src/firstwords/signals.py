@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM, at a moment that suits.
 
 Everything on disk is whole at any time, so most work may simply be left. Training first finishes
-its step and saves.
+its step and saves. A second Ctrl-C is a person who will not wait for that; a second SIGTERM is not:
+Slurm sends one to torchrun and to its workers, and torchrun sends them another.
 """
 
 import signal
@@ -14,7 +15,7 @@ from firstwords.errors import Interrupted
 
 class Stop:
     """Set by the first signal inside `deferred`; raises Interrupted anywhere else, or at a
-    second signal."""
+    second Ctrl-C."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -38,7 +39,7 @@ class Stop:
             self._deferred = False
 
     def _handle(self, signal_number: int, frame: FrameType | None) -> None:
-        if self._deferred and not self.requested:
+        if self._deferred and (signal_number == signal.SIGTERM or not self.requested):
             self.requested = True
             return
         raise Interrupted(signal.Signals(signal_number).name)

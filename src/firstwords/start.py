@@ -1,6 +1,6 @@
 """Start a run, or go on with one: what was asked, held against what is there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -8,11 +8,11 @@ from typing import NamedTuple, TypeVar
 from firstwords import __version__, album, console, machine, pipeline, trackers
 from firstwords import run as runs
 from firstwords.data import corpora
-from firstwords.data.corpora import SPLITS, Corpus
+from firstwords.data.corpora import SPLITS, Split
 from firstwords.distributed import World, joined
 from firstwords.errors import UserError
 from firstwords.plan import Plan, check_room, make_plan
-from firstwords.recipe import Recipe, parse, read_document, read_recipe
+from firstwords.recipe import Recipe, changed, parse, read_document, read_recipe
 from firstwords.run import Manifest, Run, Sources
 from firstwords.signals import Stop
 
@@ -30,6 +30,7 @@ class Request(NamedTuple):
     chat_data: str | None = None
     seed: int | None = None
     recipe: Path | None = None
+    changes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def started(request: Request, track: Track = ()) -> Iterator[tuple[Run, Stop]]:
         with world.leader_first():
             if runs.exists(directory):
                 run = runs.open_directory(directory)
-                _check_same(run, request)
+                check_same(run, request)
             else:
                 run = runs.create(directory, new_manifest(request))
         _prepare(run, world, track)
@@ -93,17 +94,20 @@ def resolve(request: Request) -> tuple[float, Sources, Plan]:
     """The budget, the sources and the plan that a request leads to."""
     earlier = _manifest_in(request.recipe)
     seconds = given(request.seconds, earlier.time if earlier else DEFAULT_SECONDS)
-    defaults = earlier.sources if earlier else Sources()
+    defaults = sources_in(request.recipe)
     text = corpora.open_corpus(given(request.data, defaults.data), "--data")
     chat = corpora.open_corpus(given(request.chat_data, defaults.chat_data), "--chat-data")
     sources = Sources(data=text.name, chat_data=chat.name)
-    _check_not_empty(text, chat)
-    recipe = _recipe_in(request)
+    check_not_empty(f"--data {text.name}", lambda split: corpora.texts(text, split, 0))
+    check_not_empty(f"--chat-data {chat.name}", lambda split: corpora.conversations(chat, split, 0))
+    recipe = recipe_in(request)
     if recipe:
         check_room(recipe, machine.memory_in_reach())
         plan = Plan(recipe, {})
     else:
         plan = make_plan(seconds, given(request.seed, 0), text, chat)
+        if request.changes:  # what was foretold is of another recipe then
+            plan = Plan(changed(plan.recipe, request.changes), {})
     return seconds, sources, plan
 
 
@@ -112,17 +116,18 @@ def given(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _check_not_empty(text: Corpus, chat: Corpus) -> None:
-    """Something to train with, and something held out, from both. Raises UserError."""
+def check_not_empty(source: str, records: Callable[[Split], Iterator[object]]) -> None:
+    """Something to train with, and something held out. Raises UserError."""
     for split in SPLITS:
-        firsts = {
-            f"--data {text.name}": next(corpora.texts(text, split, 0), None),
-            f"--chat-data {chat.name}": next(corpora.conversations(chat, split, 0), None),
-        }
-        for source, first in firsts.items():
-            if first is None:
-                what = "it is empty" if split == "train" else "nothing is left to be held out"
-                raise UserError(source, f"{what}; give at least two documents or conversations")
+        if next(records(split), None) is None:
+            what = "it is empty" if split == "train" else "nothing is left to be held out"
+            raise UserError(source, f"{what}; give at least two documents or conversations")
+
+
+def sources_in(recipe: Path | None) -> Sources:
+    """The sources of a run that is to be repeated, or the usual ones."""
+    earlier = _manifest_in(recipe)
+    return earlier.sources if earlier else Sources()
 
 
 def _manifest_in(recipe: Path | None) -> Manifest | None:
@@ -134,15 +139,16 @@ def _manifest_in(recipe: Path | None) -> Manifest | None:
     return parse(Manifest, document, recipe) if is_manifest else None
 
 
-def _recipe_in(request: Request) -> Recipe | None:
-    """The recipe that was named, with the seed that was asked for."""
+def recipe_in(request: Request) -> Recipe | None:
+    """The recipe that was named, with the seed and the changes that were asked for."""
     if request.recipe is None:
         return None
     recipe = read_recipe(request.recipe)
-    return recipe.model_copy(update={"seed": given(request.seed, recipe.seed)})
+    recipe = recipe.model_copy(update={"seed": given(request.seed, recipe.seed)})
+    return changed(recipe, request.changes)
 
 
-def _check_same(run: Run, request: Request) -> None:
+def check_same(run: Run, request: Request) -> None:
     """A run goes on as it was started: another wish needs another run."""
     manifest = run.manifest
     asked: dict[str, tuple[object, object]] = {
@@ -151,7 +157,8 @@ def _check_same(run: Run, request: Request) -> None:
         "--data": (_name(request.data, "--data"), manifest.sources.data),
         "--chat-data": (_name(request.chat_data, "--chat-data"), manifest.sources.chat_data),
     }
-    asked["--recipe"] = (_recipe_in(request), manifest.recipe)
+    asked["--set"] = (changed(manifest.recipe, request.changes), manifest.recipe)
+    asked["--recipe"] = (recipe_in(request), manifest.recipe)
     for option, (wanted, there) in asked.items():
         if wanted is not None and wanted != there:
             raise UserError(
