@@ -75,7 +75,7 @@ def slug(title: str) -> str:
 
 
 def _command(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name)
+    context = click.Context(command, info_name=name, **cli.context_settings)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     records = [p.get_help_record(context) for p in command.get_params(context)]
     # A pipe in code would stand with its backslash in one of the renderers.

@@ -424,7 +424,7 @@ def test_a_damaged_run_json_is_named_and_left_alone(
         ("pretrain", "firstwords tokenizer --run x"),
         ("midtrain", "firstwords pretrain --run x"),
         ("sft", "firstwords midtrain --run x"),
-        ("report", "firstwords pretrain --run x"),
+        ("report", "firstwords tokenizer --run x"),
         ("eval", "firstwords train --run x"),
         ("chat", "firstwords train --run x"),
     ],

@@ -26,11 +26,13 @@ def symbols(body: list[ast.stmt], prefix: str = "") -> set[str]:
 
 
 def named(text: str, path: Path) -> str:
-    """The symbol in a link's text, "" for the file alone."""
-    for start in (f"{path.name}:", f"{path.stem}."):
-        if text.startswith(start) and text != path.name:
-            return text.removeprefix(start)
-    return "" if text.endswith(path.name) else text
+    """The symbol in a link's text; "" for the file alone, or where the text is no name."""
+    file, colon, symbol = text.rpartition(":")
+    if colon and file.endswith(path.name):
+        return symbol
+    if text.endswith(path.name) or not re.fullmatch(r"[\w.]+", text):
+        return ""
+    return text.removeprefix(f"{path.stem}.")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
