@@ -4,6 +4,7 @@
     tokenizer/tokenizer.json            the tokenizer, as Hugging Face's libraries open it
     tokenizer/stats.json                how well it compresses
     tokens/{text,chat}/{train,val}/     encoded corpora, in shards
+    tokens/{text,chat}/{train,val}.source.json  what files they were encoded from
     checkpoints/{base,mid,sft}/         the newest two checkpoints of each stage, by step
     metrics/{base,mid,sft}.jsonl        a line for each step
     album/                              what the model made of the same prompts as it grew

@@ -74,7 +74,10 @@ def _tensorboard(run: Run, stage: Stage, step: int) -> Iterator[Tell]:
     try:
         yield tell
     finally:
-        writer.close()
+        try:
+            writer.close()
+        except OSError:  # the disk is full, which training says itself; it would try again at exit
+            writer.file_writer.event_writer._closed = True
 
 
 @contextmanager

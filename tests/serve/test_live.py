@@ -11,6 +11,7 @@ from end_to_end import Bench
 from firstwords import run as runs
 from firstwords.run import Run
 from firstwords.serve.app import Limits
+from firstwords.serve.models import Models
 
 Serve = Callable[..., Any]
 HTML = "<script>document.title='taken'</script>"
@@ -54,6 +55,18 @@ def test_the_key_guards_them(serve: Serve, run: Run) -> None:
     assert client.get("/v1/runs/x").status_code == 401
     allowed = client.get("/v1/runs/x", headers={"authorization": "Bearer secret"})
     assert allowed.status_code == 200
+
+
+def test_a_run_without_a_checkpoint_can_be_watched(serve: Serve, run: Run) -> None:
+    shutil.rmtree(run.directory / "checkpoints")
+    find = lambda: [run]  # noqa: E731
+    client = serve(models=Models(find, slots=1, most_waiting=1), find_runs=find).client
+    assert client.get("/v1/models").json()["data"] == []
+    assert client.get("/v1/runs/x").json()["stage"]["name"] == "mid"
+    asked = {"messages": [{"role": "user", "content": "Hi"}]}
+    refused = client.post("/v1/chat/completions", json=asked)
+    assert refused.status_code == 404
+    assert "no model has a checkpoint yet" in refused.json()["error"]["message"]
 
 
 @pytest.mark.slow

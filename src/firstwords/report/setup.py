@@ -96,10 +96,12 @@ def parts(run: Run) -> str:
 
 
 def elsewhere(run: Run) -> str:
-    """What the same work would be on a node of GPUs."""
+    """What the same work would be on a node of GPUs; nothing where its time was not kept."""
     tokens = forecast.all_tokens(run.recipe)
     flops = tokens * flops_per_token(run.recipe.model, run.recipe.base.seq_len)
     here = sum(t["seconds"] for name, t in run.timings().items() if name in STAGES)
+    if not here:
+        return ""
     there = flops / NODE_FLOPS
     dollars = there / 3600 * NODE_GPUS * DOLLARS_PER_GPU_HOUR
     return (

@@ -81,6 +81,8 @@ def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -
         if name not in models.entries:
             known = ", ".join(models.entries)
             message = f"there is no model {name!r}; choose from {known}"
+            if not known:
+                message = "no model has a checkpoint yet; training saves one every half minute"
             raise ApiError(404, message, code="model_not_found", param="model")
         assert name
         return name

@@ -66,8 +66,9 @@ def serve(options: Options) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     console.say(
-        f"models: {', '.join(models.entries)}\n"
+        f"models: {', '.join(models.entries) or 'none has a checkpoint yet'}\n"
         f"chat: http://{shown}:{port}\nX-ray: http://{shown}:{port}/xray/\n"
+        f"training: http://{shown}:{port}/live.html\n"
         f"API: http://{shown}:{port}/v1 (Ctrl-C ends)"
     )
     if not host.startswith("127.") and host != "::1" and not options.api_key:
@@ -78,13 +79,13 @@ def serve(options: Options) -> None:
 
 
 def opened(find_runs: FindRuns, options: Options) -> Models:
-    """The models of these runs, also of those that come later. Raises UserError if there are none
-    yet."""
-    models = Models(find_runs, options.slots, options.queue)
-    if not models.entries:
-        raise UserError("there is no checkpoint to serve", "make one with: firstwords train")
-    machine.setup(next(iter(models.entries.values())).run.recipe.n_threads)
-    return models
+    """The models of these runs, also of those that come later. A run without a checkpoint can be
+    watched. Raises UserError if there is no run."""
+    found = find_runs()
+    if not found:
+        raise UserError("there is no run to serve", "make one with: firstwords train")
+    machine.setup(found[0].recipe.n_threads)
+    return Models(find_runs, options.slots, options.queue)
 
 
 def every_run(told: set[Path]) -> list[Run]:

@@ -45,6 +45,10 @@ async function start() {
   }
   const runs = [...new Set(state.models.map((model) => model.run))];
   page.run.replaceChildren(...runs.map((run) => element("option", { value: run }, run)));
+  if (!runs.length) {
+    say("No model has a checkpoint yet. See how far Training is, and come back in a minute.");
+    return;
+  }
   showStages();
   say("");
 }
