@@ -130,8 +130,7 @@ def samples(results: Results) -> str:
 
 # --- other machines -------------------------------------------------------------------------------
 
-GPU_FLOPS = plan.NODE_FLOPS / 8
-DOLLARS = 3.0  # of an hour of one H100: a rented one's, about; nothing else depends on it
+GPU_FLOPS = plan.NODE_FLOPS / plan.NODE_GPUS
 
 
 def comparison(results: Results) -> str:
@@ -162,7 +161,7 @@ def same_work(results: Results) -> str:
         "8 H100 GPUs, one node": (8 * GPU_FLOPS, 8),
         "64 H100 GPUs, eight nodes": (64 * GPU_FLOPS, 64),
     }
-    price = f"machine (an hour of a GPU: ${DOLLARS:.2f})"
+    price = f"machine (an hour of a GPU: ${plan.DOLLARS_PER_GPU_HOUR:.2f})"
     header = [price, *(f"{work.name}: {_number(work.flops)} FLOP" for work in works(results))]
     rows = []
     for name, (rate, gpus) in machines.items():
@@ -208,7 +207,8 @@ def _text(tokens: float) -> str:
 
 
 def _price(gpu_hours: float) -> str:
-    return f", ${DOLLARS * gpu_hours:,.0f}" if DOLLARS * gpu_hours >= 0.5 else ""
+    dollars = plan.DOLLARS_PER_GPU_HOUR * gpu_hours
+    return f", ${dollars:,.0f}" if dollars >= 0.5 else ""
 
 
 TABLES: dict[str, Callable[[Results], str]] = {

@@ -1,6 +1,7 @@
 """Decoders whose words are known, and runs that nobody trained."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 
@@ -79,9 +80,10 @@ def fresh_run(name: str, config: ModelConfig, tokenizer: Tokenizer) -> Run:
     return run
 
 
-def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int = 0) -> None:
+def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int = 0) -> Path:
     """A checkpoint of a model that has not learned anything."""
     model = Transformer(run.recipe.model).init_weights(seed)
     optimizer = Optimizer(model, OptimizerConfig(), torch.float32)
     optimizer.steps = step
     checkpoint.save(run.checkpoints(stage), model, tokenizer, optimizer.state())
+    return run.checkpoints(stage) / f"{step:07d}"

@@ -7,14 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
+from fakes import save_step
 
-from firstwords import checkpoint, files, pipeline
+from firstwords import files, pipeline
 from firstwords import run as runs
 from firstwords.errors import UserError
-from firstwords.model import Transformer
-from firstwords.optimizer import Optimizer
-from firstwords.recipe import ModelConfig, OptimizerConfig, Recipe, StageConfig
+from firstwords.recipe import ModelConfig, Recipe, StageConfig
 from firstwords.run import Manifest, Run, Sources
 from firstwords.tokenizer import Tokenizer
 
@@ -39,14 +37,6 @@ def manifest(tiny_model: ModelConfig) -> Manifest:
 def run(manifest: Manifest) -> Run:
     with runs.locked("first") as directory:
         return runs.create(directory, manifest)
-
-
-def save_step(run: Run, stage: str, step: int, tokenizer: Tokenizer) -> Path:
-    model = Transformer(run.recipe.model).init_weights(0)
-    optimizer = Optimizer(model, OptimizerConfig(), torch.float32)
-    optimizer.steps = step
-    checkpoint.save(run.directory / "checkpoints" / stage, model, tokenizer, optimizer.state())
-    return run.directory / "checkpoints" / stage / f"{step:07d}"
 
 
 def test_a_run_comes_back_from_its_directory(run: Run, manifest: Manifest, home: Path) -> None:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from firstwords.errors import UserError
+
 TEMPORARY = ".tmp-"
 
 
@@ -95,6 +97,16 @@ def _flush(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def write_chosen(option: str, path: Path, text: str) -> None:
+    """Write where the user said. Raises UserError if that cannot be."""
+    try:
+        write_text(path, text)
+    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise UserError(
+            f"{option} {path}: cannot be written ({error.strerror})", "choose another place"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:

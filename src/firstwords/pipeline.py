@@ -84,6 +84,10 @@ PHASES = (
 )
 
 
+def unfinished(run: Run) -> list[Phase]:
+    return [phase for phase in PHASES if not phase.done(run)]
+
+
 def run_phase(run: Run, phase: Phase, stop: Stop) -> None:
     left = time_left(run, phase)
     console.header(

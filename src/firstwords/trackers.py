@@ -19,7 +19,6 @@ from firstwords.tokenizer import Tokenizer
 from firstwords.training import Step
 
 Name = Literal["wandb", "trackio"]
-NAMES: tuple[Name, ...] = ("wandb", "trackio")
 PROJECT = "firstwords"
 Tell = Callable[[dict[str, float], int], None]
 

@@ -45,7 +45,7 @@ def text_table(result: dict[str, Any]) -> str:
 def _row(name: str, scores: list[dict[str, Any] | None], indent: str) -> list[str]:
     scored = [score for score in scores if score and "score" in score]
     titles = [score["title"] for score in scores if score]
-    chance = _number(name, scored[-1], scored[-1]["chance"]) if scored else ""
+    chance = number(name, scored[-1], scored[-1]["chance"]) if scored else ""
     return [indent + titles[-1], *(_cell(name, score) for score in scores), chance]
 
 
@@ -55,12 +55,12 @@ def _cell(name: str, score: dict[str, Any] | None) -> str:
     for reason in ("absent", "refused", "error"):
         if reason in score:
             return {"absent": "no data", "refused": "refused", "error": "failed"}[reason]
-    value = _number(name, score, score["score"])
-    low, high = (_number(name, score, bound) for bound in score["ci95"])
+    value = number(name, score, score["score"])
+    low, high = (number(name, score, bound) for bound in score["ci95"])
     return f"{value} ({low} to {high})" + (" at chance" if at_chance(score) else "")
 
 
-def _number(name: str, score: dict[str, Any], value: float) -> str:
+def number(name: str, score: dict[str, Any], value: float) -> str:
     """Shares in per cent; bits, and scores that are centred, as they are."""
     if name == "bits_per_byte" or score.get("centred"):
         return f"{value:.3f}"

@@ -2,6 +2,7 @@
 
 from firstwords import console
 from firstwords.evaluation.benchmark import at_chance
+from firstwords.evaluation.table import number
 from firstwords.glossary import TERMS
 from firstwords.model import flops_per_token, n_parameters
 from firstwords.recipe import STAGES
@@ -55,5 +56,5 @@ def measured(run: Run, evaluations: Evaluations) -> dict[str, str]:
         if name != "bits_per_byte" and "score" in task:
             chance = " (at chance)" if at_chance(task) else ""
             title = "exam" if name == "exam" else task["title"].partition(" (")[0]
-            values[title] = f"{task['score']:.0%}{chance}"
+            values[title] = number(name, task, task["score"]) + chance
     return values

@@ -38,7 +38,7 @@ def init(path: Path) -> None:
 
     if path.exists():
         raise UserError(f"{path} is there already", "edit it, or name another file")
-    files.write_text(path, script.sample())
+    files.write_chosen("the site file", path, script.sample())
     console.say(f"{path} is written: fill it in, then firstwords slurm submit --site {path}")
 
 
@@ -58,7 +58,7 @@ def render(path: Path, out: Path | None) -> None:
 
     text = script.render(read_site(path))
     if out:
-        files.write_text(out, text)
+        files.write_chosen("--out", out, text)
     else:
         click.echo(text, nl=False)
 

@@ -79,8 +79,8 @@ def look_at_run(site: Site) -> Iterator[Finding]:
             continue
         run = runs.open_directory(directory)
         start.check_same(run, training.request())
-        unfinished = [phase.title for phase in pipeline.PHASES if not phase.done(run)]
-        then = f"goes on with {unfinished[0].lower()}" if unfinished else "is finished"
+        unfinished = pipeline.unfinished(run)
+        then = f"goes on with {unfinished[0].title.lower()}" if unfinished else "is finished"
         yield Finding("ok", "run", f"{training.name} {then}")
 
 
@@ -102,7 +102,7 @@ def seconds_left(training: Training) -> float:
     if not runs.exists(directory):
         return training.time
     run = runs.open_directory(directory)
-    unfinished = [phase for phase in pipeline.PHASES if not phase.done(run)]
+    unfinished = pipeline.unfinished(run)
     if not unfinished:
         return 0.0
     if run.manifest.predicted:

@@ -7,6 +7,7 @@ from pathlib import Path
 from firstwords import checkpoint, console, pipeline
 from firstwords import run as runs
 from firstwords.errors import UserError
+from firstwords.progress import pace
 from firstwords.recipe import STAGES, Stage
 from firstwords.run import Run
 from firstwords.slurm import programs
@@ -15,7 +16,6 @@ from firstwords.slurm.submit import submitted_before
 
 LOG_LINES = 5
 QUEUE = "%i|%T|%M|%l|%R|%S"  # number, state, time used, limit, nodes or reason, start
-RECENT_STEPS = 50  # for the speed
 
 
 def status(site: Site) -> Iterator[str]:
@@ -75,10 +75,11 @@ def run_in_words(training: Training) -> Iterator[str]:
         yield f"run {training.name}: not started yet"
         return
     run = runs.open_directory(directory)
-    phase = next((phase for phase in pipeline.PHASES if not phase.done(run)), None)
-    if phase is None:
+    unfinished = pipeline.unfinished(run)
+    if not unfinished:
         yield f"run {run.name}: finished; report: {directory / 'report.md'}"
         return
+    phase = unfinished[0]
     at = pipeline.PHASES.index(phase) + 1
     step = step_in_words(run, phase.name) if phase.name in STAGES else ""
     yield f"run {run.name}: phase {at} of {len(pipeline.PHASES)}, {phase.title.lower()}{step}"
@@ -86,16 +87,14 @@ def run_in_words(training: Training) -> Iterator[str]:
 
 
 def step_in_words(run: Run, stage: Stage) -> str:
-    metrics, steps = runs.read_metrics(run.metrics(stage)), run.recipe.stage(stage).steps
+    metrics = runs.read_metrics(run.metrics(stage))
     if not metrics:
         return ", before its first step"
-    recent = metrics[-RECENT_STEPS:]
-    done, seconds = int(metrics[-1]["step"]), sum(m["seconds"] for m in recent) / len(recent)
-    speed = run.recipe.stage(stage).batch_tokens / seconds
+    step, steps, speed, left = pace(run, stage, metrics)
     loss = runs.course(metrics).last_loss
     return (
-        f", step {done:,} of {steps:,} ({done / steps:.0%}), loss {loss:.3f}, "
-        f"{speed:,.0f} tokens/s, {console.duration((steps - done) * seconds)} left in it"
+        f", step {step:,} of {steps:,} ({step / steps:.0%}), loss {loss:.3f}, "
+        f"{speed:,.0f} tokens/s, {console.duration(left)} left in it"
     )
 
 

@@ -69,23 +69,14 @@ def trace(
             raise UserError(f"--layer {layer}", f"this model has the blocks 0 to {blocks - 1}")
         traced = walk(subject)
     if out is not None:
-        _write(out, traced, layer)
+        from firstwords import console, files
+        from firstwords.trace.markdown import render
+
+        files.write_chosen("--out", out, render(traced, layer))
+        console.say(f"trace: {out}")
     if as_json:
         click.echo(json.dumps(traced.document(), indent=2, ensure_ascii=False))
     elif out is None:
         from firstwords.trace.show import show
 
         show(traced, layer)
-
-
-def _write(out: Path, traced: Any, layer: int) -> None:
-    from firstwords import console, files
-    from firstwords.trace.markdown import render
-
-    try:
-        files.write_text(out, render(traced, layer))
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise UserError(
-            f"--out {out}: cannot be written ({error.strerror})", "choose another place"
-        ) from None
-    console.say(f"trace: {out}")

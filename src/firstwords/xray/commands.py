@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from firstwords.errors import UserError
 from firstwords.options import EXISTING_RUN, JSON, SEED, sampling_options
 from firstwords.recipe import STAGES
 from firstwords.xray.words import WORDS
@@ -60,10 +59,10 @@ def xray(
     Its tokens and their neighbours, every head's attention, what each layer would say next, how the
     next token is drawn, the loss of every token, and the KV cache.
     """
-    from firstwords import machine
+    from firstwords import console, files, machine
     from firstwords import run as runs
     from firstwords.inference.sampling import Sampling
-    from firstwords.xray import terminal
+    from firstwords.xray import page, terminal
     from firstwords.xray.look import Ask, document
     from firstwords.xray.subjects import subjects
 
@@ -74,19 +73,9 @@ def xray(
     if chosen:
         seen["views"] = {name: words for name, words in seen["views"].items() if name in chosen}
     if html:
-        _write(html, seen)
+        files.write_chosen("--html", html, page.render(seen))
+        console.say(f"X-ray: {html}")
     if as_json:
         click.echo(json.dumps(seen, ensure_ascii=False, separators=(",", ":")))
     elif not html:
         terminal.show(seen)
-
-
-def _write(path: Path, seen: dict[str, Any]) -> None:
-    from firstwords import console, files
-    from firstwords.xray import page
-
-    try:
-        files.write_text(path, page.render(seen))
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise UserError(f"--html {path} ({error.strerror})", "name a file elsewhere") from None
-    console.say(f"X-ray: {path}")
