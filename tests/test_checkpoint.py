@@ -165,6 +165,48 @@ def test_a_checkpoint_is_safetensors_and_text(two: tuple[Path, Path, Path]) -> N
             json.loads(raw)
 
 
+def test_what_is_written_beside_training_is_what_was_when_it_was_saved(
+    tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel, tmp_path: Path
+) -> None:
+    model = random_model(tiny_model)
+    optimizer = train_a_little(model, 3)
+    checkpoint.save(tmp_path / "at once", model, tiny_tokenizer, optimizer.state())
+    with checkpoint.Writer(tmp_path / "beside", tiny_tokenizer) as writer:
+        writer.save(model, optimizer.state())
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(1)
+            for tensor in optimizer.state().values():
+                tensor.add_(1)
+    assert writer.seconds > 0
+    for name in ("model.safetensors", "optimizer.safetensors", "checksums.json"):
+        at_once, beside = (tmp_path / way / "0000003" / name for way in ("at once", "beside"))
+        assert beside.read_bytes() == at_once.read_bytes()
+
+
+def test_what_went_wrong_in_writing_beside_training_is_raised(
+    tiny_tokenizer: Tokenizer,
+    tiny_model: ModelConfig,
+    random_model: MakeModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    model = random_model(tiny_model)
+    state = train_a_little(model, 1).state()
+    with (
+        pytest.raises(OSError, match="No space left"),
+        checkpoint.Writer(tmp_path, tiny_tokenizer) as writer,
+    ):
+        writer.save(model, state)
+    writer = checkpoint.Writer(tmp_path, tiny_tokenizer)
+    writer.save(model, state)
+    writer.__exit__(ValueError, ValueError("training failed"), None)  # which is told instead
+
+
 def test_a_loaded_checkpoint_is_what_was_saved(
     tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel, tmp_path: Path
 ) -> None:

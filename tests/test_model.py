@@ -163,3 +163,27 @@ def test_counts_match_a_count_by_hand() -> None:
     # on average half a row; three times for forward and backward.
     scores = 3 * 3 * (2 * 2 * 4 * 8) * 32 // 2
     assert flops_per_token(config, 32) == 6 * matmul + scores
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_large_vocabulary_has_the_same_loss_in_parts(
+    tiny_model: ModelConfig, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    x_BT = tokens(tiny_model, 4, 32)
+    y_BT = x_BT.roll(-1, 1)
+    y_BT[0, :20] = IGNORE
+    found = []
+    for large in (tiny_model.vocab_size + 1, tiny_model.vocab_size):
+        monkeypatch.setattr("firstwords.model.LARGE_VOCABULARY", large)
+        model = Transformer(tiny_model).init_weights(0)
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            loss = model.loss(x_BT, y_BT, reduction="sum")
+        loss.backward()
+        found.append((loss, {name: p.grad for name, p in model.named_parameters()}))
+    (whole, gradients), (parts, others) = found
+    rtol = 1e-4 if dtype == torch.float32 else 0.03
+    torch.testing.assert_close(parts, whole, rtol=rtol, atol=0)
+    for name, gradient in gradients.items():
+        assert gradient is not None
+        size = float(gradient.abs().max())
+        torch.testing.assert_close(others[name], gradient, rtol=rtol, atol=rtol * size)

@@ -302,7 +302,7 @@ def test_more_time_is_expected_to_give_fewer_bits(planned: MakePlan) -> None:
     bits = [row["bits_per_byte"] for row in rows if row["machine"] == "this machine"]
     assert times == [600, 1800, 3600, 10800]
     assert bits == sorted(bits, reverse=True)
-    assert rows[-1]["matmul_parameters"] > 1e8
+    assert rows[-1]["matmul_parameters"] > 5e7
     assert rows[-1]["bits_per_byte"] is None  # no run was anywhere near
 
 

@@ -17,7 +17,9 @@ checkpoint is passed over for the one before it. Weights and state are safetenso
 
 import errno
 import re
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +32,7 @@ from firstwords.conversation import CHAT_TEMPLATE
 from firstwords.errors import DamagedFile
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
-from firstwords.recipe import ModelConfig
+from firstwords.recipe import Device, ModelConfig
 from firstwords.tokenizer import END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer
 
 KEEP = 2
@@ -56,6 +58,43 @@ def save(
         files.write_json(new / "checksums.json", sums)
     for old in newest_first(directory)[KEEP:]:
         files.remove_directory(old.directory)
+
+
+class Writer:
+    """Writes checkpoints beside the training, one at a time: only the copy that is written from
+    takes the training's time. Leaving waits for the last; what went wrong with one is raised when
+    the next is due, or then."""
+
+    def __init__(self, directory: Path, tokenizer: Tokenizer) -> None:
+        self.directory, self.tokenizer = directory, tokenizer
+        self.seconds = 0.0  # that the last one took, the copy included
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._pool.shutdown()
+        if failure[0] is None:
+            self.wait()
+
+    def save(self, model: Transformer, state: dict[str, Tensor]) -> None:
+        self.wait()
+        start = time.monotonic()
+        copy = Transformer(model.config)
+        copy.load_state_dict(model.state_dict())
+        state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+
+        def write() -> None:
+            save(self.directory, copy, self.tokenizer, state)
+            self.seconds = time.monotonic() - start
+
+        self._last = self._pool.submit(write)
+
+    def wait(self) -> None:
+        if self._last:
+            self._last.result()
 
 
 def write_model(directory: Path, model: Transformer, tokenizer: Tokenizer) -> None:
@@ -137,10 +176,10 @@ def read_config(directory: Path) -> ModelConfig:
     )
 
 
-def load_model(directory: Path) -> Transformer:
+def load_model(directory: Path, device: Device = "cpu") -> Transformer:
     model = Transformer(read_config(directory))
     load_weights(model, directory)
-    return model.eval()
+    return model.to(device).eval()
 
 
 def load_weights(model: Transformer, directory: Path) -> None:

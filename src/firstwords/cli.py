@@ -153,11 +153,25 @@ _stage_command("sft", "sft", "Phase 4: supervised finetuning of a run that is mi
 
 @cli.command()
 @new_run_options
+@click.option(
+    "--gpus",
+    metavar="8xH100",
+    help="What a recipe by depth (--recipe speedrun) would take on so many GPUs that are not here: "
+    "A100, H100, H200 or RTX4090.",
+)
+@click.option(
+    "--price", type=click.FloatRange(min=0), help="Dollars for an hour of one of the --gpus."
+)
 @JSON
-def plan(as_json: bool, **request: Any) -> None:
+def plan(as_json: bool, gpus: str | None, price: float | None, **request: Any) -> None:
     """Say what train would do here, without doing it."""
     from firstwords import start
 
+    if gpus:
+        _plan_elsewhere(start.Request(**request), gpus, price, as_json)
+        return
+    if price is not None:
+        raise UserError("--price is that of GPUs", "add --gpus 8xH100 or the like, or leave it out")
     _, sources, made = start.resolve(start.Request(**request))
     document = {
         "sources": sources.model_dump(),
@@ -170,6 +184,20 @@ def plan(as_json: bool, **request: Any) -> None:
     from firstwords.plan_text import describe
 
     click.echo(describe(made))
+
+
+def _plan_elsewhere(request: Any, gpus: str, price: float | None, as_json: bool) -> None:
+    from firstwords import rented, start
+
+    sketch = start.sketch_in(request.recipe)
+    if sketch is None:
+        raise UserError(
+            "--gpus needs a recipe by depth",
+            "add --recipe speedrun, or another one that gives a depth",
+        )
+    seed = start.given(request.seed, 0)
+    planned = rented.plan(sketch, rented.parse_gpus(gpus), price, seed, request.changes)
+    click.echo(json.dumps(planned, indent=2) if as_json else rented.describe(sketch, planned))
 
 
 cli.add_command(data)

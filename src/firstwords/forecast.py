@@ -13,7 +13,7 @@ from firstwords import measure, scaling
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import CATEGORIES
 from firstwords.inference.batch import batch_size, cache_bytes
-from firstwords.model import matmul_parameters, n_parameters
+from firstwords.model import LARGE_VOCABULARY, matmul_parameters, n_parameters
 from firstwords.recipe import STAGES, ModelConfig, Recipe
 
 BYTES_PER_TOKEN = {512: 2.0, 2048: 3.1, 4096: 3.5, 65_536: 4.6}  # of English text, by vocabulary
@@ -37,6 +37,8 @@ PROGRAM = 390e6
 OF_PARAMETER = 16  # weight, gradient and what the optimizer remembers
 OF_CHANNEL = 130  # of a token in a layer
 OF_LOGIT = 16  # of a token and a word of the vocabulary
+GPU_PROGRAM = 1e9  # in a GPU's memory: kernels, workspaces; not measured yet
+OF_CHANNEL_GPU = 60  # of a token in a layer, in bfloat16: counted, not measured yet
 LEFT_OVER = 60e6  # of measuring and of the tokenizer's training: freed, and kept by the process
 COMPILER = 65e6
 OF_STORED_TOKEN = 3.1  # bytes on disk, and in memory once they have been read: id, mask, lengths
@@ -106,7 +108,10 @@ def work_of(stage: str, model: ModelConfig) -> float:
 
 
 def memory_bytes(recipe: Recipe) -> float:
-    """The most that a run needs at a time: measuring, training or evaluation."""
+    """The most that a run needs at a time: measuring, training or evaluation. Of a GPU's memory
+    where that trains."""
+    if recipe.device != "cpu":
+        return GPU_PROGRAM + max(training_bytes(recipe), evaluation_bytes(recipe.model))
     work = max(
         training_bytes(measure.trial(1)), training_bytes(recipe), evaluation_bytes(recipe.model)
     )
@@ -116,6 +121,8 @@ def memory_bytes(recipe: Recipe) -> float:
 def resident_bytes(recipe: Recipe) -> float:
     """What the system shows as the run's memory at most: with the encoded text, which is mapped
     from its files and given up where memory is short."""
+    if recipe.device != "cpu":
+        return memory_bytes(recipe)
     return memory_bytes(recipe) + OF_STORED_TOKEN * all_tokens(recipe)
 
 
@@ -126,7 +133,11 @@ def all_tokens(recipe: Recipe) -> int:
 def training_bytes(recipe: Recipe) -> float:
     model, stage = recipe.model, recipe.base
     tokens = stage.micro_rows * stage.seq_len
-    of_token = model.n_layer * model.n_embd * OF_CHANNEL + model.vocab_size * OF_LOGIT
+    of_channel = OF_CHANNEL if recipe.device == "cpu" else OF_CHANNEL_GPU
+    # In parts, the logits need as much as the states that they are made from.
+    in_parts = model.vocab_size >= LARGE_VOCABULARY
+    of_logits = model.n_embd if in_parts else model.vocab_size
+    of_token = model.n_layer * model.n_embd * of_channel + of_logits * OF_LOGIT
     return n_parameters(model) * OF_PARAMETER + tokens * of_token
 
 

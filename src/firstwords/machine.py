@@ -17,6 +17,8 @@ import psutil
 import torch
 from platformdirs import user_cache_path
 
+from firstwords.recipe import Device
+
 THREADS_RESERVE = 300_000_000  # bytes of address space, used or not, for threads still to start
 MATMUL_SHAPE = (4096, 256, 1024)  # tokens x channels x hidden of a typical small model
 
@@ -62,6 +64,7 @@ def setup(n_threads: int) -> None:
     """Prepare this process for training and inference."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled_code()))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS is not deterministic
     keep_freed_memory()
     torch.set_num_threads(n_threads)
     # The same bytes every time: the compiled sum of embedding gradients would otherwise be atomic
@@ -69,6 +72,33 @@ def setup(n_threads: int) -> None:
     # that and costs time.
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.allow_tf32 = True  # of float32 products, which Muon has some of
+
+
+def gpu() -> Device | None:
+    """The kind of GPU that PyTorch can use here."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
+
+
+def gpu_names() -> list[str]:
+    if torch.cuda.is_available():
+        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return [f"Apple GPU of {cpu_name()}"] if gpu() == "mps" else []
+
+
+def at_hand(wanted: Device) -> Device:
+    """The device a recipe trains on; the processor where that is not here."""
+    return wanted if wanted == gpu() else "cpu"
+
+
+def wait_for(device: torch.device) -> None:
+    """A GPU works on after a call has returned: until all of it is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def compiled_code() -> Path:
@@ -118,9 +148,14 @@ def _numbers(path: Path) -> list[int]:
         return []
 
 
-def memory_in_reach() -> int:
+def memory_in_reach(device: Device = "cpu") -> int:
     """Bytes that this process may have in memory in all, with what it has now: what the machine, a
-    control group (a container, a batch job) or `ulimit -v` leave it."""
+    control group (a container, a batch job) or `ulimit -v` leave it; of a GPU, what others do."""
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return free + torch.cuda.memory_reserved()
+    if device == "mps":
+        return torch.mps.recommended_max_memory()
     used = memory_used()
     bounds = [psutil.virtual_memory().available + used]
     for group in _control_groups("memory"):
@@ -157,7 +192,7 @@ def free_disk(directory: Path) -> int:
 
 
 def matmul_gflops(dtype: torch.dtype, seconds: float = 0.4) -> float:
-    """Sustained rate of a linear layer's product on the threads in use."""
+    """Sustained rate of a linear layer's product on the processor's threads in use."""
     m, k, n = MATMUL_SHAPE
     a, b = torch.ones(m, k, dtype=dtype), torch.ones(n, k, dtype=dtype)
     for _ in range(3):
@@ -190,6 +225,7 @@ def describe() -> dict[str, Any]:
         "cpu": cpu_name(),
         "cores": physical_cores(),
         "memory_bytes": psutil.virtual_memory().total,
+        "gpus": gpu_names(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,8 +1,9 @@
 """How fast this machine trains, and with which settings.
 
 Settings are chosen by trying: a small model's training step with other numbers of threads, in
-another dtype, in smaller micro-batches, compiled. What was found is kept for the machine, so that
-only the first plan pays for it; the speed of the model that a plan picks is measured every time.
+another dtype, in smaller micro-batches, compiled; and a larger one's on a GPU, if there is one.
+What was found is kept for the machine, so that only the first plan pays for it; the speed of the
+model that a plan picks is measured every time.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from firstwords import console, files, machine
 from firstwords.distributed import Exchange, World
 from firstwords.model import Transformer, flops_per_token
 from firstwords.optimizer import Optimizer
-from firstwords.recipe import SEQ_LEN, Dtype, Fixed, Recipe, StageConfig, model_config
+from firstwords.recipe import SEQ_LEN, Device, Dtype, Fixed, Recipe, StageConfig, model_config
 from firstwords.training import (
     COMPILE_ERRORS,
     accumulate,
@@ -35,6 +36,7 @@ SECONDS = 1.5  # of steps for each setting that is tried
 FEWEST_TURNS = 3
 COMPILED_SECONDS = 3.0
 ROWS = 8
+GPU_ROWS = 64  # fewer leave most of a GPU idle
 TRY_FROM = 120.0  # seconds of budget from which trying settings, 10 to 20 s, may pay
 
 
@@ -43,6 +45,7 @@ class Settings(Fixed):
     setting was, with the ones that were not taken."""
 
     n_threads: int = Field(ge=1)
+    device: Device = "cpu"
     dtype: Dtype
     halves: int = Field(ge=0)  # how often a batch is halved into micro-batches
     flops_per_second: float = Field(gt=0)
@@ -72,7 +75,27 @@ def _guess() -> Settings:
     best = trial(machine.physical_cores())
     if rates["bfloat16"] > rates["float32"]:
         best = best.model_copy(update={"dtype": "bfloat16"})
-    return _settings(best, tokens_per_second(best, SECONDS), rates, {})
+    return _or_gpu(_settings(best, tokens_per_second(best, SECONDS), rates, {}))
+
+
+def _or_gpu(found: Settings) -> Settings:
+    """The same, or a GPU's settings where that trains faster."""
+    device = machine.gpu()
+    if device is None:
+        return found
+    other = gpu_trial(found.n_threads, device)
+    try:
+        speed = tokens_per_second(other, SECONDS)
+    except RuntimeError as error:  # a driver or a kernel that is missing
+        reason = str(error).strip().splitlines()[0]
+        console.warn(f"the GPU ({device}) is left alone: it does not work ({reason[:120]})")
+        return found
+    rate = speed * flops_per_token(other.model, SEQ_LEN)
+    tried = found.tried | {device: rate / found.flops_per_second}
+    if tried[device] < CLEARLY:
+        return found.model_copy(update={"tried": tried})
+    of_gpu = {"device": device, "dtype": other.dtype, "halves": 0, "flops_per_second": rate}
+    return found.model_copy(update=of_gpu | {"tried": tried})
 
 
 def _product_rates() -> dict[str, float]:
@@ -125,7 +148,7 @@ def _try_settings() -> Settings:
         if against_best(f"{stage.micro_rows} rows at a time", other) < CLEARLY:
             break
         best = other
-    return _settings(best, speed, rates, tried)
+    return _or_gpu(_settings(best, speed, rates, tried))
 
 
 def trial(n_threads: int) -> Recipe:
@@ -137,11 +160,27 @@ def trial(n_threads: int) -> Recipe:
     )
 
 
+def gpu_trial(n_threads: int, device: Device) -> Recipe:
+    """Work for a GPU. In bfloat16 where it has that in hardware, as NVIDIA's have since 2020."""
+    stage = StageConfig(steps=1, batch_rows=GPU_ROWS, micro_rows=GPU_ROWS, seq_len=SEQ_LEN)
+    small = trial(n_threads)
+    return small.model_copy(
+        update={
+            "device": device,
+            "dtype": "bfloat16" if device == "cuda" else "float32",
+            "model": model_config((8, 512, 4), 4096),
+            "base": stage,
+        }
+    )
+
+
 def compiling_pays(recipe: Recipe) -> bool:
     """Whether this recipe's steps are clearly faster compiled. Known from before, or tried now,
     which takes up to a minute. Not where compiling fails: a compiler without Python's headers
     beside it cannot."""
-    path = _kept("compiled", recipe.model.model_dump(), recipe.dtype, recipe.base.micro_rows)
+    path = _kept(
+        "compiled", recipe.model.model_dump(), recipe.device, recipe.dtype, recipe.base.micro_rows
+    )
     if path.exists():
         return bool(files.read_json(path)["pays"])
     console.say("compiling the training step, to see what it gains (up to a minute, once)")
@@ -188,7 +227,7 @@ def in_turns(one: Recipe, other: Recipe, seconds: float) -> tuple[float, float]:
 def training_step(recipe: Recipe) -> Callable[[], float]:
     """A step of the recipe's base stage, which returns the seconds that it took."""
     stage = recipe.base
-    model = Transformer(recipe.model).init_weights(recipe.seed)
+    model = Transformer(recipe.model).init_weights(recipe.seed).to(recipe.device)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe))
     loss, alone = loss_function(model, recipe), Exchange(World(), model)
     generator = torch.Generator().manual_seed(0)
@@ -200,6 +239,7 @@ def training_step(recipe: Recipe) -> Callable[[], float]:
             start = time.perf_counter()
             accumulate(loss, x_BT, x_BT, stage.micro_rows, alone)
             optimizer.step(0.1)
+            machine.wait_for(model.device)
             return time.perf_counter() - start
 
     return step
@@ -216,7 +256,8 @@ def _threads(n: int) -> Iterator[None]:
 
 
 def _kept(kind: str, *about: Any) -> Path:
-    """Where a finding is kept: it holds for this processor, these cores and this PyTorch."""
-    here = [machine.cpu_name(), machine.physical_cores(), torch.__version__, *about]
+    """Where a finding is kept: it holds for this processor, these cores and GPUs, this PyTorch."""
+    here = [machine.cpu_name(), machine.physical_cores(), *machine.gpu_names()]
+    here += [torch.__version__, *about]
     key = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:16]
     return machine.home() / "machine" / f"{kind}-{key}.json"

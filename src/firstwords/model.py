@@ -19,6 +19,7 @@ from firstwords import induction
 from firstwords.recipe import ModelConfig
 
 IGNORE = -100  # a target that carries no loss
+LARGE_VOCABULARY = 16_384
 
 
 class KVCache:
@@ -132,6 +133,10 @@ class Transformer(nn.Module):
         self.register_buffer("cos_SD", cos_SD, persistent=False)
         self.register_buffer("sin_SD", sin_SD, persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        return self.embed_tokens.weight.device
+
     @torch.no_grad()
     def init_weights(self, seed: int) -> "Transformer":
         """Every initial value in one place, from `seed` alone.
@@ -179,15 +184,39 @@ class Transformer(nn.Module):
         none and are left out before the output head, which is a fifth of a small model's work; but
         for some that fill the rest up to a multiple of an eighth of the batch. A number of its own
         for every batch would leave holes in memory that the next does not fit into: a run grew by a
-        megabyte with each step (docs/lab-notebook.md)."""
+        megabyte with each step (docs/lab-notebook.md).
+
+        The logits of a large vocabulary would be most of what a step keeps in memory, so they are
+        made and used a part at a time."""
+        x_BT, y_BT = x_BT.to(self.device), y_BT.to(self.device)
         y_N, eighth = y_BT.flatten(), max(1, y_BT.numel() // 8)
         targets_N = (y_N != IGNORE).nonzero()[:, 0]
         n = len(targets_N)
         filled_M = F.pad(targets_N, (0, -n % eighth))
         y_M = F.pad(y_N[targets_N], (0, -n % eighth), value=IGNORE)
-        logits_MV = self.lm_head(self.hidden(x_BT).flatten(0, 1)[filled_M])
+        states_MC = self.hidden(x_BT).flatten(0, 1)[filled_M]
+        if self.config.vocab_size >= LARGE_VOCABULARY and reduction != "none":
+            return loss_in_parts(states_MC, self.lm_head.weight, y_M, reduction)
+        logits_MV = self.lm_head(states_MC)
         loss = F.cross_entropy(logits_MV.float(), y_M, ignore_index=IGNORE, reduction=reduction)
         return loss[:n] if reduction == "none" else loss
+
+
+def loss_in_parts(x_MC: Tensor, head_VC: Tensor, y_M: Tensor, reduction: str) -> Tensor:
+    """Cross-entropy of a linear layer that never has all logits at a time. In the dtype of autocast
+    where that is on, which does not know the function."""
+    kind = x_MC.device.type
+    if torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+        x_MC, head_VC = x_MC.to(dtype), head_VC.to(dtype)
+    return F.linear_cross_entropy(
+        x_MC,
+        head_VC,
+        y_M,
+        reduction=reduction,
+        ignore_index=IGNORE,
+        options=nn.LinearCrossEntropyOptions(),
+    ).float()
 
 
 def rope_table(config: ModelConfig) -> tuple[Tensor, Tensor]:

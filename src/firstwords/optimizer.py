@@ -180,14 +180,16 @@ class Optimizer:
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.steps = int(tensors["steps"])
-        for parameter, momentum in self.momentum.items():
-            momentum.copy_(tensors[f"{self.names[parameter]}.momentum"])
+        for parameter in self.momentum:
+            momentum = tensors[f"{self.names[parameter]}.momentum"]
+            self.momentum[parameter] = momentum.to(parameter.device, copy=True)
         if self.steps == 0:
             return
         for group in self.adam.param_groups:
             for parameter in group["params"]:
                 self.adam.state[parameter] = {
-                    key: tensors[f"{self.names[parameter]}.{key}"].clone() for key in ADAM_STATE
+                    key: tensors[f"{self.names[parameter]}.{key}"].to(parameter.device, copy=True)
+                    for key in ADAM_STATE
                 }
 
 

@@ -10,6 +10,7 @@ import click
 from firstwords.recipe import STAGES
 
 Option = Callable[[Callable[..., None]], Callable[..., None]]
+RECIPES = Path(__file__).with_name("recipes")
 NOT_A_TIME = "is not a time; write it like 90s, 10m, 1h or 1h30m"
 
 
@@ -32,6 +33,22 @@ class Duration(click.ParamType):
         if seconds is None:
             self.fail(f"{value!r} {NOT_A_TIME}", param, ctx)
         return seconds
+
+
+class RecipeFile(click.ParamType):
+    """A file, or the name of one that comes with firstwords."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(value)
+        if path.is_file():
+            return path
+        named = RECIPES / f"{value}.toml"
+        if not named.is_file():
+            known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+            self.fail(f"{str(value)!r} is no file, and no recipe of that name: {known}", param, ctx)
+        return named
 
 
 class Tasks(click.ParamType):
@@ -130,8 +147,10 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--recipe",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Take every hyper-parameter from a run.json or recipe file instead of planning.",
+            type=RecipeFile(),
+            help="Take every hyper-parameter from a run.json or recipe file instead of planning "
+            "them; or let them follow from the depth that a sketch gives: laptop, workstation, "
+            "speedrun, large, or a file like those.",
         ),
         click.option(
             "--set",

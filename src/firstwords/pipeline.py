@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from firstwords import console, files, machine
+from firstwords.distributed import World
 from firstwords.errors import UserError
 from firstwords.evaluation.stage import evaluate_stage, is_evaluated, prepare_evaluation
 from firstwords.model import matmul_parameters
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import STAGES, Recipe, Stage
 from firstwords.run import Run, course, read_metrics
 from firstwords.signals import Stop
 from firstwords.stages import tokenizer
@@ -127,6 +128,7 @@ def prepare(run: Run) -> None:
             "the recipe asks for compiling, but there is no C++ compiler here",
             'install g++, or train another run from a recipe with "compile": false',
         )
+    check_device(recipe, run.world)
     machine.setup(max(1, recipe.n_threads // run.world.local_size))
     model = recipe.model
     console.say(
@@ -143,8 +145,26 @@ def prepare(run: Run) -> None:
         console.say(f"plan: {times}, at {predicted['tokens_per_second']:,.0f} tokens/s")
 
 
+def check_device(recipe: Recipe, world: World) -> None:
+    """Raises UserError where the recipe's device is not, or not for every process."""
+    device, processes = recipe.device, world.local_size
+    if device != "cpu" and machine.gpu() != device:
+        raise UserError(
+            f"the recipe trains on a GPU ({device}), and PyTorch finds none here",
+            "continue where there is one, or train another run from the recipe with "
+            "--set device=cpu",
+        )
+    here = len(machine.gpu_names())
+    if device != "cpu" and processes > here:
+        raise UserError(
+            f"{processes} processes on this node need as many GPUs, and it has {here}",
+            f"start torchrun with --nproc-per-node {here}",
+        )
+
+
 def _workers(run: Run) -> str:
     threads = max(1, run.recipe.n_threads // run.world.local_size)
+    gpu = "" if run.recipe.device == "cpu" else ", a GPU each" * (run.world.size > 1) or ", a GPU"
     if run.world.size == 1:
-        return f"{threads} threads"
-    return f"{run.world.size} processes of {threads} threads"
+        return f"{threads} threads{gpu}"
+    return f"{run.world.size} processes of {threads} threads{gpu}"

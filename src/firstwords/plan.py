@@ -21,6 +21,7 @@ from firstwords.forecast import Data
 from firstwords.measure import Settings
 from firstwords.model import flops_per_token, matmul_parameters
 from firstwords.recipe import SEQ_LEN, STAGES, ModelConfig, Recipe, StageConfig, model_config
+from firstwords.sizing import Sketch, Worker, filled_in, into_memory, scaled_rates
 
 MIN_SECONDS = 30.0
 COMPILE_FROM = 300.0  # seconds of budget from which trying to compile (20 to 60 s) may pay
@@ -44,6 +45,8 @@ BENCHMARK_ITEMS_PER_SECOND = 1 / 72  # the same, where the benchmarks' data has 
 MOST_BENCHMARK_ITEMS = 100
 ECHO = 0.04  # of pretraining's rows, for the curriculum; on other text it has not been measured
 MEMORY_SHARE = 0.9  # of what is in reach
+TOGETHER = 0.9  # of what as many GPUs do each for itself; not measured yet
+SLOW_STEP = 5.0  # seconds: longer ones are not tried, but computed
 RESERVE = 0.03  # of the budget: a machine is seldom faster than when it was measured
 
 COMPARED = (600.0, 1800.0, 3600.0, 10800.0)
@@ -79,9 +82,10 @@ class Plan:
     predicted: dict[str, Any]
 
 
-def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
-    """Measure and choose. Takes some ten seconds, the first time on a machine up to a minute, which
-    the budget includes. Raises UserError if time, memory or disk are too short."""
+def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus, processes: int = 1) -> Plan:
+    """Measure and choose, for so many processes, each of which has a GPU if one is used. Takes some
+    ten seconds, the first time on a machine up to a minute, which the budget includes. Raises
+    UserError if time, memory or disk are too short."""
     started = time.monotonic()
     if seconds < MIN_SECONDS:
         raise UserError(
@@ -92,13 +96,18 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
     check_memory(forecast.memory_bytes(measure.trial(1)), room, "measuring this machine")
     known = measure.settings(seconds)
     machine.setup(known.n_threads)
-    draft = draft_recipe(seconds, seed, known, text.is_starter)
+    if known.device != "cpu":
+        room = MEMORY_SHARE * machine.memory_in_reach(known.device)
+    gpus = 1 if known.device == "cpu" else processes
+    together = gpus if gpus == 1 else TOGETHER * gpus  # times as fast as one
+    draft = draft_recipe(seconds, seed, known, text.is_starter, gpus)
     data = forecast.data_of(text, chat, draft.model.vocab_size)
-    planned = in_time(seconds, known.flops_per_second, data)
+    planned = in_time(seconds, together * known.flops_per_second, data)
     chosen = choose_model(draft, data, room, planned)
     unbounded = choose_model(draft, data, float("inf"), planned)
     short_of_memory = chosen != unbounded
-    chosen, speed = timed(chosen, seconds)
+    chosen, speed = timed(chosen, seconds, gpus)
+    speed *= together
     measuring = time.monotonic() - started
     recipe = with_steps(chosen, seconds - measuring, speed, data)
     predicted = predict(recipe, seconds, measuring, speed, data) | {
@@ -111,20 +120,56 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus) -> Plan:
     return Plan(recipe, predicted)
 
 
-def timed(recipe: Recipe, seconds: float) -> tuple[Recipe, float]:
-    """The recipe, compiled where that pays for such a budget, and its tokens per second."""
+def plan_of(sketch: Sketch, seed: int, text: Corpus, chat: Corpus, processes: int = 1) -> Plan:
+    """A sketch filled in for this machine, and what to expect of it. Raises UserError if memory or
+    disk are too short."""
+    started = time.monotonic()
+    known = measure.settings(float("inf"))
+    machine.setup(known.n_threads)
+    gpus = 1 if known.device == "cpu" else processes
+    together = gpus if gpus == 1 else TOGETHER * gpus
+    room = MEMORY_SHARE * machine.memory_in_reach(known.device)
+    worker = Worker(known.device, known.n_threads, known.dtype, machine.can_compile(), room, gpus)
+    recipe = filled_in(sketch, worker, seed)
+    check_room(recipe, room)
+    data = forecast.data_of(text, chat, recipe.model.vocab_size)
+    part = recipe.base.model_copy(update={"batch_rows": recipe.base.micro_rows})
+    tried = recipe.model_copy(update={"base": part, "compile": False})
+    speed = known.flops_per_second / flops_of(recipe)
+    if part.batch_tokens / speed < SLOW_STEP:
+        speed = measure.tokens_per_second(tried, SLOW_STEP)
+    measuring = time.monotonic() - started
+    speed *= together
+    seconds = measuring + total_seconds(recipe, speed, data)
+    predicted = predict(recipe, seconds, measuring, speed, data) | {
+        "settings": known.model_dump(),
+        "short_of_memory": False,
+        "comparison": compare(seed, known, speed * flops_of(recipe), data, room),
+    }
+    return Plan(recipe, predicted)
+
+
+def timed(recipe: Recipe, seconds: float, gpus: int = 1) -> tuple[Recipe, float]:
+    """The recipe, compiled where that pays for such a budget, and its tokens per second with one of
+    the `gpus`' share of a batch."""
     if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(recipe):
         recipe = recipe.model_copy(update={"compile": True})
-    return recipe, measure.tokens_per_second(recipe, min(30.0, max(2.0, seconds / 120)))
+    share = recipe.base.model_copy(update={"batch_rows": recipe.base.batch_rows // gpus})
+    part = recipe.model_copy(update={"base": share})
+    return recipe, measure.tokens_per_second(part, min(30.0, max(2.0, seconds / 120)))
 
 
-def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> Recipe:
+def draft_recipe(
+    seconds: float, seed: int, known: Settings, starter: bool, gpus: int = 1
+) -> Recipe:
     """Everything that follows from the budget alone, around the smallest model."""
     # The curriculum's few words need few tokens, and spelling is easier in smaller pieces. On other
     # text the smaller head pays up to some 5 minutes at least: 1.748 bits per byte instead of
     # 1.770 for the same work of 3 x 128 (docs/lab-notebook.md).
     vocab_size = 2048 if starter or seconds < SMALL_VOCABULARY else 4096
     rows = 8 if seconds < 2400 else 16  # few tokens are worth more in many small steps
+    if known.device != "cpu":
+        rows = measure.GPU_ROWS * gpus
     stage = StageConfig(
         steps=1, batch_rows=rows, micro_rows=max(1, rows >> known.halves), seq_len=SEQ_LEN
     )
@@ -132,6 +177,7 @@ def draft_recipe(seconds: float, seed: int, known: Settings, starter: bool) -> R
     return Recipe(
         seed=seed,
         n_threads=known.n_threads,
+        device=known.device,
         dtype=known.dtype,
         compile=False,
         tokenizer_bytes=round(min(most, seconds * TOKENIZER_BYTES_PER_SECOND)),
@@ -160,7 +206,7 @@ def choose_model(
     memory and that the data is enough for. `planned` gives a recipe the steps that there is time
     for."""
     models = [model_config(shape, draft.model.vocab_size) for shape in LADDER]
-    recipes = [into_memory(draft.model_copy(update={"model": model}), room) for model in models]
+    recipes = [into_memory(with_model(draft, model), room) for model in models]
     recipes = [planned(recipe) for recipe in recipes]
 
     def loss(recipe: Recipe) -> float:
@@ -170,6 +216,14 @@ def choose_model(
     fitting = fitting or recipes[:1]
     unworn = [r for r in fitting if forecast.all_tokens(r) <= most_tokens(r)]
     return min(unworn or fitting[-1:], key=loss)
+
+
+def with_model(draft: Recipe, model: ModelConfig) -> Recipe:
+    """The recipe for another model. The usual rates were tuned on a processor, for its batches."""
+    rates = draft.optimizer
+    if draft.device != "cpu":
+        rates = scaled_rates(model.n_embd, draft.base.batch_tokens)
+    return draft.model_copy(update={"model": model, "optimizer": rates})
 
 
 def in_time(seconds: float, flops_per_second: float, data: Data) -> Callable[[Recipe], Recipe]:
@@ -187,14 +241,6 @@ def enough_data(recipe: Recipe, data: Data) -> bool:
         forecast.all_tokens(recipe) >= FEWEST_TOKENS_PER_PARAMETER * size
         and data.text_tokens >= size / PARAMETERS_PER_FRESH_TOKEN
     )
-
-
-def into_memory(recipe: Recipe, room: float) -> Recipe:
-    """The recipe with its batches halved into micro-batches until they fit, if they can."""
-    while forecast.memory_bytes(recipe) > room and recipe.base.micro_rows > 1:
-        smaller = recipe.base.model_copy(update={"micro_rows": recipe.base.micro_rows // 2})
-        recipe = recipe.model_copy(update=dict.fromkeys(STAGES, smaller))
-    return recipe
 
 
 def expected_bits(recipe: Recipe, data: Data, tokens: float) -> float:
@@ -335,7 +381,7 @@ def check_memory(needed: float, room: float, what: str) -> None:
 
 
 def check_room(recipe: Recipe, room: float) -> None:
-    """Memory and disk that a recipe needs. Raises UserError."""
+    """Memory, of the device that trains, and disk that a recipe needs. Raises UserError."""
     check_memory(forecast.memory_bytes(recipe), room, "this model")
     needed, free = forecast.disk_bytes(recipe), machine.free_disk(machine.home())
     if needed > free:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from firstwords.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
+Device = Literal["cpu", "cuda", "mps"]
 Stage = Literal["base", "mid", "sft"]
 MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
 STAGES: tuple[Stage, ...] = ("base", "mid", "sft")
@@ -98,6 +99,7 @@ class Recipe(Fixed):
 
     seed: int = Field(default=0, ge=0, lt=2**32)  # of the initial weights, and of the data's order
     n_threads: int = Field(ge=1, le=1024)  # of the processor, at work together
+    device: Device = "cpu"  # what trains: the processor, NVIDIA GPUs (cuda) or Apple's (mps)
     # Of the matrix products; weights, optimizer and checkpoints are float32.
     dtype: Dtype = "float32"
     compile: bool = False  # whether torch.compile makes the steps faster; needs a C++ compiler

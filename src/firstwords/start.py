@@ -11,10 +11,11 @@ from firstwords.data import corpora
 from firstwords.data.corpora import SPLITS, Split
 from firstwords.distributed import World, joined
 from firstwords.errors import UserError
-from firstwords.plan import Plan, check_room, make_plan
+from firstwords.plan import Plan, check_room, make_plan, plan_of
 from firstwords.recipe import Recipe, changed, parse, read_document, read_recipe
 from firstwords.run import Manifest, Run, Sources
 from firstwords.signals import Stop
+from firstwords.sizing import Sketch, Worker, filled_in, with_micro_rows
 
 DEFAULT_SECONDS = 1800.0
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def started(request: Request, track: Track = ()) -> Iterator[tuple[Run, Stop]]:
                 run = runs.open_directory(directory)
                 check_same(run, request)
             else:
-                run = runs.create(directory, new_manifest(request))
+                run = runs.create(directory, new_manifest(request, world))
         _prepare(run, world, track)
         yield run, stop
 
@@ -76,9 +77,12 @@ def _prepare(run: Run, world: World, track: Track) -> None:
     pipeline.prepare(run)
 
 
-def new_manifest(request: Request) -> Manifest:
-    """Check the data and plan. Raises UserError before anything is written."""
-    seconds, sources, plan = resolve(request)
+def new_manifest(request: Request, world: World | None = None) -> Manifest:
+    """Check the data and plan, for these processes or one. Raises UserError before anything is
+    written."""
+    world = world or World()
+    seconds, sources, plan = resolve(request, world.size)
+    pipeline.check_device(plan.recipe, world)
     return Manifest(
         firstwords=__version__,
         created=runs.now(),
@@ -90,7 +94,7 @@ def new_manifest(request: Request) -> Manifest:
     )
 
 
-def resolve(request: Request) -> tuple[float, Sources, Plan]:
+def resolve(request: Request, processes: int = 1) -> tuple[float, Sources, Plan]:
     """The budget, the sources and the plan that a request leads to."""
     earlier = _manifest_in(request.recipe)
     seconds = given(request.seconds, earlier.time if earlier else DEFAULT_SECONDS)
@@ -100,14 +104,17 @@ def resolve(request: Request) -> tuple[float, Sources, Plan]:
     sources = Sources(data=text.name, chat_data=chat.name)
     check_not_empty(f"--data {text.name}", lambda split: corpora.texts(text, split, 0))
     check_not_empty(f"--chat-data {chat.name}", lambda split: corpora.conversations(chat, split, 0))
-    recipe = recipe_in(request)
-    if recipe:
-        check_room(recipe, machine.memory_in_reach())
+    recipe, sketch = recipe_in(request), sketch_in(request.recipe)
+    if sketch:
+        plan = plan_of(sketch, given(request.seed, 0), text, chat, processes)
+        seconds = given(request.seconds, plan.predicted["total_seconds"])
+    elif recipe:
+        check_room(recipe, machine.memory_in_reach(machine.at_hand(recipe.device)))
         plan = Plan(recipe, {})
     else:
-        plan = make_plan(seconds, given(request.seed, 0), text, chat)
-        if request.changes:  # what was foretold is of another recipe then
-            plan = Plan(changed(plan.recipe, request.changes), {})
+        plan = make_plan(seconds, given(request.seed, 0), text, chat, processes)
+    if request.changes and not recipe:  # what was foretold is of another recipe then
+        plan = Plan(changed(plan.recipe, request.changes), {})
     return seconds, sources, plan
 
 
@@ -125,8 +132,10 @@ def check_not_empty(source: str, records: Callable[[Split], Iterator[object]]) -
 
 
 def sources_in(recipe: Path | None) -> Sources:
-    """The sources of a run that is to be repeated, or the usual ones."""
-    earlier = _manifest_in(recipe)
+    """The sources of a run that is to be repeated or of a sketch, or the usual ones."""
+    earlier, sketch = _manifest_in(recipe), sketch_in(recipe)
+    if sketch:
+        return Sources(data=sketch.data, chat_data=sketch.chat_data)
     return earlier.sources if earlier else Sources()
 
 
@@ -140,12 +149,33 @@ def _manifest_in(recipe: Path | None) -> Manifest | None:
 
 
 def recipe_in(request: Request) -> Recipe | None:
-    """The recipe that was named, with the seed and the changes that were asked for."""
-    if request.recipe is None:
+    """The recipe that was named, with the seed and the changes that were asked for. Not a sketch,
+    which is not a recipe until the machine is known."""
+    if request.recipe is None or sketch_in(request.recipe):
         return None
     recipe = read_recipe(request.recipe)
     recipe = recipe.model_copy(update={"seed": given(request.seed, recipe.seed)})
     return changed(recipe, request.changes)
+
+
+def sketch_in(path: Path | None) -> Sketch | None:
+    """A recipe given by its depth."""
+    if path is None:
+        return None
+    document = read_document(path)
+    is_sketch = isinstance(document, dict) and "depth" in document
+    return parse(Sketch, document, path) if is_sketch else None
+
+
+def of_sketch(request: Request, like: Recipe) -> Recipe | None:
+    """What a sketch wishes of a run like that one, if one was named: the machine may be another."""
+    sketch = sketch_in(request.recipe)
+    if sketch is None:
+        return None
+    room = float("inf")
+    worker = Worker(like.device, like.n_threads, like.dtype, like.compile, room)
+    recipe = changed(filled_in(sketch, worker, given(request.seed, 0)), request.changes)
+    return with_micro_rows(recipe, like.base.micro_rows)
 
 
 def check_same(run: Run, request: Request) -> None:
@@ -158,7 +188,8 @@ def check_same(run: Run, request: Request) -> None:
         "--chat-data": (_name(request.chat_data, "--chat-data"), manifest.sources.chat_data),
     }
     asked["--set"] = (changed(manifest.recipe, request.changes), manifest.recipe)
-    asked["--recipe"] = (recipe_in(request), manifest.recipe)
+    wanted_recipe = recipe_in(request) or of_sketch(request, manifest.recipe)
+    asked["--recipe"] = (wanted_recipe, manifest.recipe)
     for option, (wanted, there) in asked.items():
         if wanted is not None and wanted != there:
             raise UserError(

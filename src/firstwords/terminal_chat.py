@@ -34,8 +34,9 @@ def open_chat(
     run = runs.open_run(name)
     chosen, found = run.newest_of(stage)
     machine.setup(run.recipe.n_threads)
+    model = checkpoint.load_model(found.directory, machine.at_hand(run.recipe.device))
     chat = Chat(
-        Engine(Decoder(checkpoint.load_model(found.directory), slots=1)),
+        Engine(Decoder(model, slots=1)),
         load_tokenizer(run),
         Sampling(**sampling, seed=seed or 0),
     )

@@ -50,7 +50,7 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
             block.compile(dynamic=False)
 
     def loss(x_BT: Tensor, y_BT: Tensor) -> Tensor:
-        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        with torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
             return model.loss(x_BT, y_BT, reduction="sum")
 
     return loss

@@ -69,7 +69,8 @@ def pretrain(run: Run, stop: Stop) -> None:
 def bits_per_byte(run: Run, max_items: int | None = None) -> dict[str, Any]:
     """Of `max_items` held-out documents: None for as many as the recipe says, 0 for all."""
     _, found = run.newest_of("base")
-    model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(run)
+    model = checkpoint.load_model(found.directory, machine.at_hand(run.recipe.device))
+    tokenizer = load_tokenizer(run)
     bits = evaluation.held_out_bits(run, model, tokenizer, max_items)
     console.say(f"{bits['score']:.4f} bits per byte")
     return bits

@@ -42,7 +42,7 @@ def nats_of_tokens(
         x_BT, y_BT = stack(rows, range(first, min(first + BATCH_ROWS, needed)))
         y_BT[torch.isin(y_BT, special)] = IGNORE
         nats_BT = torch.zeros(y_BT.shape)
-        nats_BT[y_BT != IGNORE] = model.loss(x_BT, y_BT, reduction="none")
+        nats_BT[y_BT != IGNORE] = model.loss(x_BT, y_BT, reduction="none").cpu()
         parts.append(nats_BT.flatten().numpy())
     return np.concatenate([[0.0], *parts])[:count].astype(np.float64)
 

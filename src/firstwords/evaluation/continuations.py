@@ -100,7 +100,7 @@ def _batches(items: list[list[Pair]], order: list[int], most: int) -> list[list[
 
 def _together(model: Transformer, items: list[list[Pair]], start: int) -> list[list[Likelihood]]:
     """All pairs of some items whose first `start` tokens are the same within each."""
-    device = model.embed_tokens.weight.device
+    device = model.device
     rows = [row for row, item in enumerate(items) for _ in item]
     pairs = [pair for item in items for pair in item]
     longest = max(len(pair.context) + len(pair.continuation) - 1 for pair in pairs)

@@ -57,7 +57,7 @@ def evaluate_stage(run: Run, stage: Stage) -> None:
     not finished."""
     found = run.finished_or_fail(stage)
     tokenizer = load_tokenizer(run)
-    model = checkpoint.load_model(found.directory)
+    model = checkpoint.load_model(found.directory, machine.at_hand(run.recipe.device))
     text = text_store(run, tokenizer, "val")
     chat = chat_store(run, tokenizer, "val")
     with console.progress(f"evaluating {stage}", 3, "parts") as meter:
@@ -160,7 +160,7 @@ def _evaluate(run: Run, stage: Stage, found: Checkpoint, request: Request) -> di
     benchmarks = BENCHMARKS | ({"humaneval": UNSAFE} if request.unsafe_code else {})
     asked = request.tasks or [n for n in TASKS if n != "exam" or learned_the_starter(run)]
     data, tokenizer = opened(request.folder), load_tokenizer(run)
-    model = checkpoint.load_model(found.directory)
+    model = checkpoint.load_model(found.directory, machine.at_hand(run.recipe.device))
     taker, by_name = Taker(model, tokenizer), request.tasks is not None
     tasks = {}
     if "bits_per_byte" in asked:

@@ -109,10 +109,10 @@ def step(
 
 def filled_up(rows: list[list[int]], device: torch.device) -> Tensor:
     """Token ids (B, T) of rows of several lengths, with zeros at their ends."""
-    ids_BT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long, device=device)
+    ids_BT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
     for row, ids in enumerate(rows):
         ids_BT[row, : len(ids)] = torch.tensor(ids)
-    return ids_BT
+    return ids_BT.to(device)
 
 
 class Decoder:
@@ -121,7 +121,7 @@ class Decoder:
     def __init__(self, model: Transformer, slots: int) -> None:
         self.model, self.slots = model, slots
         self.context = model.config.max_seq_len
-        self._device = model.embed_tokens.weight.device
+        self._device = model.device
         self.cache = KVCache(model.config, slots, self.context, self._device)
         with torch.inference_mode():
             self._weights = fused(model)

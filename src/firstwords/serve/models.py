@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from firstwords import checkpoint
+from firstwords import checkpoint, machine
 from firstwords.checkpoint import Checkpoint
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
@@ -42,8 +42,8 @@ class Loaded:
     @torch.inference_mode()
     def score(self, ids: list[int]) -> torch.Tensor:
         """Log-probabilities (T - 1, V) in nats of what follows each of `ids` but the last."""
-        logits_TV = self.model(torch.tensor([ids[:-1]]))[0]
-        return logits_TV.double().log_softmax(-1)
+        logits_TV = self.model(torch.tensor([ids[:-1]], device=self.model.device))[0]
+        return logits_TV.cpu().double().log_softmax(-1)
 
 
 class Models:
@@ -95,7 +95,8 @@ class Models:
 
     def _load(self, entry: Entry) -> Loaded:
         _, found = entry.run.newest_of(entry.stage)
-        model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(entry.run)
+        device = machine.at_hand(entry.run.recipe.device)
+        model, tokenizer = checkpoint.load_model(found.directory, device), load_tokenizer(entry.run)
         worker = Worker(Engine(Decoder(model, self._slots)), tokenizer, self._most_waiting)
         return Loaded(model, tokenizer, worker, found.step, _created(found))
 

@@ -31,6 +31,7 @@ from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 from firstwords.training import Step, loss_function, torch_dtype, train, warm_up
 
 CHECKPOINT_SECONDS = 30.0  # at most this much training is lost when the plug is pulled
+WRITING_SHARE = 0.05  # of the time, at most: large checkpoints come less often
 BYTES_PER_TOKEN = 4  # about, for bounds that need not be exact
 WORTH_PROCESSES = 20_000_000  # tokens; starting them takes as long as they would save on fewer
 
@@ -169,7 +170,7 @@ def train_stage(
     """
     recipe, config = run.recipe, run.recipe.stage(stage)
     tokenizer = load_tokenizer(run)
-    model = Transformer(recipe.model)
+    model = Transformer(recipe.model).to(recipe.device)
     exchange = Exchange(run.world, model)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), exchange.owned)
     with run.world.leader_first():
@@ -213,6 +214,7 @@ def _train(
             stage, config.tokens, "tokens", optimizer.steps * config.batch_tokens
         ) as meter,
         ExitStack() as watching,
+        checkpoint.Writer(run.checkpoints(stage), tokenizer) as writer,
         stop.deferred(),
     ):
         told = [
@@ -232,12 +234,13 @@ def _train(
             )
             for tell in told:
                 tell(step)
-            due = world.leads and time.monotonic() - saved_at > CHECKPOINT_SECONDS
+            often = max(CHECKPOINT_SECONDS, writer.seconds / WRITING_SHARE)
+            due = world.leads and time.monotonic() - saved_at > often
             any_due, any_stop = world.total(due, stop.requested)
             if any_due or any_stop or step.step == config.steps:
                 state = exchange.state(optimizer)
                 if world.leads:
-                    checkpoint.save(run.checkpoints(stage), model, tokenizer, state)
+                    writer.save(model, state)
                 saved_at = time.monotonic()
             return not any_stop
 

@@ -68,7 +68,7 @@ def record(model: Transformer, ids: list[int]) -> Recording:
     for module in (watched.embed_tokens, *watched.layers):
         module.register_forward_hook(lambda module, given, x_BTC: states_TC.append(x_BTC[0]))
     with _Listening() as heard:
-        logits_BTV = watched(torch.tensor([ids], device=model.embed_tokens.weight.device))
+        logits_BTV = watched(torch.tensor([ids], device=model.device))
     return Recording(states_TC, heard.calls, logits_BTV[0])
 
 
