@@ -25,6 +25,7 @@ import sys
 from firstwords import cli
 from firstwords.stages import common
 common.CHECKPOINT_SECONDS = {seconds}
+common.WRITING_SHARE = float("inf")
 cli.main()
 """
 
@@ -187,6 +188,7 @@ def moments(directory: Path) -> dict[str, int]:
     kinds = ("tokenizer/*", "tokens/*/*/complete.json", "evaluation/*.json", "run.json")
     paths = [path for kind in kinds for path in directory.glob(kind)]
     paths = [path for path in paths if not path.name.startswith(".")]  # left by a killed writer
+    paths = [path for path in paths if not path.name.endswith(".part.json")]  # to go into another
     for stage in STAGES:
         paths += directory.glob(f"checkpoints/{stage}/[0-9]*/*.safetensors")
     return {str(path.relative_to(directory)): path.stat().st_mtime_ns for path in paths}

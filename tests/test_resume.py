@@ -1,6 +1,7 @@
 """Pull the plug anywhere: the same command continues, and ends with the same bytes."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -123,6 +124,20 @@ def only_added(before: dict[str, int], directory: Path) -> dict[str, int]:
         else:
             assert "checkpoints" in name, f"{name} is gone"
     return now
+
+
+def test_a_part_of_an_evaluation_that_is_done_is_not_done_again(
+    bench: Bench, copy: Path, expected: dict[str, str]
+) -> None:
+    kept = copy / "evaluation" / "mid.json"
+    document = json.loads(kept.read_text())
+    kept.unlink()
+    parts = {"bits_per_byte": document["tasks"]["bits_per_byte"], "samples": "as they were"}
+    for name, part in parts.items():
+        (copy / "evaluation" / f"mid.{name}.part.json").write_text(json.dumps(part))
+    finish(bench, copy.name)
+    assert json.loads(kept.read_text()) == document | {"samples": "as they were"}
+    assert list(copy.glob("evaluation/*.part.json")) == []
 
 
 @pytest.mark.parametrize(

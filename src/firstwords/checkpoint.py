@@ -23,6 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -36,6 +37,14 @@ from firstwords.recipe import Device, ModelConfig
 from firstwords.tokenizer import END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer
 
 KEEP = 2
+MODEL_FILES = (
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",
+)
 PREFIX = "model."  # Qwen3ForCausalLM keeps all but the output head in an attribute of that name
 HEAD = "lm_head."
 
@@ -97,16 +106,22 @@ class Writer:
             self._last.result()
 
 
-def write_model(directory: Path, model: Transformer, tokenizer: Tokenizer) -> None:
-    """The files that other tools read."""
+def write_model(
+    directory: Path,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    dtype: torch.dtype = torch.float32,
+) -> list[Path]:
+    """The files that other tools read, whose paths are returned."""
     weights = {
-        name if name.startswith(HEAD) else PREFIX + name: tensor.contiguous()
+        name if name.startswith(HEAD) else PREFIX + name: tensor.to(dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
     _save_tensors(directory / "model.safetensors", weights)
     tokenizer.save(directory / "tokenizer.json")
     end = [tokenizer.special(IM_END), tokenizer.special(END_OF_TEXT)]
-    files.write_json(directory / "config.json", hf_config(model.config, end))
+    config = hf_config(model.config, end) | {"torch_dtype": str(dtype).removeprefix("torch.")}
+    files.write_json(directory / "config.json", config)
     files.write_json(
         directory / "generation_config.json", {"eos_token_id": end, "pad_token_id": end[1]}
     )
@@ -124,11 +139,13 @@ def write_model(directory: Path, model: Transformer, tokenizer: Tokenizer) -> No
         },
     )
     files.write_text(directory / "chat_template.jinja", CHAT_TEMPLATE)
+    return [directory / name for name in MODEL_FILES]
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     try:
-        save_file(tensors, path, metadata={"format": "pt"})
+        with files.replacing(path) as file:
+            save_file(tensors, file.name, metadata={"format": "pt"})
     except SafetensorError as error:
         # It says why in words only; a full disk is worth an errno.
         full = re.search(r"os error (\d+)", str(error))

@@ -35,6 +35,11 @@ class Duration(click.ParamType):
         return seconds
 
 
+def named_recipes() -> dict[str, Path]:
+    """Those that come with firstwords."""
+    return {path.stem: path for path in sorted(RECIPES.glob("*.toml"))}
+
+
 class RecipeFile(click.ParamType):
     """A file, or the name of one that comes with firstwords."""
 
@@ -44,11 +49,10 @@ class RecipeFile(click.ParamType):
         path = Path(value)
         if path.is_file():
             return path
-        named = RECIPES / f"{value}.toml"
-        if not named.is_file():
-            known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+        if str(value) not in named_recipes():
+            known = ", ".join(named_recipes())
             self.fail(f"{str(value)!r} is no file, and no recipe of that name: {known}", param, ctx)
-        return named
+        return named_recipes()[str(value)]
 
 
 class Tasks(click.ParamType):

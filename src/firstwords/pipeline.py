@@ -6,7 +6,7 @@ from typing import NamedTuple
 from firstwords import console, files, machine
 from firstwords.distributed import World
 from firstwords.errors import UserError
-from firstwords.evaluation.stage import evaluate_stage, is_evaluated, prepare_evaluation
+from firstwords.evaluation.stage import evaluate_stages, is_evaluated
 from firstwords.model import matmul_parameters
 from firstwords.recipe import STAGES, Recipe, Stage
 from firstwords.run import Run, course, read_metrics
@@ -24,15 +24,6 @@ class Phase(NamedTuple):
     done: Callable[[Run], bool]
     summary: Callable[[Run], str]
     together: bool = True  # of all processes, or the leader's alone
-
-
-def evaluate_all(run: Run, stop: Stop) -> None:
-    """Each process takes a stage."""
-    with run.world.leader_first():
-        prepare_evaluation(run)
-    for stage in STAGES[run.world.rank :: run.world.size]:
-        if not is_evaluated(run, stage):
-            evaluate_stage(run, stage)
 
 
 def _stage_summary(stage: Stage) -> Callable[[Run], str]:
@@ -78,8 +69,8 @@ PHASES = (
     Phase(
         "evaluation",
         "Evaluation",
-        evaluate_all,
-        lambda run: all(is_evaluated(run, stage) for stage in STAGES),
+        lambda run, stop: evaluate_stages(run),
+        is_evaluated,
         _evaluation_summary,
     ),
 )

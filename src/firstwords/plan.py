@@ -129,7 +129,8 @@ def plan_of(sketch: Sketch, seed: int, text: Corpus, chat: Corpus, processes: in
     gpus = 1 if known.device == "cpu" else processes
     together = gpus if gpus == 1 else TOGETHER * gpus
     room = MEMORY_SHARE * machine.memory_in_reach(known.device)
-    worker = Worker(known.device, known.n_threads, known.dtype, machine.can_compile(), room, gpus)
+    compiler = machine.can_compile()
+    worker = Worker(known.device, known.n_threads, known.dtype, compiler, room, processes)
     recipe = filled_in(sketch, worker, seed)
     check_room(recipe, room)
     data = forecast.data_of(text, chat, recipe.model.vocab_size)

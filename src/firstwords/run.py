@@ -12,6 +12,7 @@
     wandb/                              and as Weights & Biases does, with --track wandb
     evaluation/{base,mid,sft}.json      scores, samples, loss on answers
     evaluation/{base,mid,sft}.*.jsonl   every item of a benchmark, and what was answered
+    evaluation/{base,mid,sft}.*.part.json  while an evaluation goes on, the parts that are done
     timings.json                        seconds and peak memory of each phase
     report.{md,html}                    all of it, to read
     lock                                held by the process that works on the run
@@ -73,6 +74,7 @@ class Run:
         self.watchers: list[Watcher] = []  # of its training
         self.world = World()  # the processes that work on it
         self._warned: set[str] = set()
+        self._clock: tuple[str, float] | None = None  # the phase that is timed, and since when
 
     @property
     def name(self) -> str:
@@ -105,6 +107,13 @@ class Run:
     def records(self, stage: Stage, task: str) -> Path:
         """What came of each item of a benchmark."""
         return self.directory / "evaluation" / f"{stage}.{task}.jsonl"
+
+    def evaluation_part(self, stage: Stage, part: str) -> Path:
+        return self.directory / "evaluation" / f"{stage}.{part}.part.json"
+
+    def evaluation_parts(self) -> list[Path]:
+        """Those that are there."""
+        return sorted((self.directory / "evaluation").glob("*.part.json"))
 
     def newest(self, stage: Stage) -> Checkpoint | None:
         return checkpoint.newest(self.checkpoints(stage), self._warn_once)
@@ -150,15 +159,20 @@ class Run:
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Add this block's wall time to the phase's, whether it ends well or not."""
-        start = time.monotonic()
+        self._clock = phase, time.monotonic()
         try:
             yield
         finally:
-            if self.world.leads:
-                self._add_time(phase, time.monotonic() - start)
+            self.keep_time()
+            self._clock = None
 
-    def _add_time(self, phase: str, seconds: float) -> None:
-        timings = self.timings()
+    def keep_time(self) -> None:
+        """Add what a timed block has taken so far: from time to time, or a kill would lose it."""
+        if self._clock is None or not self.world.leads:
+            return
+        (phase, since), now = self._clock, time.monotonic()
+        self._clock = phase, now
+        seconds, timings = now - since, self.timings()
         before = timings.get(phase, {"seconds": 0.0, "peak_memory": 0.0})
         timings[phase] = {
             "seconds": before["seconds"] + seconds,

@@ -45,6 +45,7 @@ HEAD_DIM = 128
 BATCH_TOKENS, BATCH_OF, BATCH_POWER = 524_288, 11.2e9, 0.75
 TUNED_BATCH, TUNED_WIDTH = 2_048, 192
 RATE_POWER = 1 / 6
+BENCHMARK_ITEMS = 500
 TOKENIZER_BYTES = 2e9  # at most
 TOKENIZER_SHARE = 0.05  # of the text that is read
 SCHEDULES: dict[str, dict[str, Any]] = {  # share of the peak rates, decaying steps, what is left
@@ -99,6 +100,8 @@ def filled_in(sketch: Sketch, worker: Worker, seed: int = 0) -> Recipe:
         mid=_stage("mid", sketch.mid_share * tokens, rows, sketch.seq_len),
         sft=_stage("sft", sketch.sft_share * tokens, rows, sketch.seq_len),
         echo=sketch.echo,
+        # At most so many of each part; the curriculum has an exam of its own.
+        benchmark_items=0 if sketch.data == "starter" else BENCHMARK_ITEMS,
         val_bytes=round(min(10e6, max(200_000, tokens / 100))),
     )
     return into_memory(with_micro_rows(recipe, rows // worker.processes), worker.memory)

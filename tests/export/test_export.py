@@ -109,6 +109,7 @@ def test_a_hugging_face_export_opens_in_transformers(
     assert AutoTokenizer.from_pretrained(folder)("Hello")["input_ids"]
     assert {Path(line).name for line in said.splitlines()} == {p.name for p in folder.iterdir()}
     assert not any("optimizer" in path.name for path in folder.iterdir())
+    assert (folder / "model.safetensors").stat().st_mode & 0o044, "others may read it"
 
 
 def test_half_precision_halves_the_weights(export: Callable[..., tuple[int, Path, str]]) -> None:

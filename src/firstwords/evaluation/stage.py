@@ -37,12 +37,13 @@ from firstwords.stages.tokenizer import take
 from firstwords.tokenizer import Tokenizer
 
 TASKS = ("bits_per_byte", *BENCHMARKS)
+CHAT_LOSS, SAMPLES = "chat_loss", "samples"  # parts that are no tasks
 ITEMS = 100  # of a benchmark's part, where neither the run nor the user says how many
 NO_BOUND = 1 << 62  # tokens
 
 
-def is_evaluated(run: Run, stage: Stage) -> bool:
-    return run.evaluation(stage).exists()
+def is_evaluated(run: Run) -> bool:
+    return all(run.evaluation(stage).exists() for stage in STAGES) and not run.evaluation_parts()
 
 
 def prepare_evaluation(run: Run) -> None:
@@ -52,35 +53,62 @@ def prepare_evaluation(run: Run) -> None:
     chat_store(run, tokenizer, "val")
 
 
-def evaluate_stage(run: Run, stage: Stage) -> None:
-    """Write evaluation/STAGE.json, and what came of every item. Raises UserError if the stage is
-    not finished."""
-    found = run.finished_or_fail(stage)
-    tokenizer = load_tokenizer(run)
+def evaluate_stages(run: Run) -> None:
+    """Write evaluation/STAGE.json of those stages that have none, and what came of every item. The
+    processes deal out the parts, and a part that is done is not done again. Raises UserError if a
+    stage is not finished."""
+    with run.world.leader_first():
+        prepare_evaluation(run)
+    parts = [
+        (stage, part)
+        for stage in STAGES
+        if not run.evaluation(stage).exists()
+        for part in ("bits_per_byte", CHAT_LOSS, SAMPLES, *taken_by(run))
+    ]
+    mine = parts[run.world.rank :: run.world.size]
+    for stage in dict.fromkeys(stage for stage, _ in mine):
+        evaluate_parts(run, stage, [part for of, part in mine if of == stage])
+    run.world.barrier()
+    if run.world.leads:
+        for stage in dict.fromkeys(stage for stage, _ in parts):
+            put_together(run, stage, [part for of, part in parts if of == stage])
+        for path in run.evaluation_parts():
+            path.unlink()
+
+
+def evaluate_parts(run: Run, stage: Stage, parts: list[str]) -> None:
+    found, tokenizer = run.finished_or_fail(stage), load_tokenizer(run)
     model = checkpoint.load_model(found.directory, machine.at_hand(run.recipe.device))
-    text = text_store(run, tokenizer, "val")
-    chat = chat_store(run, tokenizer, "val")
-    with console.progress(f"evaluating {stage}", 3, "parts") as meter:
-        bits = task(model, tokenizer, text, sources(run, len(text.lengths)))
-        meter.advance(1, "bits per byte")
-        chat_loss = answer_loss(model, chat, padding(tokenizer))
-        meter.advance(1, "answers")
-        samples = album.write_samples(model, tokenizer)
-        meter.advance(1, "samples")
-    tasks = {"bits_per_byte": bits}
-    taker = Taker(model, tokenizer)
-    for name in taken_by(run):
-        taken = take_benchmark(BENCHMARKS[name], taker, stage, opened(None), items_of(run, name))
-        tasks[name] = taken.result
-        files.write_json_lines(run.records(stage, name), taken.records)
-    result = {
-        "stage": stage,
-        "step": found.step,
-        "tasks": tasks,
-        "chat_loss": chat_loss,
-        "samples": samples,
-    }
-    files.write_json(run.evaluation(stage), result)
+    with console.progress(f"evaluating {stage}", len(parts), "parts") as meter:
+        for part in parts:
+            path = run.evaluation_part(stage, part)
+            if not path.exists():
+                files.write_json(path, evaluate_part(run, stage, part, model, tokenizer))
+            meter.advance(1, part)
+
+
+def evaluate_part(
+    run: Run, stage: Stage, part: str, model: Transformer, tokenizer: Tokenizer
+) -> Any:
+    if part == "bits_per_byte":
+        text = text_store(run, tokenizer, "val")
+        return task(model, tokenizer, text, sources(run, len(text.lengths)))
+    if part == CHAT_LOSS:
+        return answer_loss(model, chat_store(run, tokenizer, "val"), padding(tokenizer))
+    if part == SAMPLES:
+        return album.write_samples(model, tokenizer)
+    taker, items = Taker(model, tokenizer), items_of(run, part)
+    taken = take_benchmark(BENCHMARKS[part], taker, stage, opened(None), items)
+    files.write_json_lines(run.records(stage, part), taken.records)
+    return taken.result
+
+
+def put_together(run: Run, stage: Stage, parts: list[str]) -> None:
+    """One document of a stage's parts."""
+    done = {part: files.read_json(run.evaluation_part(stage, part)) for part in parts}
+    own = {part: done.pop(part) for part in (CHAT_LOSS, SAMPLES)}
+    step = run.finished_or_fail(stage).step
+    files.write_json(run.evaluation(stage), {"stage": stage, "step": step, "tasks": done, **own})
 
 
 def taken_by(run: Run) -> list[str]:

@@ -1,9 +1,7 @@
 """`firstwords export`: one stage of a run, in the form that other tools open."""
 
 from pathlib import Path
-from typing import Any, Literal
-
-from safetensors.torch import load_file, save_file
+from typing import Literal
 
 from firstwords import checkpoint, console, files
 from firstwords.errors import UserError
@@ -38,11 +36,14 @@ def export(run: Run, stage: Stage | None, kind: Format, dtype: str, out: Path) -
     out.mkdir(parents=True, exist_ok=True)
     name = f"{run.name}-{chosen}"
     files.write_text(out / "README.md", model_card.render(run, chosen, found, kind, name, dtype))
+    model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(run)
     if kind == "hf":
-        return [out / "README.md", *_hugging_face(found.directory, dtype, out)]
+        import torch
+
+        precision = {"f32": torch.float32, "f16": torch.float16}[dtype]
+        return [out / "README.md", *checkpoint.write_model(out, model, tokenizer, precision)]
     from firstwords.export import gguf_file
 
-    model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(run)
     path = out / f"{name}-{dtype}.gguf"
     with console.progress(f"writing {path.name}", 0, "") as meter:
         gguf_file.write(path, model, tokenizer, dtype, name)
@@ -50,32 +51,3 @@ def export(run: Run, stage: Stage | None, kind: Format, dtype: str, out: Path) -
     context = model.config.max_seq_len
     files.write_text(out / "Modelfile", MODELFILE.format(file=path.name, context=context))
     return [out / "README.md", path, out / "Modelfile"]
-
-
-def _hugging_face(source: Path, dtype: str, folder: Path) -> list[Path]:
-    """The files of a checkpoint that transformers reads, the weights in the chosen dtype."""
-    import torch
-
-    written = []
-    for name in (
-        "config.json",
-        "generation_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "chat_template.jinja",
-    ):
-        text = (source / name).read_text(encoding="utf-8")
-        files.write_text(folder / name, text)
-        written.append(folder / name)
-    kinds: dict[str, torch.dtype] = {"f32": torch.float32, "f16": torch.float16}
-    weights = load_file(source / "model.safetensors")
-    with files.replacing(folder / "model.safetensors") as file:
-        save_file(
-            {name: tensor.to(kinds[dtype]) for name, tensor in weights.items()},
-            file.name,
-            metadata={"format": "pt"},
-        )
-    config: dict[str, Any] = files.read_json(folder / "config.json")
-    config["torch_dtype"] = str(kinds[dtype]).removeprefix("torch.")
-    files.write_json(folder / "config.json", config)
-    return [*written, folder / "model.safetensors"]

@@ -69,7 +69,7 @@ def serve(options: Options) -> None:
         f"models: {', '.join(models.entries) or 'none has a checkpoint yet'}\n"
         f"chat: http://{shown}:{port}\nX-ray: http://{shown}:{port}/xray/\n"
         f"training: http://{shown}:{port}/live.html\n"
-        f"API: http://{shown}:{port}/v1 (Ctrl-C ends)"
+        f"API: http://{shown}:{port}/v1, described at /docs.html (Ctrl-C ends)"
     )
     if not host.startswith("127.") and host != "::1" and not options.api_key:
         console.warn(

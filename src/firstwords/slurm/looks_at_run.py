@@ -12,13 +12,13 @@ from firstwords.evaluation import data as eval_data
 from firstwords.slurm import programs, script
 from firstwords.slurm.finding import Finding, runs_here
 from firstwords.slurm.site import Site, Training
-from firstwords.slurm.values import expanded, expanded_source
+from firstwords.slurm.values import expanded_recipe, expanded_source
 
 
 def look_at_recipe(site: Site) -> Iterator[Finding]:
     for run in (run for run in runs_here(site) if run.recipe):
         try:
-            start.recipe_in(run.request())
+            start.recipe_in(run.request())  # or a sketch
             yield Finding("ok", "recipe", " ".join([f"{run.recipe}", *run.changes()]))
         except UserError as error:
             yield Finding("wrong", "recipe", error.problem, error.mend)
@@ -55,7 +55,7 @@ def look_at_source(site: Site, source: str, option: str, column: str) -> Iterato
 
 def sources(run: Training) -> tuple[str, str]:
     """Text and conversations, as `train` would choose them."""
-    earlier = start.sources_in(expanded(run.recipe) if run.recipe else None)
+    earlier = start.sources_in(expanded_recipe(run.recipe))
     return (
         start.given(expanded_source(run.data), earlier.data),
         start.given(expanded_source(run.chat_data), earlier.chat_data),

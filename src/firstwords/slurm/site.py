@@ -19,6 +19,7 @@ from firstwords.slurm.values import (
     Option,
     Proxy,
     RecipeField,
+    RecipeSource,
     RecipeValue,
     Seed,
     ShellPath,
@@ -26,6 +27,7 @@ from firstwords.slurm.values import (
     Time,
     Word,
     expanded,
+    expanded_recipe,
     expanded_source,
 )
 from firstwords.start import Request
@@ -63,7 +65,7 @@ class Choices(Fixed):
     data: Source | None = None
     chat_data: Source | None = None
     seed: Seed | None = None
-    recipe: ShellPath | None = None
+    recipe: RecipeSource | None = None
     set: dict[RecipeField, RecipeValue] = Field(default_factory=dict)
 
 
@@ -85,7 +87,7 @@ class Training(Choices):
             data=expanded_source(self.data),
             chat_data=expanded_source(self.chat_data),
             seed=self.seed,
-            recipe=None if self.recipe is None else expanded(self.recipe),
+            recipe=expanded_recipe(self.recipe),
             changes=self.changes(),
         )
 

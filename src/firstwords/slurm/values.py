@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from firstwords.errors import UserError
-from firstwords.options import NOT_A_TIME, seconds_of
+from firstwords.options import NOT_A_TIME, named_recipes, seconds_of
 from firstwords.recipe import field_names
 from firstwords.run import check_name
 
@@ -43,6 +43,16 @@ def _name(value: str) -> str:
     except UserError as error:
         raise ValueError(f"{value!r} will not do; {error.mend}") from None
     return value
+
+
+def _recipe(value: str) -> str:
+    if value in named_recipes() or re.fullmatch(FULL_PATH, value):
+        return value
+    names = ", ".join(named_recipes())
+    raise ValueError(
+        f"{value!r} will not do; use one of {names}, or begin with /, ~/ or a $VARIABLE, and use "
+        "letters, digits, spaces and . / + @ : , = _ - only"
+    )
 
 
 def _recipe_field(value: str) -> str:
@@ -83,6 +93,7 @@ Source = Annotated[
         "use starter, hub:NAME, or a path that begins with /, ~/ or a $VARIABLE",
     ),
 ]
+RecipeSource = Annotated[str, AfterValidator(_recipe)]
 RecipeField = Annotated[str, AfterValidator(_recipe_field)]
 RecipeValue = Annotated[str, BeforeValidator(_spelled), _like(r"[\w.+-]+", "use one word")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -97,6 +108,12 @@ def expanded(path: str) -> Path:
             "set it, or write the path in full",
         )
     return Path(full)
+
+
+def expanded_recipe(recipe: str | None) -> Path | None:
+    if recipe is None:
+        return None
+    return named_recipes().get(recipe) or expanded(recipe)
 
 
 def expanded_source(source: str | None) -> str | None:

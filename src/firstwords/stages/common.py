@@ -241,6 +241,7 @@ def _train(
                 state = exchange.state(optimizer)
                 if world.leads:
                     writer.save(model, state)
+                run.keep_time()
                 saved_at = time.monotonic()
             return not any_stop
 

@@ -44,6 +44,11 @@ export async function getRun(name, key) {
   return get(`v1/runs/${encodeURIComponent(name)}`, key);
 }
 
+// What the server says of itself (OpenAPI).
+export async function getDescription() {
+  return get("openapi.json");
+}
+
 // The document of firstwords/xray/look.py.
 export async function lookAt(asked, key, signal) {
   const response = await fetch(at("xray/look"), {

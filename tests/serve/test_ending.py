@@ -1,0 +1,88 @@
+"""A server that is told to end while many are being answered: a process of its own, and SIGTERM."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fakes import fresh_run, save_step
+
+from firstwords.recipe import ModelConfig
+from firstwords.tokenizer import Tokenizer
+
+pytestmark = pytest.mark.slow
+CLIENTS = 12  # of which four wait for the others
+TOKENS = 400
+
+
+@pytest.fixture
+def server(
+    home: Path, tiny_model: ModelConfig, tiny_tokenizer: Tokenizer
+) -> Iterator["subprocess.Popen[str]"]:
+    config = tiny_model.model_copy(update={"max_seq_len": 512})
+    run = fresh_run("toy", config, tiny_tokenizer)
+    save_step(run, "sft", 20, tiny_tokenizer)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "firstwords", "serve", "--port", "0"],
+        env={**os.environ, "FIRSTWORDS_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def address(server: "subprocess.Popen[str]") -> str:
+    assert server.stderr is not None
+    for line in server.stderr:
+        if match := re.match(r"chat: (http://\S+)", line):
+            return match[1]
+    raise AssertionError("the server did not start")
+
+
+class Client(threading.Thread):
+    """Asks once, and keeps what it was told."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.url, self.seed = url, seed
+        self.lines: list[str] = []
+        self.start()
+
+    def run(self) -> None:
+        body = {
+            "prompt": "Once",
+            "max_tokens": TOKENS,
+            "seed": self.seed,
+            "temperature": 1.0,
+            "stream": True,
+        }
+        with httpx.stream("POST", f"{self.url}/v1/completions", json=body, timeout=60) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    self.lines.append(line[6:])
+
+
+def test_everybody_is_answered_to_the_end(server: "subprocess.Popen[str]") -> None:
+    url = address(server)
+    clients = [Client(url, seed) for seed in range(CLIENTS)]
+    while sum(httpx.get(f"{url}/health").json()["busy"].values()) < CLIENTS:
+        assert all(client.is_alive() for client in clients)
+    server.send_signal(signal.SIGTERM)
+    for client in clients:
+        client.join(60)
+        *pieces, last = client.lines
+        assert last == "[DONE]"
+        reasons = [json.loads(piece)["choices"][0]["finish_reason"] for piece in pieces]
+        assert reasons[-1] in ("stop", "length")
+    assert server.wait(30) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/health")
