@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -491,3 +492,24 @@ def test_a_home_that_cannot_be_made_is_one_line(
     monkeypatch.setenv("FIRSTWORDS_HOME", str(bench.text / "home"))  # below a file
     assert run_command(bench.train()) in (1, 2)
     assert "text.txt" in one_line(capsys.readouterr().err)
+
+
+def test_a_package_that_only_some_commands_need_is_named(
+    bench: Bench, refused: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(bench, "x")
+    for module in ("uvicorn", "firstwords.serve.run"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "pip install 'firstwords[serve]'" in refused("serve")
+
+
+def test_a_full_gpu_is_told_from_a_full_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(cli.commands["plan"], "callback", full)
+    assert run_command(["plan"]) == 1
+    assert "the GPU's memory is full" in capsys.readouterr().err

@@ -30,6 +30,13 @@ from firstwords.slurm.commands import slurm
 from firstwords.trace.commands import trace
 from firstwords.xray.commands import xray
 
+OF_EXTRAS = {  # packages that only some commands need
+    "uvicorn": "serve",
+    "fastapi": "serve",
+    "prometheus_client": "serve",
+    "gguf": "export",
+}
+
 
 def main() -> None:
     """Run the command and turn what went wrong into one line and an exit code."""
@@ -53,10 +60,22 @@ def run_command(arguments: list[str]) -> int:
     except Diverged as error:
         mend = "start another run with lower learning rates in its recipe"
         return _fail(f"training diverged, {error}: {mend}", error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in OF_EXTRAS:
+            raise
+        extra = OF_EXTRAS[error.name]
+        mend = f"pip install 'firstwords[{extra}]', with its .venv activated"
+        return _fail(f"this command needs {error.name}, which is not installed: {mend}", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MemoryError, RuntimeError) as error:
+        if "CUDA out of memory" in str(error):
+            return _fail(
+                "the GPU's memory is full: end what else uses it, or start another run with fewer "
+                "rows at a time (--set base.micro_rows=1, and so for mid and sft)",
+                1,
+            )
         if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
             raise
         return _fail(

@@ -436,6 +436,27 @@ TERMS = (
         "A sum that the model hands to a calculator instead of answering from memory. The result "
         "is put into the text, and the model goes on behind it.",
     ),
+    # --- more than one machine ---
+    Term(
+        "process",
+        "A program at work. torchrun starts several on one run, and each takes a part of every "
+        "batch.",
+    ),
+    Term(
+        "NCCL, gloo",
+        "Two libraries with which processes add up their numbers: NCCL between GPUs, gloo between "
+        "processors.",
+    ),
+    Term(
+        "sketch",
+        "A recipe by its depth: width, batch, tokens and learning rates follow from it by stated "
+        "rules.",
+    ),
+    Term(
+        "FSDP",
+        "Cutting the weights themselves up among GPUs, for models that one cannot hold. Firstwords "
+        "does not do it.",
+    ),
 )
 
 

@@ -36,9 +36,10 @@ def _settings(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
     rates = predicted["settings"]["matmul_gflops"]
     products = ", ".join(f"{rate:,.0f} in {dtype}" for dtype, rate in rates.items())
     stage = recipe.base
+    gpu = "" if recipe.device == "cpu" else f"a GPU ({recipe.device}), "
     return [
         f"parameters  {parts['all']:,}: {named}",
-        f"machine     {recipe.n_threads} threads, {recipe.dtype}, "
+        f"machine     {gpu}{recipe.n_threads} threads, {recipe.dtype}, "
         f"{'compiled' if recipe.compile else 'eager'}, batches of {stage.batch_rows} rows of "
         f"{stage.seq_len} tokens, {stage.micro_rows} at a time",
         f"            GFLOP/s of matrix products: {products}",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from firstwords.errors import UserError
 from firstwords.options import EXISTING_RUN, JSON, SEED, STAGE, Duration
 
 BENCH_DATA = click.option(
@@ -55,6 +56,11 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
         recipe = start.resolve(start.Request(seconds=seconds))[2].recipe
     else:
         recipe = runs.open_run(name).recipe
+    if recipe.device != "cpu":
+        raise UserError(
+            f"bench train measures processors, and this recipe trains on a GPU ({recipe.device})",
+            "hide the GPU (CUDA_VISIBLE_DEVICES=), or name a run of a processor with --run",
+        )
     result = benchmark.bench_train(recipe, rounds)
     click.echo(json.dumps(result, indent=2) if as_json else benchmark.describe(result))
 

@@ -29,10 +29,11 @@ def machine(run: Run) -> str:
     used = "compiled" if recipe.compile else "eager"
     rows = [
         ["processor", f"{m.get('cpu', '')}, {m.get('cores', '')} cores"],
+        ["GPUs", ", ".join(m.get("gpus", [])) or "none"],
         ["memory", console.size(m.get("memory_bytes", 0))],
         ["system", system],
         ["matrix products", measured or "not measured"],
-        ["used", f"{recipe.n_threads} threads, {recipe.dtype}, {used}"],
+        ["used", f"{recipe.device}, {recipe.n_threads} threads, {recipe.dtype}, {used}"],
     ]
     return table(["", ""], rows)
 
