@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -495,12 +494,12 @@ def test_a_home_that_cannot_be_made_is_one_line(
 
 
 def test_a_package_that_only_some_commands_need_is_named(
-    bench: Bench, refused: Say, monkeypatch: pytest.MonkeyPatch
+    refused: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(bench, "x")
-    for module in ("uvicorn", "firstwords.serve.run"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    def absent(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
+
+    monkeypatch.setattr(cli.commands["serve"], "callback", absent)
     assert "pip install 'firstwords[serve]'" in refused("serve")
 
 

@@ -2,12 +2,15 @@
 values, and both refuse to mix devices as a real GPU would: "meta" ones, and fake ones of CUDA, with
 which less works but which the optimizer's kernels take."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from end_to_end import Bench
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from firstwords import machine, measure, pipeline
@@ -159,3 +162,14 @@ def test_a_gpu_learns_as_the_processor_does() -> None:
             losses[device].append(accumulate(loss, x_BT, x_BT.roll(-1, 1), 4, alone))
             optimizer.step(1.0)
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_whole_run_on_a_gpu_is_stopped_and_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, device="cuda", dtype="bfloat16", compile=True)
+    done = bench.firstwords(*bench.train())
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(max((bench.directory("x") / "checkpoints" / "sft").iterdir()))
+    again = bench.firstwords(*bench.train())
+    assert again.returncode == 0, again.stderr

@@ -55,7 +55,7 @@ def keeper(run: Run) -> Watcher:
                 # A copy: training has compiled the model's blocks for batches of its own.
                 grown = Transformer(model.config)
                 grown.load_state_dict(model.state_dict())
-                page = look_at(grown.eval(), tokenizer, text)
+                page = look_at(grown.to(model.device).eval(), tokenizer, text)
                 files.write_json(path, {"stage": stage, "step": step} | page)
 
         if stage == STAGES[0] and step == 0:

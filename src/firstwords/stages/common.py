@@ -170,20 +170,23 @@ def train_stage(
     """
     recipe, config = run.recipe, run.recipe.stage(stage)
     tokenizer = load_tokenizer(run)
-    model = Transformer(recipe.model).to(recipe.device)
-    exchange = Exchange(run.world, model)
-    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), exchange.owned)
+    model = Transformer(recipe.model)  # on the processor: the same first weights for every device
     with run.world.leader_first():
         resumed = run.newest(stage)
         if resumed:
             checkpoint.load_weights(model, resumed.directory)
-            checkpoint.load_optimizer(optimizer, resumed.directory)
             console.say(f"continuing after step {resumed.step:,} of {config.steps:,}")
         else:
             start(model)
         if run.world.leads:
-            checkpoint.remove_after(run.checkpoints(stage), optimizer.steps)
-            runs.keep_metrics(run.metrics(stage), optimizer.steps)
+            done = resumed.step if resumed else 0
+            checkpoint.remove_after(run.checkpoints(stage), done)
+            runs.keep_metrics(run.metrics(stage), done)
+    model.to(recipe.device)
+    exchange = Exchange(run.world, model)
+    optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), exchange.owned)
+    if resumed:
+        checkpoint.load_optimizer(optimizer, resumed.directory)
     if optimizer.steps >= config.steps:
         return
     batches = Batches(rows, config.batch_rows, seed=recipe.seed * len(STAGES) + STAGES.index(stage))

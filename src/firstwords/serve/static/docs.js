@@ -39,7 +39,7 @@ function callNode(path, method, call) {
 }
 
 function curl(path, method) {
-  const address = new URL(path.slice(1), document.baseURI);
+  const address = new URL(path.slice(1).replace(/{(\w+)}/, (_, name) => name.toUpperCase()), document.baseURI);
   if (method === "GET") return `curl ${address}`;
   const body = JSON.stringify(EXAMPLES[path] ?? {});
   return `curl ${address} -H 'content-type: application/json' \\\n  -d '${body}'`;
