@@ -98,8 +98,7 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus, processes: 
     machine.setup(known.n_threads)
     if known.device != "cpu":
         room = MEMORY_SHARE * machine.memory_in_reach(known.device)
-    gpus = 1 if known.device == "cpu" else processes
-    together = gpus if gpus == 1 else TOGETHER * gpus  # times as fast as one
+    gpus, together = at_work(known, processes)
     draft = draft_recipe(seconds, seed, known, text.is_starter, gpus)
     data = forecast.data_of(text, chat, draft.model.vocab_size)
     planned = in_time(seconds, together * known.flops_per_second, data)
@@ -120,14 +119,19 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus, processes: 
     return Plan(recipe, predicted)
 
 
+def at_work(known: Settings, processes: int) -> tuple[int, float]:
+    """How many GPUs train, or one processor; and how many times as fast as one they are."""
+    gpus = 1 if known.device == "cpu" else processes
+    return gpus, gpus if gpus == 1 else TOGETHER * gpus
+
+
 def plan_of(sketch: Sketch, seed: int, text: Corpus, chat: Corpus, processes: int = 1) -> Plan:
     """A sketch filled in for this machine, and what to expect of it. Raises UserError if memory or
     disk are too short."""
     started = time.monotonic()
     known = measure.settings(float("inf"))
     machine.setup(known.n_threads)
-    gpus = 1 if known.device == "cpu" else processes
-    together = gpus if gpus == 1 else TOGETHER * gpus
+    _, together = at_work(known, processes)
     room = MEMORY_SHARE * machine.memory_in_reach(known.device)
     compiler = machine.can_compile()
     worker = Worker(known.device, known.n_threads, known.dtype, compiler, room, processes)

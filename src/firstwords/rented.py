@@ -12,7 +12,7 @@ from pydantic import Field
 from firstwords import console, forecast, sizing
 from firstwords.data import catalogue
 from firstwords.errors import UserError
-from firstwords.model import flops_per_token
+from firstwords.plan import flops_of
 from firstwords.recipe import STAGES, Fixed, Recipe, changed, parse, read_document
 from firstwords.sizing import Sketch, Worker
 
@@ -95,10 +95,6 @@ def plan(
         "data": data_needed(sketch, recipe),
     }
     return {"recipe": recipe.model_dump(), "predicted": predicted}
-
-
-def flops_of(recipe: Recipe) -> int:
-    return flops_per_token(recipe.model, recipe.base.seq_len)
 
 
 def stage_seconds(recipe: Recipe, gpus: Gpus) -> dict[str, float]:

@@ -142,3 +142,17 @@ def page(browser: Any) -> Iterator[Any]:
     yield opened
     context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def nothing_serious() -> Callable[[Any], None]:
+    """Whether axe finds nothing serious on a page, and all of its width is on the screen."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def look(page: Any) -> None:
+        found = axe.run(page).response["violations"]
+        serious = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert serious == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    return look

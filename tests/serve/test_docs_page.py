@@ -9,6 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., Any]
+Look = Callable[[Any], None]
 
 
 def test_every_call_and_body_of_the_server_is_described(serve: Serve, page: Any) -> None:
@@ -35,8 +36,9 @@ def test_its_examples_are_answered(serve: Serve, page: Any) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 360)])
-def test_axe_finds_nothing_serious(serve: Serve, browser: Any, scheme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+def test_axe_finds_nothing_serious(
+    serve: Serve, nothing_serious: Look, browser: Any, scheme: str, width: int
+) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     asked: list[str] = []
@@ -44,9 +46,6 @@ def test_axe_finds_nothing_serious(serve: Serve, browser: Any, scheme: str, widt
     url = serve().url
     page.goto(f"{url}/docs.html")
     page.locator("#calls h3").first.wait_for()
-    found = axe.run(page).response["violations"]
-    serious = [v for v in found if v["impact"] in ("serious", "critical")]
-    assert serious == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    nothing_serious(page)
     assert all(address.startswith(url) for address in asked)
     context.close()

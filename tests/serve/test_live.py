@@ -14,6 +14,7 @@ from firstwords.serve.app import Limits
 from firstwords.serve.models import Models
 
 Serve = Callable[..., Any]
+Look = Callable[[Any], None]
 HTML = "<script>document.title='taken'</script>"
 
 
@@ -93,15 +94,11 @@ def test_what_a_model_wrote_is_only_text(serve: Serve, run: Run, page: Any) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 360)])
 def test_axe_finds_nothing_serious(
-    serve: Serve, run: Run, browser: Any, scheme: str, width: int
+    serve: Serve, nothing_serious: Look, run: Run, browser: Any, scheme: str, width: int
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     page.goto(f"{serve(find_runs=lambda: [run]).url}/live.html")
     page.locator("#samples dt").first.wait_for()
-    found = axe.run(page).response["violations"]
-    serious = [v for v in found if v["impact"] in ("serious", "critical")]
-    assert serious == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    nothing_serious(page)
     context.close()
