@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from firstwords import machine, measure
-from firstwords.measure import ROWS, TRY_FROM, Settings, compiling_pays, trial
+from firstwords.measure import ROWS, TRY_FROM, Settings, fastest, trial
 from firstwords.model import flops_per_token
 from firstwords.recipe import SEQ_LEN, Recipe
 
@@ -101,23 +101,42 @@ def test_a_damaged_finding_is_found_again(found: Callable[..., Settings]) -> Non
 def test_compiling_is_tried_once_for_a_model(
     eager: float, compiled: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[bool] = []
+    asked = compared(monkeypatch, {(False, "fused"): eager, (True, "fused"): compiled})
+    assert fastest(trial(1)).compile is (compiled > eager)
+    assert fastest(trial(1)).compile is (compiled > eager)
+    assert len(asked) == 1
+    other = trial(1).model_copy(update={"model": trial(1).model.model_copy(update={"n_layer": 5})})
+    fastest(other)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "plain", "chosen"),
+    [("bfloat16", 1200.0, "plain"), ("bfloat16", 1000.0, "fused"), ("float32", 1200.0, "fused")],
+)
+def test_attention_is_the_faster_one(
+    dtype: str, plain: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = {(False, "fused"): 1000.0, (True, "fused"): 1100.0, (True, "plain"): plain}
+    compared(monkeypatch, speeds)
+    found = fastest(trial(1).model_copy(update={"dtype": dtype}))
+    assert (found.compile, found.attention) == (True, chosen)
+
+
+def compared(
+    monkeypatch: pytest.MonkeyPatch, speeds: dict[tuple[bool, str], float]
+) -> list[Recipe]:
+    """Recipes have the speeds of (compiled, attention); returns those that are tried."""
+    asked: list[Recipe] = []
 
     def in_turns(one: Recipe, other: Recipe, seconds: float) -> tuple[float, float]:
-        asked.append(other.compile)
-        assert not one.compile
-        return eager, compiled
+        asked.append(other)
+        first, second = (speeds[r.compile, r.attention] for r in (one, other))
+        return first, second
 
     monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, seconds: 1.0)
     monkeypatch.setattr(measure, "in_turns", in_turns)
-    assert compiling_pays(trial(1)) is (compiled > eager)
-    n_asked = len(asked)
-    assert True in asked
-    assert compiling_pays(trial(1)) is (compiled > eager)
-    assert len(asked) == n_asked
-    other = trial(1).model_copy(update={"model": trial(1).model.model_copy(update={"n_layer": 5})})
-    compiling_pays(other)
-    assert len(asked) > n_asked
+    return asked
 
 
 def test_a_compiler_that_fails_does_not_pay(
@@ -127,7 +146,7 @@ def test_a_compiler_that_fails_does_not_pay(
         raise RuntimeError("Python.h: no such file")
 
     monkeypatch.setattr(measure, "tokens_per_second", fail)
-    assert not compiling_pays(trial(1))
+    assert not fastest(trial(1)).compile
     assert "Python.h" in capsys.readouterr().err
 
 
@@ -145,6 +164,7 @@ def test_speed_is_what_was_done_in_the_time_stalls_and_all(monkeypatch: pytest.M
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(ticks))
     monkeypatch.setattr(measure, "accumulate", lambda *args: 0.0)
     monkeypatch.setattr(measure.Optimizer, "step", lambda self, scale: None)
+    monkeypatch.setattr(measure.Optimizer, "gradient_norm", lambda self: 0.0)
     speed = measure.tokens_per_second(trial(1), 400.0)
     assert speed == pytest.approx(ROWS * SEQ_LEN * 10 / 9.5, rel=0.05)
 

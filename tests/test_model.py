@@ -44,6 +44,25 @@ def test_logits_with_a_cache_are_those_without_for_any_cut(
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("n_kv_head", [1, 2, 4])
+def test_attention_product_by_product_is_the_fused_kernels(
+    n_kv_head: int, tiny_model: ModelConfig, random_model: MakeModel
+) -> None:
+    """Same loss, same gradients; with a cache, where it is not used, same logits too."""
+    config = tiny_model.model_copy(update={"n_head": 4, "n_kv_head": n_kv_head})
+    ids_BT, found = tokens(config, 2, 30), []
+    for plain in (False, True):
+        model = random_model(config)
+        for block in model.layers:
+            block.self_attn.plain = plain
+        loss = model.loss(ids_BT[:, :-1], ids_BT[:, 1:])
+        loss.backward()
+        gradients = [p.grad for p in model.parameters()]
+        cached = model(ids_BT, KVCache(config, 2, 30, CPU)).detach()
+        found.append([loss.detach(), *gradients, cached])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("changed", [0, 1, 17, 39])
 @torch.inference_mode()
 def test_a_token_changes_no_logits_before_it(

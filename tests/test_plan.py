@@ -71,7 +71,9 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
         monkeypatch.setattr(machine, "memory_in_reach", lambda: memory)
         monkeypatch.setattr(machine, "free_disk", lambda directory: disk)
         monkeypatch.setattr(measure, "settings", lambda seconds: known)
-        monkeypatch.setattr(measure, "compiling_pays", lambda recipe: pays)
+        monkeypatch.setattr(
+            measure, "fastest", lambda recipe: recipe.model_copy(update={"compile": pays})
+        )
         monkeypatch.setattr(measure, "tokens_per_second", lambda recipe, s: tokens_per_second)
         return make_plan(seconds, 0, text, chat)
 
@@ -244,8 +246,8 @@ def test_short_memory_makes_smaller_parts_of_a_batch(planned: MakePlan) -> None:
     large = draft().model_copy(update={"model": model_config((8, 384, 3), 2048)})
     needed = forecast.memory_bytes(large)
     assert into_memory(large, needed) == large
-    smaller = into_memory(large, 0.75 * needed)
-    assert forecast.memory_bytes(smaller) <= 0.75 * needed
+    smaller = into_memory(large, 0.8 * needed)
+    assert forecast.memory_bytes(smaller) <= 0.8 * needed
     assert smaller.base.micro_rows < large.base.micro_rows
     assert smaller.base.batch_rows == large.base.batch_rows
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from firstwords import measure, scaling
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import CATEGORIES
+from firstwords.evaluation.bits_per_byte import BATCH_ROWS
 from firstwords.inference.batch import batch_size, cache_bytes
 from firstwords.model import LARGE_VOCABULARY, matmul_parameters, n_parameters
 from firstwords.recipe import STAGES, ModelConfig, Recipe
@@ -37,9 +38,11 @@ PROGRAM = 390e6
 OF_PARAMETER = 16  # weight, gradient and what the optimizer remembers
 OF_CHANNEL = 130  # of a token in a layer
 OF_LOGIT = 16  # of a token and a word of the vocabulary
+OF_SCORE = 6  # of two tokens and a head, where attention is not fused: as float32 and bfloat16
 GPU_PROGRAM = 1e9  # in a GPU's memory: kernels, workspaces; not measured yet
 OF_CHANNEL_GPU = 60  # of a token in a layer, in bfloat16: counted, not measured yet
 LEFT_OVER = 60e6  # of measuring and of the tokenizer's training: freed, and kept by the process
+COPIES = 2.2  # of the keys and values of answers
 COMPILER = 65e6
 OF_STORED_TOKEN = 3.1  # bytes on disk, and in memory once they have been read: id, mask, lengths
 
@@ -138,12 +141,17 @@ def training_bytes(recipe: Recipe) -> float:
     in_parts = model.vocab_size >= LARGE_VOCABULARY
     of_logits = model.n_embd if in_parts else model.vocab_size
     of_token = model.n_layer * model.n_embd * of_channel + of_logits * OF_LOGIT
+    if recipe.attention == "plain":
+        of_token += model.n_layer * model.n_head * stage.seq_len * OF_SCORE
     return n_parameters(model) * OF_PARAMETER + tokens * of_token
 
 
 def evaluation_bytes(model: ModelConfig) -> float:
-    """Keys and values of a batch of answers, and of the half that goes on."""
-    return 1.5 * batch_size(model) * cache_bytes(model) + 4 * n_parameters(model)
+    """A batch of held-out text; keys and values of a batch of answers, with those that are copied
+    to read prompts and for the half that goes on; weights, and those joined for decoding."""
+    logits = BATCH_ROWS * model.max_seq_len * model.vocab_size * OF_LOGIT
+    answers = COPIES * batch_size(model) * cache_bytes(model)
+    return logits + answers + 2 * 4 * n_parameters(model)
 
 
 def parameters(model: ModelConfig) -> dict[str, int]:

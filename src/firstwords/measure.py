@@ -174,28 +174,40 @@ def gpu_trial(n_threads: int, device: Device) -> Recipe:
     )
 
 
-def compiling_pays(recipe: Recipe) -> bool:
-    """Whether this recipe's steps are clearly faster compiled. Known from before, or tried now,
-    which takes up to a minute. Not where compiling fails: a compiler without Python's headers
-    beside it cannot."""
+def fastest(recipe: Recipe) -> Recipe:
+    """The recipe, compiled if that makes its steps faster here, and then with the faster attention.
+    Known from before, or tried now, which takes up to a minute. Not compiled where that fails: a
+    compiler without Python's headers beside it cannot."""
     path = _kept(
-        "compiled", recipe.model.model_dump(), recipe.device, recipe.dtype, recipe.base.micro_rows
+        "steps", recipe.model.model_dump(), recipe.device, recipe.dtype, recipe.base.micro_rows
     )
-    if path.exists():
-        return bool(files.read_json(path)["pays"])
-    console.say("compiling the training step, to see what it gains (up to a minute, once)")
+    if not path.exists():
+        console.say("compiling the training step, to see what it gains (up to a minute, once)")
+        try:
+            files.write_json(path, _compile_and_compare(recipe))
+        except COMPILE_ERRORS as error:
+            reason = str(error).strip().splitlines()[0]
+            console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
+            return recipe
+    found = files.read_json(path)
+    return recipe.model_copy(update={"compile": found["pays"], "attention": found["attention"]})
+
+
+def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
+    """Raises one of COMPILE_ERRORS."""
     compiled = recipe.model_copy(update={"compile": True})
-    try:
-        compile_by(lambda: tokens_per_second(compiled, seconds=0.0))
-    except COMPILE_ERRORS as error:
-        reason = str(error).strip().splitlines()[0]
-        console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
-        return False
+    compile_by(lambda: tokens_per_second(compiled, seconds=0.0))
     eager, faster = in_turns(recipe, compiled, COMPILED_SECONDS)
-    files.write_json(
-        path, {"pays": faster > eager, "eager_per_second": eager, "compiled_per_second": faster}
-    )
-    return faster > eager
+    found = {"eager_per_second": eager, "compiled_per_second": faster, "attention": "fused"}
+    # Of no use elsewhere: float32's products of scores are slow, and on a GPU the fused kernel is
+    # what saves most.
+    if faster > eager and recipe.device == "cpu" and recipe.dtype == "bfloat16":
+        plain = compiled.model_copy(update={"attention": "plain"})
+        compile_by(lambda: tokens_per_second(plain, seconds=0.0))
+        fused, other = in_turns(compiled, plain, COMPILED_SECONDS)
+        if other > fused:
+            found |= {"attention": "plain", "compiled_per_second": other}
+    return found | {"pays": faster > eager}
 
 
 def tokens_per_second(recipe: Recipe, seconds: float) -> float:
@@ -238,6 +250,7 @@ def training_step(recipe: Recipe) -> Callable[[], float]:
         with _threads(recipe.n_threads):
             start = time.perf_counter()
             accumulate(loss, x_BT, x_BT, stage.micro_rows, alone)
+            optimizer.gradient_norm()
             optimizer.step(0.1)
             machine.wait_for(model.device)
             return time.perf_counter() - start

@@ -59,6 +59,7 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
+        self.plain = False  # set by `training.loss_function`, where that is faster
         n_q, n_kv = config.n_head * config.head_dim, config.n_kv_head * config.head_dim
         self.q_proj = nn.Linear(config.n_embd, n_q, bias=False)
         self.k_proj = nn.Linear(config.n_embd, n_kv, bias=False)
@@ -74,19 +75,34 @@ class Attention(nn.Module):
         v_BKTD = self.v_proj(x_BTC).view(B, T, -1, self.head_dim).transpose(1, 2)
         q_BHTD = rotate(self.q_norm(q_BHTD), rope)
         k_BKTD = rotate(self.k_norm(k_BKTD), rope)
+        v_BKTD = v_BKTD.to(q_BHTD.dtype)
         mask = None
         if cache is not None:
             k_BKTD, v_BKTD = cache.extend(self.layer, k_BKTD, v_BKTD)
             mask = causal_mask(T, k_BKTD.shape[2], x_BTC.device)
-        y_BHTD = F.scaled_dot_product_attention(
-            q_BHTD,
-            k_BKTD,
-            v_BKTD.to(q_BHTD.dtype),
-            attn_mask=mask,
-            is_causal=mask is None,
-            enable_gqa=q_BHTD.shape[1] != k_BKTD.shape[1],
-        )
+        if self.plain and mask is None:
+            y_BHTD = plain_attention(q_BHTD, k_BKTD, v_BKTD)
+        else:
+            y_BHTD = F.scaled_dot_product_attention(
+                q_BHTD,
+                k_BKTD,
+                v_BKTD,
+                attn_mask=mask,
+                is_causal=mask is None,
+                enable_gqa=q_BHTD.shape[1] != k_BKTD.shape[1],
+            )
         return self.o_proj(y_BHTD.transpose(1, 2).reshape(B, T, -1))
+
+
+def plain_attention(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor) -> Tensor:
+    """What the fused kernel does, product by product, with all scores in memory: compiled, and in
+    bfloat16 on a processor, rows of 256 are faster so (docs/lab-notebook.md)."""
+    T, D = q_BHTD.shape[-2:]
+    q_BKGTD = q_BHTD.unflatten(1, (k_BKTD.shape[1], -1))
+    scores_BKGTT = (q_BKGTD @ k_BKTD[:, :, None].transpose(-1, -2)).float() * D**-0.5
+    unseen_TT = ~causal_mask(T, T, q_BHTD.device)
+    weights_BKGTT = scores_BKGTT.masked_fill(unseen_TT, float("-inf")).softmax(-1)
+    return (weights_BKGTT.to(v_BKTD.dtype) @ v_BKTD[:, :, None]).flatten(1, 2)
 
 
 def causal_mask(n_new: int, n_all: int, device: torch.device) -> Tensor:

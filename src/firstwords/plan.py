@@ -157,8 +157,8 @@ def plan_of(sketch: Sketch, seed: int, text: Corpus, chat: Corpus, processes: in
 def timed(recipe: Recipe, seconds: float, gpus: int = 1) -> tuple[Recipe, float]:
     """The recipe, compiled where that pays for such a budget, and its tokens per second with one of
     the `gpus`' share of a batch."""
-    if seconds >= COMPILE_FROM and machine.can_compile() and measure.compiling_pays(recipe):
-        recipe = recipe.model_copy(update={"compile": True})
+    if seconds >= COMPILE_FROM and machine.can_compile():
+        recipe = measure.fastest(recipe)
     share = recipe.base.model_copy(update={"batch_rows": recipe.base.batch_rows // gpus})
     part = recipe.model_copy(update={"base": share})
     return recipe, measure.tokens_per_second(part, min(30.0, max(2.0, seconds / 120)))

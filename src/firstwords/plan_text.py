@@ -40,8 +40,8 @@ def _settings(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
     return [
         f"parameters  {parts['all']:,}: {named}",
         f"machine     {gpu}{recipe.n_threads} threads, {recipe.dtype}, "
-        f"{'compiled' if recipe.compile else 'eager'}, batches of {stage.batch_rows} rows of "
-        f"{stage.seq_len} tokens, {stage.micro_rows} at a time",
+        f"{'compiled' if recipe.compile else 'eager'}, {recipe.attention} attention, batches of "
+        f"{stage.batch_rows} rows of {stage.seq_len} tokens, {stage.micro_rows} at a time",
         f"            GFLOP/s of matrix products: {products}",
         f"            tried, times as fast as the best before: {others or 'nothing else'}",
         f"speed       {predicted['tokens_per_second']:,.0f} tokens/s, measured",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from firstwords.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
+Attention = Literal["fused", "plain"]
 Device = Literal["cpu", "cuda", "mps"]
 Stage = Literal["base", "mid", "sft"]
 MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
@@ -103,6 +104,8 @@ class Recipe(Fixed):
     # Of the matrix products; weights, optimizer and checkpoints are float32.
     dtype: Dtype = "float32"
     compile: bool = False  # whether torch.compile makes the steps faster; needs a C++ compiler
+    # In training: one kernel, or its products and softmax one by one, which torch.compile joins.
+    attention: Attention = "fused"
     tokenizer_bytes: int = Field(ge=1)  # of text that train the tokenizer
     # The share of them from conversations, which have words of their own.
     tokenizer_chat: float = Field(default=0.2, ge=0, le=1)

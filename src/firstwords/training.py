@@ -18,7 +18,7 @@ from firstwords import machine
 from firstwords.data.rows import Batches
 from firstwords.distributed import Exchange
 from firstwords.errors import Diverged
-from firstwords.model import IGNORE, Transformer
+from firstwords.model import IGNORE, Block, Transformer
 from firstwords.optimizer import Optimizer, learning_rate
 from firstwords.recipe import Recipe, StageConfig
 
@@ -45,8 +45,10 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
     have its shape: half the time of compiling the whole, and as fast (docs/lab-notebook.md).
     """
     dtype = torch_dtype(recipe)
-    if recipe.compile:
-        for block in model.layers:
+    for block in model.layers:
+        assert isinstance(block, Block)
+        block.self_attn.plain = recipe.attention == "plain"
+        if recipe.compile:
             block.compile(dynamic=False)
 
     def loss(x_BT: Tensor, y_BT: Tensor) -> Tensor:

@@ -78,7 +78,9 @@ def firstwords(recipe: Recipe) -> Step:
 def eager(recipe: Recipe) -> Step:
     """The same model and optimizer, with PyTorch as it comes: no compiling, its own choice of
     threads and memory, products in float32."""
-    return training_step(recipe.model_copy(update={"compile": False, "dtype": "float32"}))
+    return training_step(
+        recipe.model_copy(update={"compile": False, "attention": "fused", "dtype": "float32"})
+    )
 
 
 def training_step(recipe: Recipe) -> Step:

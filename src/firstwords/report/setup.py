@@ -33,7 +33,11 @@ def machine(run: Run) -> str:
         ["memory", console.size(m.get("memory_bytes", 0))],
         ["system", system],
         ["matrix products", measured or "not measured"],
-        ["used", f"{recipe.device}, {recipe.n_threads} threads, {recipe.dtype}, {used}"],
+        [
+            "used",
+            f"{recipe.device}, {recipe.n_threads} threads, {recipe.dtype}, {used}, "
+            f"{recipe.attention} attention",
+        ],
     ]
     return table(["", ""], rows)
 

@@ -210,6 +210,7 @@ def _train(
         console.say("compiling the training step (up to a minute the first time)")
         warm_up(loss, batches, config, model, exchange)
     saved_at, smooth = time.monotonic(), 0.0
+    memory = console.size(machine.memory_used())
     log_path = run.metrics(stage) if world.leads else Path(os.devnull)
     with (
         log_path.open("a", encoding="utf-8") as log,
@@ -226,11 +227,12 @@ def _train(
         ]
 
         def on_step(step: Step) -> bool:
-            nonlocal saved_at, smooth
+            nonlocal saved_at, smooth, memory
             log.write(json.dumps(step._asdict()) + "\n")
             log.flush()
             smooth = step.loss if smooth == 0 else 0.9 * smooth + 0.1 * step.loss
-            memory = console.size(machine.memory_used())
+            if step.update is not None:  # seldom: asking takes 0.7 ms
+                memory = console.size(machine.memory_used())
             meter.advance(
                 config.batch_tokens,
                 f"step {step.step:,}/{config.steps:,}  loss {smooth:.3f}  memory {memory}",
