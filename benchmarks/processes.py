@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What sharing a batch among processes costs: two processes of one thread each beside one process
-of two threads (and beside one of one, which says what two could do at best).
+of two threads (and beside one of one, which says what two could do at best), and two that cut the
+weights up as well.
 
     python benchmarks/processes.py --rounds 3
 
@@ -20,23 +21,29 @@ import torch
 
 from firstwords import machine
 from firstwords.data.rows import Batches, EchoRows
-from firstwords.distributed import Exchange, World, joined
+from firstwords.distributed import World, joined
 from firstwords.measure import trial
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
 from firstwords.plan import LADDER
-from firstwords.recipe import Recipe, model_config
+from firstwords.recipe import Recipe, Shard, model_config
+from firstwords.sharded import exchange_of
 from firstwords.training import accumulate, loss_function, torch_dtype
 
 WARM_UP = 5  # steps
-WAYS = {"1 process x 2 threads": (1, 2), "2 processes x 1 thread": (2, 1), "1 x 1": (1, 1)}
+WAYS: dict[str, tuple[int, int, Shard]] = {
+    "1 process x 2 threads": (1, 2, "optimizer"),
+    "2 processes x 1 thread": (2, 1, "optimizer"),
+    "2 x 1, weights cut up": (2, 1, "weights"),
+    "1 x 1": (1, 1, "optimizer"),
+}
 
 
 def work(world: World, recipe: Recipe, seconds: float) -> float:
     """Tokens per second of all processes together."""
     machine.setup(recipe.n_threads)
     model = Transformer(recipe.model).init_weights(0)
-    exchange = Exchange(world, model)
+    exchange = exchange_of(recipe, world, model)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), exchange.owned)
     loss, stage = loss_function(model, recipe), recipe.base
     rows = EchoRows(recipe.model.vocab_size, stage.seq_len, 10**6, 0)
@@ -55,8 +62,8 @@ def work(world: World, recipe: Recipe, seconds: float) -> float:
 
 
 def measured(way: str, asked: argparse.Namespace) -> float:
-    processes, threads = WAYS[way]
-    worker = [__file__, "--worker", str(threads), "--shape", asked.shape]
+    processes, threads, shard = WAYS[way]
+    worker = [__file__, "--worker", str(threads), "--shape", asked.shape, "--shard", shard]
     worker += ["--seconds", str(asked.seconds), "--dtype", asked.dtype]
     run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, *(run if processes > 1 else []), *worker]
@@ -74,12 +81,15 @@ def main() -> None:
     parser.add_argument("--shape", default="4,192,2", help="layers,channels,heads")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--shard", default="optimizer", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     shape = tuple(int(number) for number in asked.shape.split(","))
     assert shape in LADDER, f"choose from {LADDER}"
     if asked.worker:
         model = model_config(shape, 2048)
-        recipe = trial(asked.worker).model_copy(update={"model": model, "dtype": asked.dtype})
+        recipe = trial(asked.worker).model_copy(
+            update={"model": model, "dtype": asked.dtype, "shard": asked.shard}
+        )
         with joined() as world:
             rate = work(world, recipe, asked.seconds)
         if world.leads:

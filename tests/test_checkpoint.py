@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from firstwords import checkpoint
 from firstwords.conversation import Messages, encode_conversations, encode_prompt, pieces
+from firstwords.distributed import Exchange, World
 from firstwords.errors import DamagedFile
 from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
@@ -172,7 +173,9 @@ def test_what_is_written_beside_training_is_what_was_when_it_was_saved(
     optimizer = train_a_little(model, 3)
     checkpoint.save(tmp_path / "at once", model, tiny_tokenizer, optimizer.state())
     with checkpoint.Writer(tmp_path / "beside", tiny_tokenizer) as writer:
-        writer.save(model, optimizer.state())
+        copy = Exchange(World(), model).copy()
+        assert copy is not None
+        writer.save(copy, optimizer.state())
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(1)

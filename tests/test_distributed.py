@@ -78,6 +78,46 @@ def test_processes_share_a_batch_and_learn_the_same(bench: Bench, n: int) -> Non
     assert (shared / "report.html").exists()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_weights_that_are_cut_up_learn_the_same(tmp_path: Path, compiled: bool) -> None:
+    """Slices of uneven size, two parts to a batch; then the same run goes on in one process."""
+    changes = {"model__vocab_size": 401, "base__micro_rows": 1, "compile": compiled}
+    whole = Bench(tmp_path / "whole", **STEPS, **changes)
+    assert whole.firstwords(*whole.train("alone")).returncode == 0
+    cut = Bench(tmp_path / "cut", whole.home, **STEPS, **changes, shard="weights")
+    alone, shared = whole.directory("alone"), together(cut, 2, "shared")
+    assert losses(shared) == pytest.approx(losses(alone), rel=2e-3)
+    for key in ("gradient", "update"):
+        one, other = (
+            [step[key] for stage in STAGES for step in metrics(run, stage) if step[key]]
+            for run in (alone, shared)
+        )
+        assert other == pytest.approx(one, rel=0.05), key
+    for name in ("model", "optimizer"):
+        one, other = (
+            load_file(final_checkpoint(run, "sft") / f"{name}.safetensors")
+            for run in (alone, shared)
+        )
+        assert {key: value.shape for key, value in one.items()} == {
+            key: value.shape for key, value in other.items()
+        }
+    pages = [sorted(path.name for path in (run / "album").iterdir()) for run in (alone, shared)]
+    assert pages[0] == pages[1]
+    if not compiled:
+        stage_by_stage(cut, "shrunk", 2, "tokenizer", "pretrain")
+        stage_by_stage(cut, "shrunk", 1, "midtrain", "sft", "report")
+        assert losses(cut.directory("shrunk")) == pytest.approx(losses(alone), rel=2e-3)
+
+
+def test_weights_are_cut_up_for_even_shares_only(tmp_path: Path) -> None:
+    cut = Bench(tmp_path, **STEPS, shard="weights", mid__batch_rows=3)
+    process = torchrun(cut, 2, *cut.train("x"))
+    _, stderr = process.communicate(timeout=240)
+    assert process.returncode != 0
+    assert "cannot share a batch of 3 rows evenly" in stderr
+    assert "mid.batch_rows" in stderr
+
+
 def test_as_many_processes_give_the_same_bytes(bench: Bench) -> None:
     first, second = (fingerprint(together(bench, 2, name)) for name in ("twice-a", "twice-b"))
     assert first == second

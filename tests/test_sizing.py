@@ -81,9 +81,21 @@ def test_every_depth_gives_a_recipe_whose_parts_fit_into_memory(
     stage = recipe.base
     assert stage.batch_rows >= count
     assert math.log2(stage.batch_rows).is_integer()
-    assert stage.micro_rows == 1 or forecast.memory_bytes(recipe) <= memory
+    assert stage.micro_rows == 1 or forecast.memory_bytes(recipe, count) <= memory
+    if recipe.shard == "weights":
+        whole = recipe.model_copy(update={"shard": "optimizer"})
+        assert forecast.memory_bytes(sizing.with_micro_rows(whole, 1), count) > memory
+        assert stage.batch_rows % count == 0
     assert stage.micro_rows * count <= stage.batch_rows
     assert len({recipe.stage(name).micro_rows for name in STAGES}) == 1
+
+
+def test_a_model_that_no_gpu_holds_is_cut_up_among_several() -> None:
+    large = sketch("large").model_copy(update={"depth": 48})
+    one, sixteen = (sizing.filled_in(large, worker(72e9, processes)) for processes in (1, 16))
+    assert (one.shard, sixteen.shard) == ("optimizer", "weights")
+    assert forecast.memory_bytes(one) > 72e9 > forecast.memory_bytes(sixteen, 16)
+    assert sizing.filled_in(sketch("large"), worker(72e9, 16)).shard == "optimizer"
 
 
 def test_more_gpus_take_less_time_for_the_same_work() -> None:

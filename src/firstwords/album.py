@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from firstwords import files
+from firstwords import files, machine
 from firstwords.conversation import encode_prompt
 from firstwords.data.tokens import TokenStore
 from firstwords.evaluation.bits_per_byte import bits_per_byte
@@ -20,7 +20,7 @@ from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.model import Transformer
 from firstwords.recipe import STAGES, Stage
-from firstwords.run import Run, Watcher
+from firstwords.run import Copier, Run, Watcher
 from firstwords.stages.common import text_store
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
 from firstwords.training import Step
@@ -43,19 +43,17 @@ def keeper(run: Run) -> Watcher:
 
     @contextmanager
     def watch(
-        stage: Stage, model: Transformer, tokenizer: Tokenizer, step: int
+        stage: Stage, copy: Copier, tokenizer: Tokenizer, step: int
     ) -> Iterator[Callable[[Step], None]]:
         steps = run.recipe.stage(stage).steps
         moments = {-(-steps * part // PAGES) for part in range(1, PAGES + 1)}
-        text = text_store(run, tokenizer, "val")
 
         def at(step: int) -> None:
-            path = page_path(run, stage, step)
-            if not path.exists():
-                # A copy: training has compiled the model's blocks for batches of its own.
-                grown = Transformer(model.config)
-                grown.load_state_dict(model.state_dict())
-                page = look_at(grown.to(model.device).eval(), tokenizer, text)
+            # A copy: training has compiled the model's blocks for batches of its own.
+            grown, path = copy(), page_path(run, stage, step)
+            if grown and not path.exists():
+                grown.to(machine.at_hand(run.recipe.device)).eval()
+                page = look_at(grown, tokenizer, text_store(run, tokenizer, "val"))
                 files.write_json(path, {"stage": stage, "step": step} | page)
 
         if stage == STAGES[0] and step == 0:

@@ -70,9 +70,9 @@ def save(
 
 
 class Writer:
-    """Writes checkpoints beside the training, one at a time: only the copy that is written from
-    takes the training's time. Leaving waits for the last; what went wrong with one is raised when
-    the next is due, or then."""
+    """Writes checkpoints beside the training, one at a time: only copying takes the training's
+    time. Leaving waits for the last; what went wrong with one is raised when the next is due, or
+    then."""
 
     def __init__(self, directory: Path, tokenizer: Tokenizer) -> None:
         self.directory, self.tokenizer = directory, tokenizer
@@ -88,11 +88,10 @@ class Writer:
         if failure[0] is None:
             self.wait()
 
-    def save(self, model: Transformer, state: dict[str, Tensor]) -> None:
+    def save(self, copy: Transformer, state: dict[str, Tensor]) -> None:
+        """Write a model that nobody changes any more, and a copy of the state."""
         self.wait()
         start = time.monotonic()
-        copy = Transformer(model.config)
-        copy.load_state_dict(model.state_dict())
         state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
         def write() -> None:

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from firstwords.errors import UserError
+from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
 
 # A process that has died is noticed at once; this only bounds how long the others may have to wait
@@ -88,7 +89,7 @@ class Exchange:
     """Gradients to their owners, weights back to all."""
 
     def __init__(self, world: World, model: nn.Module) -> None:
-        self.world = world
+        self.world, self.model = world, model
         self.parameters = dict(model.named_parameters())
         self.owners = owners(self.parameters, world.size)
         self._sent: list[dist.Work] = []
@@ -98,8 +99,9 @@ class Exchange:
                 parameter.register_post_accumulate_grad_hook(self._sender(name))
 
     @property
-    def owned(self) -> frozenset[str]:
-        return frozenset(n for n, owner in self.owners.items() if owner == self.world.rank)
+    def owned(self) -> dict[str, nn.Parameter]:
+        """What this process updates, each whole and with its gradient."""
+        return {n: p for n, p in self.parameters.items() if self.owners[n] == self.world.rank}
 
     def _sender(self, name: str) -> Callable[[Tensor], None]:
         def send(parameter: Tensor) -> None:
@@ -123,9 +125,14 @@ class Exchange:
             work.wait()
         self._sent = []
 
+    def forget_gradients(self) -> None:
+        for parameter in (*self.parameters.values(), *self.owned.values()):
+            parameter.grad = None
+
     @torch.no_grad()
     def give_back(self) -> None:
-        """The owners' new weights, to all."""
+        """The owners' new weights, to all. The gradients have done their work."""
+        self.forget_gradients()
         if self.world.size == 1:
             return
         works = [
@@ -145,12 +152,26 @@ class Exchange:
         for name, parameter in self.parameters.items():
             for key in optimizer.remembers(name):
                 full = f"{name}.{key}"
-                like = parameter.data.new_zeros(() if key == "step" else parameter.shape)
-                tensor = own.get(full, like).contiguous()
+                shape = () if key == "step" else parameter.shape
+                empty = torch.zeros(shape, device=parameter.device)
+                tensor = own.get(full, empty).contiguous()
                 dist.broadcast(tensor, self.owners[name])
                 if self.world.leads:
                     whole[full] = tensor
         return whole
+
+    def copy(self) -> Transformer | None:
+        """The model as it is now, on the processor, at the leader; the others help."""
+        weights = self._weights()
+        if not self.world.leads:
+            return None
+        assert isinstance(self.model, Transformer)
+        copy = Transformer(self.model.config)
+        copy.load_state_dict(weights)
+        return copy
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: parameter.detach() for name, parameter in self.parameters.items()}
 
 
 def owners(parameters: dict[str, nn.Parameter], size: int) -> dict[str, int]:

@@ -36,6 +36,8 @@ FORWARD = 0.4  # of a training token: a token whose loss is measured
 # Bytes in memory, measured in fresh processes of PyTorch 2.13 (docs/lab-notebook.md).
 PROGRAM = 390e6
 OF_PARAMETER = 16  # weight, gradient and what the optimizer remembers
+OF_SLICED = 24  # the same cut up, with the whole weight and gradient at their owner
+OF_GATHERED = 8  # weight and gradient, while they are whole in every process
 OF_CHANNEL = 130  # of a token in a layer
 OF_LOGIT = 16  # of a token and a word of the vocabulary
 OF_SCORE = 6  # of two tokens and a head, where attention is not fused: as float32 and bfloat16
@@ -110,14 +112,13 @@ def work_of(stage: str, model: ModelConfig) -> float:
     return 1 - (1 - CHAT_TARGETS) * head if stage == "sft" else 1.0
 
 
-def memory_bytes(recipe: Recipe) -> float:
-    """The most that a run needs at a time: measuring, training or evaluation. Of a GPU's memory
-    where that trains."""
+def memory_bytes(recipe: Recipe, processes: int = 1) -> float:
+    """The most that each of so many processes needs at a time: measuring, training or evaluation.
+    Of a GPU's memory where that trains."""
+    work = max(training_bytes(recipe, processes), evaluation_bytes(recipe.model))
     if recipe.device != "cpu":
-        return GPU_PROGRAM + max(training_bytes(recipe), evaluation_bytes(recipe.model))
-    work = max(
-        training_bytes(measure.trial(1)), training_bytes(recipe), evaluation_bytes(recipe.model)
-    )
+        return GPU_PROGRAM + work
+    work = max(training_bytes(measure.trial(1)), work)
     return PROGRAM + work + LEFT_OVER + COMPILER * recipe.compile
 
 
@@ -133,7 +134,7 @@ def all_tokens(recipe: Recipe) -> int:
     return sum(recipe.stage(stage).tokens for stage in STAGES)
 
 
-def training_bytes(recipe: Recipe) -> float:
+def training_bytes(recipe: Recipe, processes: int = 1) -> float:
     model, stage = recipe.model, recipe.base
     tokens = stage.micro_rows * stage.seq_len
     of_channel = OF_CHANNEL if recipe.device == "cpu" else OF_CHANNEL_GPU
@@ -143,7 +144,18 @@ def training_bytes(recipe: Recipe) -> float:
     of_token = model.n_layer * model.n_embd * of_channel + of_logits * OF_LOGIT
     if recipe.attention == "plain":
         of_token += model.n_layer * model.n_head * stage.seq_len * OF_SCORE
-    return n_parameters(model) * OF_PARAMETER + tokens * of_token
+    return weights_bytes(recipe, processes) + tokens * of_token
+
+
+def weights_bytes(recipe: Recipe, processes: int) -> float:
+    """Weights, gradients, and what the optimizer remembers. Several processes share its memory out,
+    which is counted whole all the same; or all of it (`sharded.py`)."""
+    model, everything = recipe.model, n_parameters(recipe.model)
+    if recipe.shard == "optimizer" or processes == 1:
+        return everything * OF_PARAMETER
+    outside = 2 * model.vocab_size * model.n_embd
+    blocks = min(2, model.n_layer) / model.n_layer * (everything - outside)
+    return everything * OF_SLICED / processes + OF_GATHERED * (outside + blocks)
 
 
 def evaluation_bytes(model: ModelConfig) -> float:

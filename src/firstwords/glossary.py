@@ -454,8 +454,8 @@ TERMS = (
     ),
     Term(
         "FSDP",
-        "Cutting the weights themselves up among GPUs, for models that one cannot hold. Firstwords "
-        "does not do it.",
+        "Cutting the weights themselves up among GPUs, for models that one cannot hold; a block is "
+        'put together only while it is computed. A recipe asks for it with shard = "weights".',
     ),
 )
 

@@ -7,7 +7,7 @@ and one batched product is several times faster than a loop of tiny ones.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -75,24 +75,21 @@ def blocks(name: str, weight_RC: Tensor, head_dim: int) -> Tensor:
 
 
 class Optimizer:
-    """Both optimizers behind one `step`; `state` is a flat dict of tensors, for safetensors. Only
-    parameters whose names are `owned` are updated, where that is given: others do the rest."""
+    """Both optimizers behind one `step`; `state` is a flat dict of tensors, for safetensors. Where
+    `owned` parameters are given, it updates those in place of the model's: others do the rest."""
 
     def __init__(
         self,
         model: Transformer,
         config: OptimizerConfig,
         dtype: torch.dtype,
-        owned: Collection[str] | None = None,
+        owned: Mapping[str, nn.Parameter] | None = None,
     ) -> None:
         self.config, self.dtype, self.steps = config, dtype, 0
         self.head_dim = model.config.head_dim
-        self.parameters = list(model.parameters())
-        self.names = {
-            parameter: name
-            for name, parameter in model.named_parameters()
-            if owned is None or name in owned
-        }
+        named = dict(model.named_parameters()) if owned is None else owned
+        self.names = {parameter: name for name, parameter in named.items()}
+        self.parameters = list(self.names)
         # Stacked are the matrices whose blocks have one shape.
         self.alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         tokens, norms = [], []
@@ -149,7 +146,7 @@ class Optimizer:
     @torch.no_grad()
     def gradient_norm(self) -> float:
         """Of all its parameters together."""
-        gradients = [p.grad for p in self.names if p.grad is not None]
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
         return float(torch.nn.utils.get_total_norm(gradients))
 
     def weights(self) -> list[Tensor]:
@@ -157,10 +154,11 @@ class Optimizer:
         return [parameter.detach().clone() for parameter in self.parameters]
 
     @torch.no_grad()
-    def change_since(self, before: list[Tensor]) -> float:
-        """How far all weights together are from a copy of them, as a share of its norm."""
+    def change_since(self, before: list[Tensor]) -> tuple[float, float]:
+        """How far all weights together are from a copy of them, and the copy's norm."""
         change = [now - then for now, then in zip(self.parameters, before, strict=True)]
-        return float(torch.nn.utils.get_total_norm(change) / torch.nn.utils.get_total_norm(before))
+        norm = torch.nn.utils.get_total_norm
+        return float(norm(change)), float(norm(before))
 
     def remembers(self, name: str) -> tuple[str, ...]:
         """The keys of what the optimizer remembers of a parameter of the model."""

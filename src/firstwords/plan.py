@@ -136,12 +136,12 @@ def plan_of(sketch: Sketch, seed: int, text: Corpus, chat: Corpus, processes: in
     compiler = machine.can_compile()
     worker = Worker(known.device, known.n_threads, known.dtype, compiler, room, processes)
     recipe = filled_in(sketch, worker, seed)
-    check_room(recipe, room)
+    check_room(recipe, room, processes)
     data = forecast.data_of(text, chat, recipe.model.vocab_size)
     part = recipe.base.model_copy(update={"batch_rows": recipe.base.micro_rows})
     tried = recipe.model_copy(update={"base": part, "compile": False})
     speed = known.flops_per_second / flops_of(recipe)
-    if part.batch_tokens / speed < SLOW_STEP:
+    if recipe.shard == "optimizer" and part.batch_tokens / speed < SLOW_STEP:
         speed = measure.tokens_per_second(tried, SLOW_STEP)
     measuring = time.monotonic() - started
     speed *= together
@@ -385,9 +385,9 @@ def check_memory(needed: float, room: float, what: str) -> None:
         )
 
 
-def check_room(recipe: Recipe, room: float) -> None:
-    """Memory, of the device that trains, and disk that a recipe needs. Raises UserError."""
-    check_memory(forecast.memory_bytes(recipe), room, "this model")
+def check_room(recipe: Recipe, room: float, processes: int = 1) -> None:
+    """Memory, of each device that trains, and disk that a recipe needs. Raises UserError."""
+    check_memory(forecast.memory_bytes(recipe, processes), room, "this model")
     needed, free = forecast.disk_bytes(recipe), machine.free_disk(machine.home())
     if needed > free:
         raise UserError(

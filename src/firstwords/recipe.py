@@ -16,6 +16,7 @@ from firstwords.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
 Attention = Literal["fused", "plain"]
+Shard = Literal["optimizer", "weights"]
 Device = Literal["cpu", "cuda", "mps"]
 Stage = Literal["base", "mid", "sft"]
 MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
@@ -106,6 +107,9 @@ class Recipe(Fixed):
     compile: bool = False  # whether torch.compile makes the steps faster; needs a C++ compiler
     # In training: one kernel, or its products and softmax one by one, which torch.compile joins.
     attention: Attention = "fused"
+    # What several processes share out between them: the optimizer's memory, or the weights too, for
+    # models that are too large for one device (slower: weights travel with every step).
+    shard: Shard = "optimizer"
     tokenizer_bytes: int = Field(ge=1)  # of text that train the tokenizer
     # The share of them from conversations, which have words of their own.
     tokenizer_chat: float = Field(default=0.2, ge=0, le=1)

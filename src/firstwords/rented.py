@@ -72,7 +72,7 @@ def plan(
     memory = USABLE * gpus.kind.memory_gb * 1e9
     worker = Worker("cuda", CORES_PER_GPU, "bfloat16", True, memory, gpus.number)
     recipe = changed(sizing.filled_in(sketch, worker, seed), changes)
-    needed = forecast.memory_bytes(recipe)
+    needed = forecast.memory_bytes(recipe, gpus.number)
     if needed > memory:
         raise UserError(
             f"--gpus {gpus.number}x{gpus.name}: each has {gpus.kind.memory_gb:g} GB, and this "
@@ -163,7 +163,8 @@ def describe(sketch: Sketch, planned: dict[str, Any]) -> str:
         f"{UTILISATION:.0%} of its arithmetic is used",
         f"time        {console.duration(predicted['total_seconds'])}: {times}",
         f"cost        {predicted['gpu_hours']:,.1f} GPU hours" + _dollars(predicted["dollars"]),
-        f"memory      {console.size(predicted['memory_bytes'])} of each GPU",
+        f"memory      {console.size(predicted['memory_bytes'])} of each GPU"
+        + ", the weights cut up among them" * (recipe.shard == "weights"),
         f"disk        {console.size(predicted['disk_bytes'])} for checkpoints and tokens",
         f"text        {console.size(data['text_bytes'])} from {data['source']}",
     ]

@@ -41,10 +41,10 @@ from firstwords.recipe import STAGES, Fixed, Recipe, Stage, parse, read_document
 from firstwords.tokenizer import Tokenizer
 from firstwords.training import Step
 
-# Told of a stage's model, its tokenizer and the steps done before, it hears of each step after.
-Watcher = Callable[
-    [Stage, Transformer, Tokenizer, int], AbstractContextManager[Callable[[Step], None]]
-]
+# Told of a stage, of how to get a copy of its model (all processes ask together, the leader gets
+# it), of its tokenizer and the steps done before, it hears of each step after.
+Copier = Callable[[], Transformer | None]
+Watcher = Callable[[Stage, Copier, Tokenizer, int], AbstractContextManager[Callable[[Step], None]]]
 
 
 class Sources(Fixed):

@@ -104,7 +104,13 @@ def filled_in(sketch: Sketch, worker: Worker, seed: int = 0) -> Recipe:
         benchmark_items=0 if sketch.data == "starter" else BENCHMARK_ITEMS,
         val_bytes=round(min(10e6, max(200_000, tokens / 100))),
     )
-    return into_memory(with_micro_rows(recipe, rows // worker.processes), worker.memory)
+    recipe = with_micro_rows(recipe, rows // worker.processes)
+    fitted = into_memory(recipe, worker.memory, worker.processes)
+    fits = memory_bytes(fitted, worker.processes) <= worker.memory
+    if fits or worker.processes == 1 or rows % worker.processes:
+        return fitted
+    cut = recipe.model_copy(update={"shard": "weights"})
+    return into_memory(cut, worker.memory, worker.processes)
 
 
 def model_of(sketch: Sketch) -> ModelConfig:
@@ -141,9 +147,9 @@ def _stage(name: str, tokens: float, rows: int, seq_len: int) -> StageConfig:
     )
 
 
-def into_memory(recipe: Recipe, room: float) -> Recipe:
+def into_memory(recipe: Recipe, room: float, processes: int = 1) -> Recipe:
     """The recipe with its batches halved into micro-batches until they fit, if they can."""
-    while memory_bytes(recipe) > room and recipe.base.micro_rows > 1:
+    while memory_bytes(recipe, processes) > room and recipe.base.micro_rows > 1:
         recipe = with_micro_rows(recipe, recipe.base.micro_rows // 2)
     return recipe
 

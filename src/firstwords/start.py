@@ -72,8 +72,7 @@ def _held(world: World, name: str) -> Iterator[Path]:
 
 def _prepare(run: Run, world: World, track: Track) -> None:
     run.world = world
-    if world.leads:
-        run.watchers = [album.keeper(run), *trackers.watchers(run, track)]
+    run.watchers = [album.keeper(run), *(trackers.watchers(run, track) if world.leads else [])]
     pipeline.prepare(run)
 
 
@@ -109,7 +108,8 @@ def resolve(request: Request, processes: int = 1) -> tuple[float, Sources, Plan]
         plan = plan_of(sketch, given(request.seed, 0), text, chat, processes)
         seconds = given(request.seconds, plan.predicted["total_seconds"])
     elif recipe:
-        check_room(recipe, machine.memory_in_reach(machine.at_hand(recipe.device)))
+        room = machine.memory_in_reach(machine.at_hand(recipe.device))
+        check_room(recipe, room, processes)
         plan = Plan(recipe, {})
     else:
         plan = make_plan(seconds, given(request.seed, 0), text, chat, processes)

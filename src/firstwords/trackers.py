@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from firstwords.errors import UserError
-from firstwords.model import Transformer
 from firstwords.recipe import Stage
-from firstwords.run import Run, Watcher
+from firstwords.run import Copier, Run, Watcher
 from firstwords.tokenizer import Tokenizer
 from firstwords.training import Step
 
@@ -50,7 +49,7 @@ def figures(step: Step, batch_tokens: int) -> dict[str, float]:
 def _watcher(run: Run, opener: Callable[[Run, Stage, int], Any]) -> Watcher:
     @contextmanager
     def watch(
-        stage: Stage, model: Transformer, tokenizer: Tokenizer, step: int
+        stage: Stage, copy: Copier, tokenizer: Tokenizer, step: int
     ) -> Iterator[Callable[[Step], None]]:
         batch_tokens = run.recipe.stage(stage).batch_tokens
         with opener(run, stage, step) as tell:

@@ -48,8 +48,8 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
     for block in model.layers:
         assert isinstance(block, Block)
         block.self_attn.plain = recipe.attention == "plain"
-        if recipe.compile:
-            block.compile(dynamic=False)
+        if recipe.compile:  # what is around it, where weights are gathered for it, is not compiled
+            block.forward = torch.compile(block.forward, dynamic=False)  # type: ignore[method-assign]
 
     def loss(x_BT: Tensor, y_BT: Tensor) -> Tensor:
         with torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
@@ -62,12 +62,11 @@ def warm_up(
     loss: LossFunction,
     batches: Batches,
     stage: StageConfig,
-    model: Transformer,
     exchange: Exchange,
 ) -> None:
     """Compile: take a first batch through the model, and forget its gradients."""
     compile_by(lambda: accumulate(loss, *batches.batch(0), stage.micro_rows, exchange))
-    model.zero_grad(set_to_none=True)
+    exchange.forget_gradients()
 
 
 def compile_by(step: Callable[[], object]) -> None:
@@ -112,7 +111,11 @@ def train(
         before = optimizer.weights() if optimizer.steps % LOOK_EVERY == 0 else None
         optimizer.step(lr * stage.lr_scale)
         exchange.give_back()
-        update = optimizer.change_since(before) if before else None
+        update = None
+        if before is not None:
+            moved, all_of_it = optimizer.change_since(before)
+            moved, all_of_it = world.total(moved**2, all_of_it**2)
+            update = math.sqrt(moved / all_of_it)
         seconds = time.perf_counter() - start
         if not on_step(
             Step(optimizer.steps, value, lr * stage.lr_scale, seconds, squares**0.5, update)

@@ -25,6 +25,7 @@ from firstwords.model import Transformer
 from firstwords.optimizer import Optimizer
 from firstwords.recipe import STAGES, Stage
 from firstwords.run import Run
+from firstwords.sharded import exchange_of
 from firstwords.signals import Stop
 from firstwords.stages.tokenizer import take
 from firstwords.tokenizer import END_OF_TEXT, Tokenizer
@@ -182,8 +183,7 @@ def train_stage(
             done = resumed.step if resumed else 0
             checkpoint.remove_after(run.checkpoints(stage), done)
             runs.keep_metrics(run.metrics(stage), done)
-    model.to(recipe.device)
-    exchange = Exchange(run.world, model)
+    exchange = exchange_of(recipe, run.world, model)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), exchange.owned)
     if resumed:
         checkpoint.load_optimizer(optimizer, resumed.directory)
@@ -208,7 +208,7 @@ def _train(
     loss = loss_function(model, run.recipe)
     if run.recipe.compile:
         console.say("compiling the training step (up to a minute the first time)")
-        warm_up(loss, batches, config, model, exchange)
+        warm_up(loss, batches, config, exchange)
     saved_at, smooth = time.monotonic(), 0.0
     memory = console.size(machine.memory_used())
     log_path = run.metrics(stage) if world.leads else Path(os.devnull)
@@ -222,7 +222,7 @@ def _train(
         stop.deferred(),
     ):
         told = [
-            watching.enter_context(watch(stage, model, tokenizer, optimizer.steps))
+            watching.enter_context(watch(stage, exchange.copy, tokenizer, optimizer.steps))
             for watch in run.watchers
         ]
 
@@ -243,9 +243,9 @@ def _train(
             due = world.leads and time.monotonic() - saved_at > often
             any_due, any_stop = world.total(due, stop.requested)
             if any_due or any_stop or step.step == config.steps:
-                state = exchange.state(optimizer)
-                if world.leads:
-                    writer.save(model, state)
+                copy, state = exchange.copy(), exchange.state(optimizer)
+                if copy:
+                    writer.save(copy, state)
                 run.keep_time()
                 saved_at = time.monotonic()
             return not any_stop
