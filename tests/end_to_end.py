@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from firstwords.inference import native
 
 STAGES = ("base", "mid", "sft")
 PHASES = (
@@ -81,6 +84,10 @@ class Bench:
         self.root, self.home = root, home or root / "home"
         self.cwd = root / "cwd"
         self.cwd.mkdir(parents=True)
+        if code := native.library():  # compiled once for all homes: it takes two seconds
+            made = Path(code._name)
+            (self.home / "compiled").mkdir(parents=True, exist_ok=True)
+            shutil.copy(made, self.home / "compiled" / made.name)
         self.recipe, self.text = root / "recipe.json", root / "text.txt"
         self.chat = root / "chat.jsonl"
         self.recipe.write_text(json.dumps(recipe(**steps)), encoding="utf-8")

@@ -206,8 +206,13 @@ def matmul_gflops(dtype: torch.dtype, seconds: float = 0.4) -> float:
 
 def can_compile() -> bool:
     """torch.compile writes C++ and needs a compiler."""
+    return compiler() is not None
+
+
+def compiler() -> str | None:
+    """Where a C++ compiler is."""
     names = (os.environ.get("CXX"), "g++", "clang++", "c++")
-    return any(name and shutil.which(name) for name in names)
+    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 def cpu_name() -> str:

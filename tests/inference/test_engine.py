@@ -1,12 +1,13 @@
 """Generation: what the model says step by step, however much of it was cached."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firstwords.inference import native
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine, Sequence
 from firstwords.inference.sampling import GREEDY, Sampling
@@ -15,6 +16,17 @@ from firstwords.recipe import ModelConfig
 
 MakeModel = Callable[..., Transformer]
 PROMPT = [5, 17, 3, 99, 42]
+
+
+@pytest.fixture(scope="module", params=["native", "eager"], autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything here holds for both ways to take a step."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "eager":
+            patch.setattr(native, "library", lambda: None)
+        elif native.library() is None:
+            pytest.skip("no C++ compiler here")
+        yield
 
 
 @pytest.fixture(scope="session")

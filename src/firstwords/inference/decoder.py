@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from firstwords.inference import native
+from firstwords.inference.native import NativeStep
 from firstwords.model import Block, KVCache, Transformer, rotate
 
 STRETCH = 64  # positions; a step looks at a multiple of them
@@ -107,6 +109,30 @@ def step(
     return F.linear(F.rms_norm(x_BC, weights.norm_C.shape, weights.norm_C, eps), weights.head_VC)
 
 
+class EagerStep:
+    """The step by PyTorch's operations, on any device."""
+
+    @torch.inference_mode()
+    def __init__(self, model: Transformer, cache: KVCache) -> None:
+        self._weights, self._cache, self._eps = fused(model), cache, model.config.norm_eps
+
+    def __call__(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
+        """Logits (B, V) after one more token of each of these sequences."""
+        k_LNKSD, v_LNKSD = self._cache.k_LBKSD, self._cache.v_LBKSD
+        _, N, _, S, _ = k_LNKSD.shape
+        device, whole = k_LNKSD.device, slots == list(range(N))
+        end = min(S, -(-(max(positions) + 1) // STRETCH) * STRETCH)
+        return step(
+            self._weights,
+            k_LNKSD[:, :, :, :end],
+            v_LNKSD[:, :, :, :end],
+            None if whole else torch.tensor(slots, device=device),
+            torch.tensor(ids, device=device),
+            torch.tensor(positions, device=device),
+            self._eps,
+        )
+
+
 def filled_up(rows: list[list[int]], device: torch.device) -> Tensor:
     """Token ids (B, T) of rows of several lengths, with zeros at their ends."""
     ids_BT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
@@ -123,8 +149,8 @@ class Decoder:
         self.context = model.config.max_seq_len
         self._device = model.device
         self.cache = KVCache(model.config, slots, self.context, self._device)
-        with torch.inference_mode():
-            self._weights = fused(model)
+        code = native.library() if self._device.type == "cpu" else None
+        self._step = NativeStep(model, self.cache, code) if code else EagerStep(model, self.cache)
 
     @torch.inference_mode()
     def read(self, slots: list[int], texts: list[list[int]], start: int = 0) -> None:
@@ -149,14 +175,4 @@ class Decoder:
     def next_logits(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
         """Logits (B, V) after one more token of each of these sequences, whose keys and values up
         to `positions` are in the cache."""
-        end = min(self.context, -(-(max(positions) + 1) // STRETCH) * STRETCH)
-        whole = slots == list(range(self.slots))
-        return step(
-            self._weights,
-            self.cache.k_LBKSD[:, :, :, :end],
-            self.cache.v_LBKSD[:, :, :, :end],
-            None if whole else torch.tensor(slots, device=self._device),
-            torch.tensor(ids, device=self._device),
-            torch.tensor(positions, device=self._device),
-            self.model.config.norm_eps,
-        )
+        return self._step(slots, ids, positions)
