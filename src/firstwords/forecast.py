@@ -26,12 +26,12 @@ STAGE_START = 1.5  # loading, the first step, the last checkpoint
 COMPILED_START = 3.0  # beside it: loading code that is compiled already
 TOKENIZER_BYTES_PER_SECOND = {"starter": 1.6e6, "text": 4e6}
 ENCODED_PER_SECOND = {"starter": 3e5, "text": 8e5}  # tokens
-ANSWER = 40.0  # training tokens that take as long as an answer in the exam
+ANSWER = 75.0  # training tokens that take as long as an answer in the exam
 BENCHMARK_PARTS = 23  # 18 to 22 tasks of CORE, and five others
 BENCHMARK_ITEM = 300.0  # training tokens that take as long as an item, few-shot examples and all
-SAMPLES = 4.0  # seconds for the samples of a stage
+SAMPLES = 0.5  # seconds for the samples of a stage
 CHAT_TARGETS = 0.43  # share of finetuning's positions, the text beside conversations included
-FORWARD = 0.4  # of a training token: a token whose loss is measured
+FORWARD = 0.5  # of a training token: a token whose loss is measured, in float32
 
 # Bytes in memory, measured in fresh processes of PyTorch 2.13 (docs/lab-notebook.md).
 PROGRAM = 390e6

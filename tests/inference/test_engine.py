@@ -135,12 +135,14 @@ def test_a_prompt_without_tokens_is_refused(model: Transformer) -> None:
 def test_a_prompt_that_goes_on_pays_only_for_what_is_new(
     model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = []
-    hidden = model.hidden
-    monkeypatch.setattr(
-        model, "hidden", lambda ids, cache: read.append(ids.shape[1]) or hidden(ids, cache)
-    )
-    engine = engine_of(model, 2)
+    decoder, read = Decoder(model, 2), list[int]()
+    engine, really = Engine(decoder), decoder._step.read
+
+    def recorded(slots: list[int], texts: list[list[int]], start: int) -> None:
+        read.append(len(texts[0]))
+        really(slots, texts, start)
+
+    monkeypatch.setattr(decoder._step, "read", recorded)
     answer = list(engine.generate(PROMPT, greedy(3)))
     assert read == [4]
     list(engine.generate([*PROMPT, *answer, 9, 9], greedy(1)))
@@ -153,16 +155,18 @@ def test_a_prompt_that_goes_on_pays_only_for_what_is_new(
 def test_an_interrupted_pass_leaves_nothing_wrong_in_the_cache(
     model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = engine_of(model)
+    decoder = Decoder(model, 1)
+    engine, read = Engine(decoder), decoder._step.read
     first, second = [5, 6, 7, 8, 9], [5, 1, 2, 3, 4]
     expected = {tuple(p): list(engine_of(model).generate(p, greedy(6))) for p in (first, second)}
     list(engine.generate(first, greedy(2)))
 
-    def interrupted(*args: object) -> None:
+    def interrupted(slots: list[int], texts: list[list[int]], start: int) -> None:
+        read(slots, [text[:2] for text in texts], start)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(model.layers[-1].mlp, "forward", interrupted)
+        patch.setattr(decoder._step, "read", interrupted)
         generation = engine.generate(second, greedy(6))
         with pytest.raises(KeyboardInterrupt):
             next(generation)

@@ -77,21 +77,59 @@ def test_logits_are_those_of_pytorchs_operations(
 
 
 @needs_compiler
+@settings(max_examples=30, deadline=None)
+@given(
+    shapes,
+    st.lists(st.integers(0, CONTEXT // 2), min_size=1, max_size=6),
+    st.integers(1, CONTEXT // 2),
+    st.integers(1, 40),
+)
+def test_prompts_are_read_as_pytorchs_operations_do(
+    random_model: MakeModel, config: ModelConfig, lengths: list[int], more: int, at_a_time: int
+) -> None:
+    """In parts of any size, and what follows afterwards."""
+    model = random_model(config)
+    decoder, eager = steps_of(model, len(lengths))
+    slots = list(range(len(lengths)))[::-1]
+    texts = [[(7 * n + 3) % config.vocab_size for n in range(length)] for length in lengths]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "READ_TOKENS", at_a_time)
+        decoder.read(slots, texts)
+        decoder.read([0], [[1] * more], start=len(texts[-1]))
+    with torch.inference_mode():
+        if any(texts):
+            eager.read(slots, texts, 0)
+        eager.read([0], [[1] * more], len(texts[-1]))
+    kept = [*lengths[:-1], lengths[-1] + more]
+    for slot, length in zip(slots, kept, strict=True):
+        for found, expected in (
+            (decoder.cache.k_LBKSD, eager._cache.k_LBKSD),
+            (decoder.cache.v_LBKSD, eager._cache.v_LBKSD),
+        ):
+            torch.testing.assert_close(
+                found[:, slot, :, :length], expected[:, slot, :, :length], atol=1e-4, rtol=1e-4
+            )
+
+
+@needs_compiler
 @pytest.mark.parametrize("threads", [1, 2])
 def test_who_shares_the_step_does_not_change_a_bit(
     threads: int, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
     model, before = random_model(tiny_model), torch.get_num_threads()
     texts = torch.randint(
-        tiny_model.vocab_size, (19, 6), generator=torch.Generator().manual_seed(1)
+        tiny_model.vocab_size, (23, 6), generator=torch.Generator().manual_seed(1)
     )
-    together, alone = Decoder(model, 19), Decoder(model, 19)
+    together, alone = Decoder(model, 23), Decoder(model, 23)
     torch.set_num_threads(threads)
     try:
-        for position in range(6):
-            ids = [int(row[position]) for row in texts]
-            all_BV = together.next_logits(list(range(19)), ids, [position] * 19)
-            for slot in range(19):
+        for slot in range(23):
+            alone.read([slot], [[3, 1, slot]])
+        together.read(list(range(23)), [[3, 1, slot] for slot in range(23)])
+        for position in range(3, 9):
+            ids = [int(row[position - 3]) for row in texts]
+            all_BV = together.next_logits(list(range(23)), ids, [position] * 23)
+            for slot in range(23):
                 own_V = alone.next_logits([slot], [ids[slot]], [position])[0]
                 assert torch.equal(own_V, all_BV[slot])
     finally:

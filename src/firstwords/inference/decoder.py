@@ -1,5 +1,8 @@
 """A step of decoding: one token for each of some sequences, whatever their lengths.
 
+This is the step by PyTorch's operations; where it can, a decoder takes it in one call of compiled
+code instead (`native.py`).
+
 The cache has a slot for each sequence. A step reads and writes the slots it is told, each at a
 position of its own. Projections that read the same input are one matrix here.
 
@@ -114,7 +117,22 @@ class EagerStep:
 
     @torch.inference_mode()
     def __init__(self, model: Transformer, cache: KVCache) -> None:
-        self._weights, self._cache, self._eps = fused(model), cache, model.config.norm_eps
+        self._model, self._weights, self._cache = model, fused(model), cache
+
+    def read(self, slots: list[int], texts: list[list[int]], start: int) -> None:
+        """Keys and values of these texts, which stand in their slots from `start` on. Texts of
+        several lengths are filled up at their ends: what is there is overwritten before anything
+        looks at it."""
+        kept, longest = self._cache, max(map(len, texts))
+        end = start + longest
+        cache = KVCache(self._model.config, len(texts), end, self._model.device)
+        if start:
+            cache.k_LBKSD[:, :, :, :start] = kept.k_LBKSD[:, slots, :, :start]
+            cache.v_LBKSD[:, :, :, :start] = kept.v_LBKSD[:, slots, :, :start]
+            cache.length = start
+        self._model.hidden(filled_up(texts, self._model.device), cache)
+        kept.k_LBKSD[:, slots, :, start:end] = cache.k_LBKSD[:, :, :, start:end]
+        kept.v_LBKSD[:, slots, :, start:end] = cache.v_LBKSD[:, :, :, start:end]
 
     def __call__(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
         """Logits (B, V) after one more token of each of these sequences."""
@@ -129,7 +147,7 @@ class EagerStep:
             None if whole else torch.tensor(slots, device=device),
             torch.tensor(ids, device=device),
             torch.tensor(positions, device=device),
-            self._eps,
+            self._model.config.norm_eps,
         )
 
 
@@ -147,29 +165,15 @@ class Decoder:
     def __init__(self, model: Transformer, slots: int) -> None:
         self.model, self.slots = model, slots
         self.context = model.config.max_seq_len
-        self._device = model.device
-        self.cache = KVCache(model.config, slots, self.context, self._device)
-        code = native.library() if self._device.type == "cpu" else None
+        self.cache = KVCache(model.config, slots, self.context, model.device)
+        code = native.library() if model.device.type == "cpu" else None
         self._step = NativeStep(model, self.cache, code) if code else EagerStep(model, self.cache)
 
     @torch.inference_mode()
     def read(self, slots: list[int], texts: list[list[int]], start: int = 0) -> None:
-        """Put the keys and values of `texts` into `slots`, from position `start` on. Texts of
-        several lengths are filled up at their ends: what is there is overwritten before anything
-        looks at it."""
-        ids_BT = filled_up(texts, self._device)
-        longest = ids_BT.shape[1]
-        if longest == 0:
-            return
-        cache = KVCache(self.model.config, len(texts), start + longest, self._device)
-        if start:
-            cache.k_LBKSD[:, :, :, :start] = self.cache.k_LBKSD[:, slots, :, :start]
-            cache.v_LBKSD[:, :, :, :start] = self.cache.v_LBKSD[:, slots, :, :start]
-            cache.length = start
-        self.model.hidden(ids_BT, cache)
-        end = start + longest
-        self.cache.k_LBKSD[:, slots, :, start:end] = cache.k_LBKSD[:, :, :, start:end]
-        self.cache.v_LBKSD[:, slots, :, start:end] = cache.v_LBKSD[:, :, :, start:end]
+        """Put the keys and values of `texts` into `slots`, from position `start` on."""
+        if any(texts):
+            self._step.read(slots, texts, start)
 
     @torch.inference_mode()
     def next_logits(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:

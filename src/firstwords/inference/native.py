@@ -25,6 +25,7 @@ OPTIONS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-share
 # compiler knows it.
 WISHES = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-march=native",), ())
 PATIENCE = 120.0  # seconds for the compiler
+READ_TOKENS = 512  # of prompts at a time: more need more memory and are no faster
 LAYER = ("norm_C", "qkv", "q_norm_D", "k_norm_D", "out", "mlp_norm_C", "gate", "up", "down")
 
 
@@ -131,12 +132,28 @@ class NativeStep:
 
     def __call__(self, slots: list[int], ids: list[int], positions: list[int]) -> Tensor:
         """Logits (B, V) after one more token of each of these sequences."""
+        logits_BV = torch.empty(len(slots), self._config.vocab_size)
+        self._take(slots, ids, positions, logits_BV.data_ptr())
+        return logits_BV
+
+    def read(self, slots: list[int], texts: list[list[int]], start: int) -> None:
+        """Keys and values of these texts, which stand in their slots from `start` on."""
+        slots_N = [slot for slot, text in zip(slots, texts, strict=True) for _ in text]
+        positions_N = [start + place for text in texts for place in range(len(text))]
+        ids_N = [token for text in texts for token in text]
+        for at in range(0, len(ids_N), READ_TOKENS):
+            part = slice(at, at + READ_TOKENS)
+            self._take(slots_N[part], ids_N[part], positions_N[part], None)
+
+    def _take(
+        self, slots: list[int], ids: list[int], positions: list[int], logits: int | None
+    ) -> None:
+        """So many tokens through the model; of one sequence, those before come before."""
         config, B, threads = self._config, len(slots), torch.get_num_threads()
         own = max(B * config.n_embd, config.max_seq_len)
         heads = 2 * config.n_head + 2 * config.n_kv_head
         shared = B * (config.n_embd + heads * config.head_dim + config.n_hidden)
         room = torch.empty(shared + threads * own)
-        logits_BV = torch.empty(B, config.vocab_size)
         numbers = ctypes.c_int64 * B
         self._code.step(
             ctypes.byref(self._model),
@@ -146,9 +163,8 @@ class NativeStep:
             numbers(*slots),
             numbers(*ids),
             numbers(*positions),
-            ctypes.c_void_p(logits_BV.data_ptr()),
+            ctypes.c_void_p(logits),
             ctypes.c_void_p(room.data_ptr()),
             ctypes.c_int64(own),
             threads,
         )
-        return logits_BV

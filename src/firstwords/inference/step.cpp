@@ -1,8 +1,9 @@
-// One token for each of B sequences through the whole model: `decoder.step` in one call.
+// B tokens through the whole model in one call: a token for each of some sequences, or all tokens of
+// their prompts.
 //
 // A small model's step is a hundred operations of a few microseconds, and calling them one by one
 // takes longer than their arithmetic. Here all threads go through the step side by side and wait
-// for each other four times a layer.
+// for each other six times a layer.
 //
 // A matrix lies in panels of LANES rows, the rows of a panel side by side: its product with a
 // vector then needs no sum across lanes, and every output is summed up in the same order whoever
@@ -30,7 +31,7 @@ constexpr int LANES = 8;
 constexpr int LANES = 4;
 #endif
 #if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int BESIDE = 2;  // panels whose products with 8 vectors fit into registers
+constexpr int BESIDE = 2;  // panels whose sums for 8 tokens fit into registers
 #else
 constexpr int BESIDE = 1;
 #endif
@@ -140,39 +141,38 @@ static void rotate(float *x, const float *cos_D, const float *sin_D, int D) {
     }
 }
 
-// One key-value head of one sequence, and the queries that share it. `qkv` has the heads of queries,
-// of keys and of values; `scores` room for S numbers.
-static void attend(const Model &m, const Layer &layer, float *qkv, float *y, float *k_SD, float *v_SD,
-                   int head, int position, float *scores) {
-    int D = m.D, group = m.H / m.K, seen = position + 1;
-    float scale = 1 / sqrtf(D);
-    const float *cos_D = m.cos_SD + int64_t(position) * D, *sin_D = m.sin_SD + int64_t(position) * D;
-    float *k = k_SD + int64_t(position) * D, *v = v_SD + int64_t(position) * D;
-    rms_norm(qkv + (m.H + head) * D, layer.k_norm_D, k, D, m.eps);
-    rotate(k, cos_D, sin_D, D);
-    memcpy(v, qkv + (m.H + m.K + head) * D, D * sizeof(float));
-    for (int h = head * group; h < (head + 1) * group; h++) {
-        float *q = qkv + h * D, *out = y + h * D, most = -INFINITY, sum = 0;
-        rms_norm(q, layer.q_norm_D, q, D, m.eps);
-        rotate(q, cos_D, sin_D, D);
-        for (int s = 0; s < seen; s++) {
-            scores[s] = dot(q, k_SD + int64_t(s) * D, D) * scale;
-            most = fmaxf(most, scores[s]);
-        }
-        for (int s = 0; s < seen; s++) scores[s] = exponential(scores[s] - most);
-        for (int s = 0; s < seen; s++) sum += scores[s];
-        int d = 0;
-        for (; d + LANES <= D; d += LANES) {
-            Lanes mean = {};
-            for (int s = 0; s < seen; s++)
-                mean += scores[s] * *(const Lanes *)(v_SD + int64_t(s) * D + d);
-            *(Lanes *)(out + d) = mean / sum;
-        }
-        for (; d < D; d++) {
-            float mean = 0;
-            for (int s = 0; s < seen; s++) mean += scores[s] * v_SD[int64_t(s) * D + d];
-            out[d] = mean / sum;
-        }
+// The key and the value of one token's head go into the cache. `qkv` has the token's heads of queries,
+// of keys and of values.
+static void remember(const Model &m, const Layer &layer, const float *qkv, float *k_D, float *v_D,
+                     int head, int64_t position) {
+    rms_norm(qkv + (m.H + head) * m.D, layer.k_norm_D, k_D, m.D, m.eps);
+    rotate(k_D, m.cos_SD + position * m.D, m.sin_SD + position * m.D, m.D);
+    memcpy(v_D, qkv + (m.H + m.K + head) * m.D, m.D * sizeof(float));
+}
+
+// One head of one token's queries looks at all positions up to its own. `scores` has room for S
+// numbers.
+static void attend(const Model &m, const Layer &layer, float *q, float *y, const float *k_SD,
+                   const float *v_SD, int64_t position, float *scores) {
+    int D = m.D, d = 0;
+    float scale = 1 / sqrtf(D), most = -INFINITY, sum = 0;
+    rms_norm(q, layer.q_norm_D, q, D, m.eps);
+    rotate(q, m.cos_SD + position * D, m.sin_SD + position * D, D);
+    for (int64_t s = 0; s <= position; s++) {
+        scores[s] = dot(q, k_SD + s * D, D) * scale;
+        most = fmaxf(most, scores[s]);
+    }
+    for (int64_t s = 0; s <= position; s++) scores[s] = exponential(scores[s] - most);
+    for (int64_t s = 0; s <= position; s++) sum += scores[s];
+    for (; d + LANES <= D; d += LANES) {
+        Lanes mean = {};
+        for (int64_t s = 0; s <= position; s++) mean += scores[s] * *(const Lanes *)(v_SD + s * D + d);
+        *(Lanes *)(y + d) = mean / sum;
+    }
+    for (; d < D; d++) {
+        float mean = 0;
+        for (int64_t s = 0; s <= position; s++) mean += scores[s] * v_SD[s * D + d];
+        y[d] = mean / sum;
     }
 }
 
@@ -180,7 +180,7 @@ static void attend(const Model &m, const Layer &layer, float *qkv, float *y, flo
 static void share(const Model &m, const Work &w, float *k_LNKSD, float *v_LNKSD, int B,
                   const int64_t *slots, const int64_t *ids, const int64_t *positions,
                   float *logits_BV, float *own, int thread, int threads) {
-    int C = m.C, P = (m.H + 2 * m.K) * m.D, Q = m.H * m.D, M = m.M;
+    int64_t C = m.C, P = (m.H + 2 * m.K) * m.D, Q = m.H * m.D, M = m.M;
     auto wait = [] {
 #pragma omp barrier
     };
@@ -196,11 +196,20 @@ static void share(const Model &m, const Work &w, float *k_LNKSD, float *v_LNKSD,
         linear(layer.qkv, P, C, own, B, thread, threads,
                [&](int row, int b, float value) { w.qkv_BP[b * P + row] = value; });
         wait();
+        auto place = [&](int b, int head) {  // of its keys and values
+            return ((int64_t(l) * m.N + slots[b]) * m.K + head) * m.S * m.D;
+        };
         for (int task = thread; task < B * m.K; task += threads) {
             int b = task / m.K, head = task % m.K;
-            int64_t place = ((int64_t(l) * m.N + slots[b]) * m.K + head) * m.S * m.D;
-            attend(m, layer, w.qkv_BP + b * P, w.y_BP + b * Q, k_LNKSD + place, v_LNKSD + place, head,
-                   positions[b], own);
+            int64_t at = place(b, head) + positions[b] * m.D;
+            remember(m, layer, w.qkv_BP + b * P, k_LNKSD + at, v_LNKSD + at, head, positions[b]);
+        }
+        wait();  // a token may look at another one of this call
+        for (int task = thread; task < B * m.H; task += threads) {
+            int b = task / m.H, head = task % m.H;
+            int64_t at = place(b, head / (m.H / m.K));
+            attend(m, layer, w.qkv_BP + b * P + head * m.D, w.y_BP + b * Q + head * m.D, k_LNKSD + at,
+                   v_LNKSD + at, positions[b], own);
         }
         wait();
         linear(layer.out, C, Q, w.y_BP, B, thread, threads,
@@ -218,6 +227,7 @@ static void share(const Model &m, const Work &w, float *k_LNKSD, float *v_LNKSD,
                [&](int row, int b, float value) { w.x_BC[b * C + row] += value; });
         wait();
     }
+    if (!logits_BV) return;  // only the cache was wanted
     normed(m.norm_C);
     linear(m.head, m.V, C, own, B, thread, threads,
            [&](int row, int b, float value) { logits_BV[int64_t(b) * m.V + row] = value; });
@@ -225,11 +235,12 @@ static void share(const Model &m, const Work &w, float *k_LNKSD, float *v_LNKSD,
 
 extern "C" int lanes() { return LANES; }
 
-// `room` holds what the threads share, then `own_size` floats for each of them.
+// `room` holds what the threads share, then `own_size` floats for each of them. No `logits_BV`: only
+// keys and values are wanted.
 extern "C" void step(const Model *m, float *k_LNKSD, float *v_LNKSD, int32_t B, const int64_t *slots,
                      const int64_t *ids, const int64_t *positions, float *logits_BV, float *room,
                      int64_t own_size, int32_t threads) {
-    int P = (m->H + 2 * m->K) * m->D, Q = m->H * m->D;
+    int64_t P = (m->H + 2 * m->K) * m->D, Q = m->H * m->D;
     Work w = {room, room + B * m->C, room + B * (m->C + P), room + B * (m->C + P + Q)};
     float *own = w.h_BM + B * m->M;
 #pragma omp parallel num_threads(threads)

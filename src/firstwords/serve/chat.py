@@ -1,6 +1,7 @@
 """POST /v1/chat/completions."""
 
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 from firstwords.conversation import Messages
@@ -10,14 +11,14 @@ from firstwords.serve.errors import ApiError
 from firstwords.serve.models import Loaded
 from firstwords.serve.schema import ChatRequest
 from firstwords.serve.stream import Answering
-from firstwords.serve.worker import Busy, Delta, TokenInfo
+from firstwords.serve.worker import Delta, TokenInfo
 from firstwords.tokenizer import Tokenizer
 
 
 class ChatAnswering(Answering):
     def __init__(self, asked: ChatRequest, name: str, model: Loaded) -> None:
-        super().__init__("chatcmpl")
-        self.asked, self.name, self.model = asked, name, model
+        super().__init__("chatcmpl", asked.stream_options, name, model)
+        self.asked = asked
         prompt = fit_prompt(model.tokenizer, conversation(asked), model.context)
         self.prompt, self.dropped, self.cut = prompt.ids, prompt.dropped, prompt.cut
         self.prompt_tokens = len(prompt.ids)
@@ -25,18 +26,16 @@ class ChatAnswering(Answering):
     def prepare(self) -> None:
         pass
 
-    def start(self) -> None:
+    def wanted(self) -> Iterator[tuple[list[int], Sampling, int]]:
         asked = self.asked
         seed = secrets.randbits(31) if asked.seed is None else asked.seed
         most = asked.max_completion_tokens or asked.max_tokens or self.model.context
         top = (asked.top_logprobs or 0) if asked.logprobs else -1
-        try:
-            for number in range(asked.n or 1):
-                sampling: Sampling = asked.sampling(most, seed + number)
-                self.jobs.append(self.model.worker.submit(self.prompt, sampling, top))
-        except Busy:
-            self.cancel()
-            raise
+        for number in range(asked.n or 1):
+            yield self.prompt, asked.sampling(most, seed + number), top
+
+    def head(self) -> dict[str, Any]:
+        return self._head("chat.completion.chunk")
 
     def opening(self) -> list[dict[str, Any]]:
         role = {"role": "assistant", "content": ""}
@@ -48,12 +47,6 @@ class ChatAnswering(Answering):
             return None
         shown = {"content": text} if text or delta.tokens else {}
         return self._chunk(choice, shown, self._logprobs(delta.tokens), delta.reason)
-
-    def closing(self) -> list[dict[str, Any]]:
-        options = self.asked.stream_options
-        if not (options and options.include_usage):
-            return []
-        return [{**self._head("chat.completion.chunk"), "choices": [], "usage": self.usage()}]
 
     def whole(self, deltas: list[list[Delta]]) -> dict[str, Any]:
         choices = []
@@ -80,7 +73,7 @@ class ChatAnswering(Answering):
         self, choice: int, delta: dict[str, Any], logprobs: Any, reason: str | None
     ) -> dict[str, Any]:
         shown = {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
-        return {**self._head("chat.completion.chunk"), "choices": [shown]}
+        return {**self.head(), "choices": [shown]}
 
     def _logprobs(self, tokens: list[TokenInfo]) -> dict[str, Any] | None:
         if not self.asked.logprobs:

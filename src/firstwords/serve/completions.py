@@ -1,20 +1,22 @@
 """POST /v1/completions: plain text, with the likelihoods that evaluation harnesses ask for."""
 
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
+from firstwords.inference.sampling import Sampling
 from firstwords.serve.errors import ApiError
 from firstwords.serve.models import Loaded
 from firstwords.serve.schema import CompletionRequest
 from firstwords.serve.stream import Answering
-from firstwords.serve.worker import Busy, Delta, TokenInfo
+from firstwords.serve.worker import Delta, TokenInfo
 from firstwords.tokenizer import END_OF_TEXT
 
 
 class CompletionAnswering(Answering):
     def __init__(self, asked: CompletionRequest, name: str, model: Loaded) -> None:
-        super().__init__("cmpl")
-        self.asked, self.name, self.model = asked, name, model
+        super().__init__("cmpl", asked.stream_options, name, model)
+        self.asked = asked
         self.most = 16 if asked.max_tokens is None else asked.max_tokens
         self.choices = asked.n or 1  # of each prompt
         self.scores: list[dict[str, Any] | None] = []
@@ -41,19 +43,14 @@ class CompletionAnswering(Answering):
         if self.asked.echo:
             self.scores = [self._scored(prompt) for prompt in self.prompts]
 
-    def start(self) -> None:
+    def wanted(self) -> Iterator[tuple[list[int], Sampling, int]]:
         seed = secrets.randbits(31) if self.asked.seed is None else self.asked.seed
         top = -1 if self.asked.logprobs is None else self.asked.logprobs
         if self.most == 0:
             return
-        try:
-            for prompt in self.prompts:
-                for number in range(self.choices):
-                    sampling = self.asked.sampling(self.most, seed + number)
-                    self.jobs.append(self.model.worker.submit(prompt, sampling, top))
-        except Busy:
-            self.cancel()
-            raise
+        for prompt in self.prompts:
+            for number in range(self.choices):
+                yield prompt, self.asked.sampling(self.most, seed + number), top
 
     def opening(self) -> list[dict[str, Any]]:
         if not self.asked.echo:
@@ -69,12 +66,6 @@ class CompletionAnswering(Answering):
             return None
         return self._chunk(choice, text, self._logprobs(delta.tokens), delta.reason)
 
-    def closing(self) -> list[dict[str, Any]]:
-        options = self.asked.stream_options
-        if not (options and options.include_usage):
-            return []
-        return [{**self._head(), "choices": [], "usage": self.usage()}]
-
     def whole(self, deltas: list[list[Delta]]) -> dict[str, Any]:
         choices = []
         for number, prompt in self._numbered():
@@ -87,7 +78,7 @@ class CompletionAnswering(Answering):
                 logprobs = _joined(self.scores[number // self.choices], logprobs)
             reason = of_choice[-1].reason if of_choice else "length"
             choices.append(_choice(number, text, logprobs, reason))
-        return {**self._head(), "choices": choices, "usage": self.usage()}
+        return {**self.head(), "choices": choices, "usage": self.usage()}
 
     def _numbered(self) -> list[tuple[int, list[int]]]:
         """The choices, and the prompt of each."""
@@ -140,7 +131,7 @@ class CompletionAnswering(Answering):
         except UnicodeDecodeError:
             return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
-    def _head(self) -> dict[str, Any]:
+    def head(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "object": "text_completion",
@@ -149,7 +140,7 @@ class CompletionAnswering(Answering):
         }
 
     def _chunk(self, number: int, text: str, logprobs: Any, reason: str | None) -> dict[str, Any]:
-        return {**self._head(), "choices": [_choice(number, text, logprobs, reason)]}
+        return {**self.head(), "choices": [_choice(number, text, logprobs, reason)]}
 
 
 def _choice(number: int, text: str, logprobs: Any, reason: str | None) -> dict[str, Any]:

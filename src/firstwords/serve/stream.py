@@ -6,15 +6,18 @@ import secrets
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from fastapi import Request
 
 from firstwords import console
+from firstwords.inference.sampling import Sampling
 from firstwords.serve.errors import ApiError
 from firstwords.serve.measures import Measures
-from firstwords.serve.worker import Delta, Job
+from firstwords.serve.models import Loaded
+from firstwords.serve.schema import StreamOptions
+from firstwords.serve.worker import Busy, Delta, Job
 
 POLL = 0.2  # seconds between looks at whether a client is still there
 
@@ -22,8 +25,10 @@ POLL = 0.2  # seconds between looks at whether a client is still there
 class Answering(ABC):
     """The jobs of one request, one for each choice, and the documents made of them."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, options: StreamOptions | None, name: str, model: Loaded) -> None:
         self.id, self.created = f"{kind}-{secrets.token_hex(12)}", int(time.time())
+        self.name, self.model = name, model
+        self._tells_usage = options is not None and options.include_usage
         self.jobs: list[Job] = []
         self.prompt_tokens = 0
         self._measures: Measures | None = None
@@ -33,8 +38,21 @@ class Answering(ABC):
         """Work that takes a while, in a thread of its own, before the jobs start."""
 
     @abstractmethod
+    def wanted(self) -> Iterator[tuple[list[int], Sampling, int]]:
+        """For each choice: its prompt, how to draw, and of how many candidates to tell."""
+
     def start(self) -> None:
         """Submit the jobs. Raises Busy, with none of them left running."""
+        try:
+            for prompt, sampling, top in self.wanted():
+                self.jobs.append(self.model.worker.submit(prompt, sampling, top))
+        except Busy:
+            self.cancel()
+            raise
+
+    @abstractmethod
+    def head(self) -> dict[str, Any]:
+        """What every chunk begins with."""
 
     @abstractmethod
     def opening(self) -> list[dict[str, Any]]:
@@ -44,9 +62,10 @@ class Answering(ABC):
     def chunk(self, choice: int, delta: Delta) -> dict[str, Any] | None:
         """What a step adds, None if there is nothing to show of it."""
 
-    @abstractmethod
     def closing(self) -> list[dict[str, Any]]:
         """The chunks after the last token."""
+        last = {**self.head(), "choices": [], "usage": self.usage()}
+        return [last] if self._tells_usage else []
 
     @abstractmethod
     def whole(self, deltas: list[list[Delta]]) -> dict[str, Any]:
