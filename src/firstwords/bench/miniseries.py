@@ -213,7 +213,8 @@ def plot(result: dict[str, Any], path: Path) -> None:
     points, law = [Point(**point) for point in result["points"]], Law(**result["law"])
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot(xscale="log")
-    sizes = sorted({(p.n_layer, p.n_embd, p.parameters) for p in points}, key=lambda s: s[2])
+    decayed = {(p.n_layer, p.n_embd, p.parameters) for p in points if p.decayed}
+    sizes = sorted(decayed, key=lambda size: size[2])
     for number, (n_layer, n_embd, parameters) in enumerate(sizes):
         of_size = [p for p in points if p.parameters == parameters and p.decayed]
         flops = _flops_of(n_layer, n_embd, result["vocab_size"])
