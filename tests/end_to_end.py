@@ -114,7 +114,7 @@ class Bench:
         if code := native.library():
             compiled = self.home / "compiled" / Path(code._name).name
             compiled.parent.mkdir(parents=True, exist_ok=True)
-            if not compiled.exists():
+            if not compiled.exists() and Path(code._name).exists():
                 shutil.copy(code._name, compiled)
         variables = {**os.environ, "FIRSTWORDS_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         variables.pop("TORCHINDUCTOR_CACHE_DIR", None)  # a command in this process may have set it
