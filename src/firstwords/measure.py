@@ -184,11 +184,12 @@ def fastest(recipe: Recipe) -> Recipe:
     if not path.exists():
         console.say("compiling the training step, to see what it gains (up to a minute, once)")
         try:
-            files.write_json(path, _compile_and_compare(recipe))
+            tried = _compile_and_compare(recipe)
         except COMPILE_ERRORS as error:
             reason = str(error).strip().splitlines()[0]
             console.warn(f"compiling does not work here, so steps are slower ({reason[:120]})")
             return recipe
+        files.write_json(path, tried)
     found = files.read_json(path)
     return recipe.model_copy(update={"compile": found["pays"], "attention": found["attention"]})
 

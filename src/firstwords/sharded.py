@@ -87,13 +87,11 @@ class Sharded(Exchange):
         self.forget_gradients()
         for name, parameter in self.parameters.items():
             assert isinstance(parameter, DTensor)
-            owned = self._owned.get(name)
-            whole = torch.empty(parameter.shape, device=parameter.device)
+            whole: Tensor | None = self._owned.get(name)
+            if whole is None:
+                whole = torch.empty(parameter.shape, device=parameter.device)
             slices = distribute_tensor(
-                whole if owned is None else owned,
-                self._mesh,
-                parameter.placements,
-                src_data_rank=self.owners[name],
+                whole, self._mesh, parameter.placements, src_data_rank=self.owners[name]
             )
             parameter.to_local().copy_(slices.to_local())
 
