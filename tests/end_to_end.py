@@ -108,14 +108,17 @@ class Bench:
         sources = ["--data", str(self.text), "--chat-data", str(self.chat)]
         return [command, "--recipe", str(self.recipe), *sources, "--run", run]
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of commands, which find the decoding step compiled: that takes two seconds."""
+    def share_step(self) -> None:
+        """Let commands find the decoding step compiled, which takes two seconds."""
         if code := native.library():
             compiled = self.home / "compiled" / Path(code._name).name
             compiled.parent.mkdir(parents=True, exist_ok=True)
             if not compiled.exists() and Path(code._name).exists():
                 shutil.copy(code._name, compiled)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        self.share_step()
         variables = {**os.environ, "FIRSTWORDS_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         variables.pop("TORCHINDUCTOR_CACHE_DIR", None)  # a command in this process may have set it
         return variables

@@ -378,6 +378,7 @@ def test_on_a_full_disk_a_run_stops_and_goes_on_once_there_is_room(
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
     before = moments(directory)
+    small.share_step()  # while there is room for it
     disk.leave(kilobytes)
 
     stopped = small.start(*small.train("x"), careful=0.05)
