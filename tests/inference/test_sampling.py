@@ -1,5 +1,6 @@
 """Sampling: only from the tokens that top-k and top-p leave, as often as they deserve."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -104,6 +105,16 @@ def test_what_is_drawn_depends_on_seed_and_place_alone() -> None:
     assert all(0 <= number < 1 for number in numbers)
     assert sum(numbers) / len(numbers) == pytest.approx(0.5, abs=0.02)
     assert uniform(7, 3) == uniform(7, 3)
+
+
+@pytest.mark.parametrize("by_seed", [True, False])
+def test_draws_of_one_place_or_one_seed_are_spread_evenly(by_seed: bool) -> None:
+    """Pairs of neighbours too: a chi-squared test with 99 degrees of freedom."""
+    numbers = [uniform(n, 5) if by_seed else uniform(5, n) for n in range(20_001)]
+    cells = [int(10 * a) * 10 + int(10 * b) for a, b in itertools.pairwise(numbers)]
+    expected = len(cells) / 100
+    statistic = sum((cells.count(cell) - expected) ** 2 / expected for cell in range(100))
+    assert 50 < statistic < 160
 
 
 def test_log_probabilities_are_those_of_a_softmax() -> None:

@@ -150,7 +150,7 @@ class NativeStep:
     ) -> None:
         """So many tokens through the model; of one sequence, those before come before."""
         config, B, threads = self._config, len(slots), torch.get_num_threads()
-        own = max(B * config.n_embd, config.max_seq_len)
+        own = max(B * config.n_embd, config.max_seq_len + self._code.lanes())
         heads = 2 * config.n_head + 2 * config.n_kv_head
         shared = B * (config.n_embd + heads * config.head_dim + config.n_hidden)
         room = torch.empty(shared + threads * own)

@@ -29,6 +29,7 @@ class Sampling(Fixed):
 
 
 LEAST_TEMPERATURE = 1e-6
+WORD, GOLDEN_GAMMA = 2**64 - 1, 0x9E3779B97F4A7C15
 GREEDY = Sampling(temperature=0)
 
 
@@ -36,8 +37,8 @@ def choose(logits_V: np.ndarray, sampling: Sampling, seen: set[int], drawn: int)
     """The next token of a sequence that has `seen` these tokens and has drawn so many."""
     if sampling.temperature == 0 and sampling.repetition_penalty == 1:
         return int(logits_V.argmax())
-    logits_V = logits_V.astype(np.float64)
     if sampling.repetition_penalty != 1 and seen:
+        logits_V = logits_V.astype(np.float64)
         before = np.fromiter(seen, dtype=np.int64)
         values, penalty = logits_V[before], sampling.repetition_penalty
         logits_V[before] = np.where(values > 0, values / penalty, values * penalty)
@@ -53,7 +54,7 @@ def shares(logits_V: np.ndarray, sampling: Sampling) -> tuple[np.ndarray, np.nda
     """The tokens that may be drawn, the likeliest first, and their shares before the tail was cut:
     of what is left they are drawn in proportion."""
     order_K = largest(logits_V, sampling.top_k)
-    logits_K = logits_V[order_K]
+    logits_K = logits_V[order_K].astype(np.float64)
     # The largest becomes 0 first, so that no temperature can overflow.
     p_K = np.exp((logits_K - logits_K[0]) / max(sampling.temperature, LEAST_TEMPERATURE))
     p_K /= p_K.sum()
@@ -75,9 +76,16 @@ def largest(logits_V: np.ndarray, count: int) -> np.ndarray:
 
 
 def uniform(seed: int, drawn: int) -> float:
-    """A number in [0, 1) for each token that a seed draws (Philox, a generator with a counter)."""
-    bits = np.random.Philox(key=seed % 2**64, counter=drawn).random_raw()
-    return float((int(bits) >> 11) * 2.0**-53)
+    """A number in [0, 1) for each token that a seed draws (SplitMix64, a generator with a counter:
+    Steele et al. 2014, doi 10.1145/2660193.2660195)."""
+    return (_mixed(_mixed(seed) + drawn * GOLDEN_GAMMA) >> 11) * 2.0**-53
+
+
+def _mixed(number: int) -> int:
+    number = (number + GOLDEN_GAMMA) & WORD
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    number = (number ^ number >> 27) * 0x94D049BB133111EB & WORD
+    return number ^ number >> 31
 
 
 def log_probabilities(logits_V: np.ndarray) -> np.ndarray:

@@ -64,13 +64,29 @@ static inline float exponential(float x) {  // of x <= 0 or so; error 2e-7
     return sum * power;
 }
 
-static float dot(const float *a, const float *b, int size) {
+template <int N>
+struct Vector {
+    typedef float Type __attribute__((vector_size(N * sizeof(float)), aligned(sizeof(float))));
+};
+
+// The sum of N lanes, by halves.
+template <int N>
+static inline float sum_of(typename Vector<N>::Type lanes) {
+    if constexpr (N == 1) {
+        return lanes[0];
+    } else {
+        typename Vector<N / 2>::Type low, high;
+        memcpy(&low, &lanes, sizeof low);
+        memcpy(&high, (const char *)&lanes + sizeof low, sizeof high);
+        return sum_of<N / 2>(low + high);
+    }
+}
+
+static inline float dot(const float *a, const float *b, int size) {
     Lanes sums = {};
     int i = 0;
     for (; i + LANES <= size; i += LANES) sums += *(const Lanes *)(a + i) * *(const Lanes *)(b + i);
-    for (int half = LANES / 2; half; half /= 2)  // in pairs: one after the other waits for itself
-        for (int lane = 0; lane < half; lane++) sums[lane] += sums[lane + half];
-    float sum = sums[0];
+    float sum = sum_of<LANES>(sums);
     for (; i < size; i++) sum += a[i] * b[i];
     return sum;
 }
@@ -150,25 +166,48 @@ static void remember(const Model &m, const Layer &layer, const float *qkv, float
     memcpy(v_D, qkv + (m.H + m.K + head) * m.D, m.D * sizeof(float));
 }
 
+// Each score becomes its power of e, the largest 1; returns their sum. `scores` is filled up to a
+// multiple of LANES.
+static float powers(float *scores, int64_t size) {
+    int64_t end = (size + LANES - 1) / LANES * LANES;
+    for (int64_t s = size; s < end; s++) scores[s] = -INFINITY;
+    Lanes mosts = *(const Lanes *)scores, sums = {};
+    for (int64_t s = LANES; s < end; s += LANES) {
+        Lanes others = *(const Lanes *)(scores + s);
+        mosts = others > mosts ? others : mosts;
+    }
+    float most = mosts[0];
+    for (int lane = 1; lane < LANES; lane++) most = mosts[lane] > most ? mosts[lane] : most;
+    for (int64_t s = 0; s < end; s++) scores[s] = exponential(scores[s] - most);
+    for (int64_t s = 0; s < end; s += LANES) sums += *(const Lanes *)(scores + s);
+    return sum_of<LANES>(sums);
+}
+
+// From `d` on BLOCKS vectors of the mean of the values: several sums at a time, for each waits for its
+// last addition.
+template <int BLOCKS>
+static inline void means(const float *powers, float sum, const float *v_SD, int64_t position, int D,
+                         int d, float *y) {
+    Lanes sums[BLOCKS] = {};
+    for (int64_t s = 0; s <= position; s++)
+        for (int i = 0; i < BLOCKS; i++)
+            sums[i] += powers[s] * *(const Lanes *)(v_SD + s * D + d + i * LANES);
+    for (int i = 0; i < BLOCKS; i++) *(Lanes *)(y + d + i * LANES) = sums[i] / sum;
+}
+
 // One head of one token's queries looks at all positions up to its own. `scores` has room for S
-// numbers.
+// numbers and a vector.
 static void attend(const Model &m, const Layer &layer, float *q, float *y, const float *k_SD,
                    const float *v_SD, int64_t position, float *scores) {
     int D = m.D, d = 0;
-    float scale = 1 / sqrtf(D), most = -INFINITY, sum = 0;
+    float scale = 1 / sqrtf(D);
     rms_norm(q, layer.q_norm_D, q, D, m.eps);
     rotate(q, m.cos_SD + position * D, m.sin_SD + position * D, D);
-    for (int64_t s = 0; s <= position; s++) {
-        scores[s] = dot(q, k_SD + s * D, D) * scale;
-        most = fmaxf(most, scores[s]);
-    }
-    for (int64_t s = 0; s <= position; s++) scores[s] = exponential(scores[s] - most);
-    for (int64_t s = 0; s <= position; s++) sum += scores[s];
-    for (; d + LANES <= D; d += LANES) {
-        Lanes mean = {};
-        for (int64_t s = 0; s <= position; s++) mean += scores[s] * *(const Lanes *)(v_SD + s * D + d);
-        *(Lanes *)(y + d) = mean / sum;
-    }
+    for (int64_t s = 0; s <= position; s++) scores[s] = dot(q, k_SD + s * D, D) * scale;
+    float sum = powers(scores, position + 1);
+    for (; d + 4 * LANES <= D; d += 4 * LANES) means<4>(scores, sum, v_SD, position, D, d, y);
+    for (; d + 2 * LANES <= D; d += 2 * LANES) means<2>(scores, sum, v_SD, position, D, d, y);
+    for (; d + LANES <= D; d += LANES) means<1>(scores, sum, v_SD, position, D, d, y);
     for (; d < D; d++) {
         float mean = 0;
         for (int64_t s = 0; s <= position; s++) mean += scores[s] * v_SD[s * D + d];
@@ -176,7 +215,7 @@ static void attend(const Model &m, const Layer &layer, float *q, float *y, const
     }
 }
 
-// What one thread does of a step. `own` is its own room: B rows of the widest of C, or S numbers.
+// What one thread does of a step. `own` is its own room: B rows of C, or S numbers and a vector.
 static void share(const Model &m, const Work &w, float *k_LNKSD, float *v_LNKSD, int B,
                   const int64_t *slots, const int64_t *ids, const int64_t *positions,
                   float *logits_BV, float *own, int thread, int threads) {
