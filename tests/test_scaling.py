@@ -25,6 +25,7 @@ TRUE = Law(
     error=0.0,
     undecayed=1.05,
     undecayed_growth=0.04,
+    undecayed_error=0.0,
     runs=16,
     most_parameters=10**7,
     most_tokens=2 * 10**6,
@@ -56,6 +57,17 @@ def test_a_fit_foretells_what_lies_between_and_beyond(noise: float) -> None:
         expected = TRUE.without_decay(tokens)
         assert fitted.without_decay(tokens) == pytest.approx(expected, abs=0.02)
     assert fitted.error == pytest.approx(noise, abs=0.002)
+
+
+def test_the_error_of_runs_without_the_decay_is_that_of_law_and_factor() -> None:
+    made = points()
+    assert fit(made).undecayed_error < 0.002
+    high = [n for n, point in enumerate(made) if not point.decayed]
+    for number, wrong in zip(high, (1.1, 0.9, 0.9, 1.1), strict=True):  # no line can follow
+        made[number] = made[number]._replace(bits_per_byte=wrong * made[number].bits_per_byte)
+    fitted = fit(made)
+    assert fitted.error < 0.002
+    assert 0.05 < fitted.undecayed_error < 0.11
 
 
 def test_runs_that_get_worse_with_more_text_fit_no_law() -> None:

@@ -118,7 +118,8 @@ def memory_bytes(recipe: Recipe, processes: int = 1) -> float:
     work = max(training_bytes(recipe, processes), evaluation_bytes(recipe.model))
     if recipe.device != "cpu":
         return GPU_PROGRAM + work
-    work = max(training_bytes(measure.trial(1)), work)
+    trial = measure.trial(1)  # of settings, two of which take turns
+    work = max(training_bytes(trial) + weights_bytes(trial, 1), work)
     return PROGRAM + work + LEFT_OVER + COMPILER * recipe.compile
 
 
@@ -181,8 +182,10 @@ def parameters(model: ModelConfig) -> dict[str, int]:
 
 def bits_error(kind: scaling.Kind) -> float:
     """How far off the expected bits per byte may be, as a share: three times the error on the runs
-    that the law was fitted to. Text of another sort than those may be farther off."""
-    error = 3 * scaling.law(kind).error
+    that the law was fitted to, those with the pipeline's little decay or the others. Text of another
+    sort than those may be farther off."""
+    law = scaling.law(kind)
+    error = 3 * max(law.error, law.undecayed_error)
     return error if kind == "starter" else max(error, 0.15)
 
 

@@ -24,8 +24,9 @@ class Law(Fixed):
     """The fitted law. `error` is the root mean square of its relative errors on the runs. A run
     whose learning rate stays as high as that of the pipeline's pretraining, which leaves most of
     the decay to the stages after it, ends `undecayed` times higher after a million tokens, and the
-    more so the longer it is: with the power `undecayed_growth` of its tokens. The runs had
-    `most_parameters` and `most_tokens` at most."""
+    more so the longer it is: with the power `undecayed_growth` of its tokens; `undecayed_error` is
+    that of law and factor together on such runs. The runs had `most_parameters` and `most_tokens` at
+    most."""
 
     irreducible: float
     a: float
@@ -36,6 +37,7 @@ class Law(Fixed):
     error: float
     undecayed: float
     undecayed_growth: float
+    undecayed_error: float
     runs: int
     most_parameters: int
     most_tokens: int

@@ -173,6 +173,7 @@ def _fit(points: list[Point], irreducible: float, kappa: float) -> Law:
         error=float(error_AB[best]),
         undecayed=1.0,
         undecayed_growth=0.0,
+        undecayed_error=0.0,
         runs=len(points),
         most_parameters=0,
         most_tokens=0,
@@ -191,7 +192,12 @@ def _undecayed(law: Law, points: list[Point]) -> dict[str, float]:
     tokens, ratio = np.log(np.array(ratios)).T
     level = len(set(tokens)) == 1
     growth, first = (0.0, ratio.mean()) if level else np.polyfit(tokens, ratio, 1)
-    return {"undecayed": float(np.exp(first)), "undecayed_growth": float(growth)}
+    errors = np.exp(first + growth * tokens - ratio) - 1
+    return {
+        "undecayed": float(np.exp(first)),
+        "undecayed_growth": float(growth),
+        "undecayed_error": float(np.sqrt(np.mean(errors**2))),
+    }
 
 
 def _columns(points: list[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -278,7 +284,8 @@ def describe(result: dict[str, Any]) -> str:
         )
     lines.append(
         f"{_formula(law)}; error {law.error:.1%}; without the decay {law.undecayed:.3f} times as "
-        f"much at a million tokens, growing with their power {law.undecayed_growth:.3f}"
+        f"much at a million tokens, growing with their power {law.undecayed_growth:.3f}; error "
+        f"{law.undecayed_error:.1%}"
     )
     return "\n".join(lines)
 
