@@ -182,8 +182,8 @@ def parameters(model: ModelConfig) -> dict[str, int]:
 
 def bits_error(kind: scaling.Kind) -> float:
     """How far off the expected bits per byte may be, as a share: three times the error on the runs
-    that the law was fitted to, those with the pipeline's little decay or the others. Text of another
-    sort than those may be farther off."""
+    that the law was fitted to, those with the pipeline's little decay or the others. Text of
+    another sort than those may be farther off."""
     law = scaling.law(kind)
     error = 3 * max(law.error, law.undecayed_error)
     return error if kind == "starter" else max(error, 0.15)

@@ -25,8 +25,8 @@ class Law(Fixed):
     whose learning rate stays as high as that of the pipeline's pretraining, which leaves most of
     the decay to the stages after it, ends `undecayed` times higher after a million tokens, and the
     more so the longer it is: with the power `undecayed_growth` of its tokens; `undecayed_error` is
-    that of law and factor together on such runs. The runs had `most_parameters` and `most_tokens` at
-    most."""
+    that of law and factor together on such runs. The runs had `most_parameters` and `most_tokens`
+    at most."""
 
     irreducible: float
     a: float
