@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,16 @@ def main() -> None:
     # long that another program on one core slows training down by a factor of twenty; this is
     # as fast on an idle machine (docs/lab-notebook.md). It is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    threading.excepthook = _thread_failed
     sys.exit(run_command(sys.argv[1:]))
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Of a full disk the run itself speaks, when its own next file meets it: TensorBoard's writer,
+    a thread, may meet it first."""
+    error = failure.exc_value
+    if not (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        threading.__excepthook__(failure)
 
 
 def run_command(arguments: list[str]) -> int:
