@@ -198,6 +198,8 @@ def metrics(directory: Path, stage: str) -> list[dict[str, float]]:
 def moments(directory: Path) -> dict[str, int]:
     """When each file was made that a later start has no reason to make again."""
     kinds = ("tokenizer/*", "tokens/*/*/complete.json", "evaluation/*.json", "run.json")
+    if not (directory / "tokenizer" / "stats.json").exists():  # the last file of its phase
+        kinds = kinds[1:]
     paths = [path for kind in kinds for path in directory.glob(kind)]
     paths = [path for path in paths if not path.name.startswith(".")]  # left by a killed writer
     paths = [path for path in paths if not path.name.endswith(".part.json")]  # to go into another
