@@ -1,14 +1,14 @@
-"""How varied the starter curriculum is, measured on its documents.
+"""Measure how varied the documents of the starter curriculum are.
 
     python benchmarks/variety.py [--megabytes 20] [--json]
 
-- compression: how many times smaller zlib (level 9) makes the text;
-- repeated documents: how many stand there more than once;
-- frequent sentences: the share of the text that the 100 most frequent ones make up;
-- words: how many different ones there are;
-- repeated 13-grams: the share of all stretches of 13 words that stood somewhere before.
+- compression: size of the text over its size compressed with zlib (level 9);
+- repeated documents: documents that are equal to an earlier one;
+- frequent sentences: share of the text in its 100 most frequent sentences;
+- words: number of different words;
+- repeated 13-grams: share of all sequences of 13 words that occurred before.
 
-The limits that `tests/data/starter/test_starter.py` holds them to are printed beside them.
+It also prints the limits that `tests/data/starter/test_starter.py` checks.
 """
 
 import argparse
@@ -31,30 +31,30 @@ LIMITS = {
 
 
 def measures(n_bytes: int, seed: int = 7) -> dict[str, float]:
-    """All measures of the first `n_bytes` of text."""
+    """Return all measures of the first `n_bytes` of text."""
     texts: list[str] = []
-    made = 0
-    while made < n_bytes:
+    generated = 0
+    while generated < n_bytes:
         texts.append(document(seed, len(texts)).text)
-        made += len(texts[-1].encode())
-    sentences = Counter(one for text in texts for one in re.split(r"(?<=[.!?])\s+", text))
+        generated += len(texts[-1].encode())
+    sentences = Counter(one for page in texts for one in re.split(r"(?<=[.!?])\s+", page))
     top = sum(len(one) * count for one, count in sentences.most_common(100))
-    whole = "\n\n".join(texts)
+    text = "\n\n".join(texts)
     return {
-        "compression": len(whole) / len(zlib.compress(whole.encode(), 9)),
+        "compression": len(text) / len(zlib.compress(text.encode(), 9)),
         "repeated_documents": len(texts) - len(set(texts)),
-        "frequent_sentences": top / len(whole),
-        "words": len(set(re.findall(r"[a-z]+", whole.lower()))),
-        "repeated_13_grams": repeated_ngrams(whole.split(), 13),
+        "frequent_sentences": top / len(text),
+        "words": len(set(re.findall(r"[a-z]+", text.lower()))),
+        "repeated_13_grams": repeated_ngrams(text.split(), 13),
     }
 
 
 def repeated_ngrams(words: list[str], n: int) -> float:
-    """The share of all n-grams that stood somewhere before."""
+    """Return the share of all n-grams that occurred before."""
     ids: dict[str, int] = {}
     id_N = np.array([ids.setdefault(word, len(ids)) for word in words], dtype=np.uint64)
     hash_N = np.zeros(len(id_N) - n + 1, dtype=np.uint64)
-    for shift in range(n):  # wraps around at 2^64, as a hash may
+    for shift in range(n):  # overflow is fine in a hash
         hash_N = hash_N * np.uint64(6364136223846793005) + id_N[shift : shift + len(hash_N)]
     return 1 - len(np.unique(hash_N)) / len(hash_N)
 
@@ -64,11 +64,11 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=20.0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    found = measures(int(arguments.megabytes * 1e6))
+    results = measures(int(arguments.megabytes * 1e6))
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(results))
         return
-    for name, value in found.items():
+    for name, value in results.items():
         print(f"{name.replace('_', ' '):<20} {value:10,.4g}   ({LIMITS[name]})")
 
 

@@ -1,25 +1,26 @@
-"""How the pages show figures of docs/results.json: one of them in a sentence, or tables."""
+"""Formats and tables that show the figures of docs/results.json in the pages."""
 
 from collections.abc import Callable
 from typing import Any
 
-from firstwords import console, forecast, plan
-from firstwords.inference.batch import CACHE_BYTES
-from firstwords.model import flops_per_token, matmul_parameters
-from firstwords.recipe import SEQ_LEN, STAGES, ModelConfig, model_config
-from firstwords.report.markdown import quote, table
-from firstwords.report.results import TITLES
+from firstwords.common.markdown import quote, table
+from firstwords.common.units import format_duration, format_size
+from firstwords.inference.batch import MAX_CACHE_BYTES
+from firstwords.model.size import flops_per_token, matmul_parameters
+from firstwords.planning import choose_model, estimates, gpus, model_sizes
+from firstwords.planning.model_sizes import SEQ_LEN, model_config
+from firstwords.recipe import STAGES, ModelConfig
 
 Results = dict[str, Any]
-SHOWN = ("Once upon a time", "What is the capital of France?")  # of the samples
+SHOWN_PROMPTS = ("Once upon a time", "What is the capital of France?")
 
 
 def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def about(seconds: float) -> str:
-    """A time in the unit in which one thinks of it."""
+def round_duration(seconds: float) -> str:
+    """Format seconds as a whole number of the largest unit that fits at least twice."""
     units = (("years", 31_557_600), ("days", 86_400), ("hours", 3600), ("minutes", 60))
     for name, length in units:
         if seconds >= 2 * length:
@@ -29,20 +30,20 @@ def about(seconds: float) -> str:
 
 FORMS: dict[str, Callable[[Any], str]] = {
     "": _plain,
-    "about": about,
+    "about": round_duration,
     "bits": lambda value: f"{value:.2f}",
-    "duration": console.duration,
+    "duration": format_duration,
     "loss": lambda value: f"{value:.2f}",
     "millions": lambda value: f"{value / 1e6:,.1f} million",
     "petaflops": lambda value: f"{value / 1e15:.1f} petaFLOP/s",
     "percent": lambda value: f"{value:.0%}".replace("%", " %"),
     "rate": lambda value: f"{value:,.0f}",
-    "size": console.size,
+    "size": format_size,
 }
 
 
 def budgets(results: Results) -> str:
-    """What the plan says for several times."""
+    """Return the plans for several time budgets."""
     rows = [
         [
             f"`--time {row['time']}`",
@@ -50,23 +51,23 @@ def budgets(results: Results) -> str:
             f"{row['parameters'] / 1e6:.1f} M",
             f"{row['tokens'] / 1e6:,.1f} M",
             f"{row['bits_per_byte']:.2f}",
-            console.size(row["memory_bytes"]),
-            console.size(row["disk_bytes"]),
+            format_size(row["memory_bytes"]),
+            format_size(row["disk_bytes"]),
         ]
         for row in results["plans"]
     ]
-    header = ["", "layers x channels", "weights", "tokens", "bits per byte", "memory", "disk"]
+    header = ["", "layers x channels", "parameters", "tokens", "bits per byte", "memory", "disk"]
     return table(header, rows)
 
 
 def stages(results: Results) -> str:
-    """The three stages of the run side by side."""
+    """Return the figures of the three training stages."""
     rows = [
         [
-            TITLES[stage],
+            stage,
             f"{row['steps']:,}",
             f"{row['tokens'] / 1e6:.1f} million",
-            console.duration(results["came"]["phases"][stage]),
+            format_duration(results["actual"]["phases"][stage]),
             f"{row['first_loss']:.2f} to {row['last_loss']:.2f}",
             f"{row['bits_per_byte']:.3f}",
             f"{row['answer_loss']:.2f}",
@@ -79,119 +80,129 @@ def stages(results: Results) -> str:
 
 
 def memory(results: Results) -> str:
-    """Where a run's memory goes."""
+    """Return what a run needs memory for."""
     rows = [
-        ["Python and PyTorch", console.size(forecast.PROGRAM), "always"],
+        ["Python and PyTorch", format_size(estimates.PROCESS_BYTES), "always"],
         [
-            "weights, gradients, what the optimizer remembers",
-            f"{forecast.OF_PARAMETER} bytes for a parameter",
+            "weights, gradients, optimizer state",
+            f"{estimates.BYTES_PER_PARAMETER} bytes per parameter",
             "in training",
         ],
         [
-            "what the backward pass needs",
-            f"{forecast.OF_CHANNEL} bytes for a channel of a token in a layer",
+            "activations for the backward pass",
+            f"{estimates.BYTES_PER_ACTIVATION_CHANNEL} bytes per token, layer and channel",
             "in training",
         ],
         [
-            "probabilities of the next token",
-            f"{forecast.OF_LOGIT} bytes for a token and a word of the vocabulary",
+            "logits",
+            f"{estimates.BYTES_PER_LOGIT} bytes per token and vocabulary entry",
             "in training",
         ],
-        ["the compiler", console.size(forecast.COMPILER), "if steps are compiled"],
-        ["keys and values of answers", f"up to {console.size(1.5 * CACHE_BYTES)}", "in evaluation"],
+        ["the compiler", format_size(estimates.COMPILER_BYTES), "if training steps are compiled"],
+        [
+            "KV cache",
+            f"up to {format_size(1.5 * MAX_CACHE_BYTES)}",
+            "in evaluation",
+        ],
     ]
-    return table(["what", "how much", "when"], rows)
+    return table(["for", "memory", "when"], rows)
 
 
 def compression(results: Results) -> str:
-    names = {"train": "text it learned from", "held_out": "held-out text", "chat": "conversations"}
+    """Return how many bytes a token stands for."""
+    names = {"train": "training text", "held_out": "held-out text", "chat": "conversations"}
     rates = results["tokenizer"]["bytes_per_token"]
-    return table(["", "bytes per token"], [[names[n], f"{r:.2f}"] for n, r in rates.items()])
+    return table(["text", "bytes per token"], [[names[n], f"{r:.2f}"] for n, r in rates.items()])
 
 
 def exam(results: Results) -> str:
-    """The exam's parts after finetuning, the best first."""
+    """Return the scores of the exam's parts after SFT, best first."""
     parts = sorted(results["exam"]["parts"].values(), key=lambda part: -part["score"])
     percent = FORMS["percent"]
     rows = [[part["title"], percent(part["score"]), percent(part["chance"])] for part in parts]
-    return table(["questions", "right", "always the same answer"], rows)
+    return table(["part", "score", "best constant answer"], rows)
 
 
 def samples(results: Results) -> str:
-    """What each stage says to the same words."""
+    """Return what each stage answers to the same prompts."""
     lines = []
     for answers in zip(*(results["samples"][stage] for stage in STAGES), strict=True):
-        if answers[0]["prompt"] in SHOWN:
-            said = (" ".join(answer["answer"].split())[:160] for answer in answers)
+        if answers[0]["prompt"] in SHOWN_PROMPTS:
             lines += ["", f"> {answers[0]['prompt']}"]
-            lines += [f"{s:<4} {a}" for s, a in zip(STAGES, said, strict=True)]
+            for stage, answer in zip(STAGES, answers, strict=True):
+                lines.append(f"{stage:<8} {' '.join(answer['answer'].split())[:160]}".rstrip())
     return quote("\n".join(lines[1:]))
 
 
 # --- other machines -------------------------------------------------------------------------------
 
-GPU_FLOPS = plan.NODE_FLOPS / plan.NODE_GPUS
+GPU_FLOPS = gpus.REFERENCE_NODE_FLOPS_PER_SECOND / gpus.GPUS_PER_NODE
 
 
 def comparison(results: Results) -> str:
-    """What the planner would raise in other times, and on eight GPUs."""
+    """Return the models that the planner chooses for other times, and for eight GPUs."""
     rows = []
     for row in results["comparison"]:
         bits = row["bits_per_byte"]
         rows.append(
             [
-                f"{row['machine']}, {about(row['seconds'])}",
+                f"{row['machine']}, {round_duration(row['seconds'])}",
                 f"{row['n_layer']} x {row['n_embd']}",
                 _number(row["matmul_parameters"]),
                 _number(row["tokens"]),
                 _text(row["tokens"]),
-                "beyond the law" if bits is None else f"{bits:.2f}",
+                "outside the fitted range" if bits is None else f"{bits:.2f}",
             ]
         )
-    header = ["machine and time", "layers x channels", "parameters in products", "tokens"]
+    header = ["machine and time", "layers x channels", "matmul parameters", "tokens"]
     return table([*header, "as text", "bits per byte"], rows)
 
 
 def same_work(results: Results) -> str:
-    """How long each machine takes for three pieces of work."""
-    here = results["planned"]["tokens_per_second"] * results["planned"]["flops_per_token"]
+    """Return how long each machine takes for three training runs."""
+    this_machine = results["planned"]["tokens_per_second"] * results["planned"]["flops_per_token"]
     machines = {
-        results["machine"]["cpu"] + f", {results['machine']['cores']} cores": (here, 0),
+        results["machine"]["cpu"] + f", {results['machine']['cores']} cores": (this_machine, 0),
         "1 H100 GPU": (GPU_FLOPS, 1),
         "8 H100 GPUs, one node": (8 * GPU_FLOPS, 8),
         "64 H100 GPUs, eight nodes": (64 * GPU_FLOPS, 64),
     }
-    price = f"machine (an hour of a GPU: ${plan.DOLLARS_PER_GPU_HOUR:.2f})"
-    header = [price, *(f"{work.name}: {_number(work.flops)} FLOP" for work in works(results))]
+    price = f"machine (${gpus.REFERENCE_DOLLARS_PER_GPU_HOUR:.2f} per GPU hour)"
+    header = [
+        price,
+        *(f"{work.name}: {_number(work.flops)} FLOP" for work in training_runs(results)),
+    ]
     rows = []
-    for name, (rate, gpus) in machines.items():
-        times = [work.flops / rate for work in works(results)]
-        rows.append([name, *(about(t) + _price(gpus * t / 3600) for t in times)])
+    for name, (rate, n_gpus) in machines.items():
+        times = [work.flops / rate for work in training_runs(results)]
+        rows.append([name, *(round_duration(t) + _price(n_gpus * t / 3600) for t in times)])
     return table(header, rows)
 
 
-class Work:
-    """So many tokens through a model."""
+class TrainingRun:
+    """A model trained on a number of tokens."""
 
     def __init__(self, name: str, model: ModelConfig, tokens: float) -> None:
         self.name, self.model, self.tokens = name, model, tokens
         self.flops = flops_per_token(model, SEQ_LEN) * tokens
 
 
-def works(results: Results) -> list[Work]:
-    """The run of these pages; the planner's model for eight GPUs and half an hour; and its largest
-    with the tokens that are worth reading."""
+def training_runs(results: Results) -> list[TrainingRun]:
+    """Return the documented run, the planner's run for half an hour on eight GPUs, and its largest
+    model with the most tokens that it would plan."""
     node = results["comparison"][-1]
     vocab = results["model"]["vocab_size"]
     run = ModelConfig.model_validate(results["model"])
-    shapes = {(layers, channels): heads for layers, channels, heads in plan.LADDER}
+    shapes = {(layers, channels): heads for layers, channels, heads in model_sizes.MODEL_SIZES}
     shape = node["n_layer"], node["n_embd"]
-    largest = model_config(plan.LADDER[-1], vocab)
-    most = plan.MOST_TOKENS_PER_PARAMETER * matmul_parameters(largest)
+    largest = model_config(model_sizes.MODEL_SIZES[-1], vocab)
+    most = choose_model.MAX_TOKENS_PER_PARAMETER * matmul_parameters(largest)
     return [
-        Work("this run", run, sum(s["tokens"] for s in results["stages"].values())),
-        Work("8 GPUs' half hour", model_config((*shape, shapes[shape]), vocab), node["tokens"]),
-        Work("the ladder's top", largest, most),
+        TrainingRun("this run", run, sum(s["tokens"] for s in results["stages"].values())),
+        TrainingRun(
+            "half an hour on 8 GPUs", model_config((*shape, shapes[shape]), vocab), node["tokens"]
+        ),
+        TrainingRun("the largest model size", largest, most),
     ]
 
 
@@ -203,11 +214,11 @@ def _number(value: float) -> str:
 
 
 def _text(tokens: float) -> str:
-    return console.size(tokens * forecast.BYTES_PER_TOKEN[2048])
+    return format_size(tokens * estimates.BYTES_PER_TOKEN[2048])
 
 
 def _price(gpu_hours: float) -> str:
-    dollars = plan.DOLLARS_PER_GPU_HOUR * gpu_hours
+    dollars = gpus.REFERENCE_DOLLARS_PER_GPU_HOUR * gpu_hours
     return f", ${dollars:,.0f}" if dollars >= 0.5 else ""
 
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Writes requirements.lock and requirements-test.lock anew from pyproject.toml: the exact version
-# of every package, for each Python from 3.10 on and each system.
+# Regenerates requirements.lock and requirements-test.lock from pyproject.toml: the exact version of
+# every package, for every operating system and every Python since 3.10.
 #
-#   scripts/lock.sh             keeps the versions that still fit
-#   scripts/lock.sh --upgrade   takes the newest ones
+#   scripts/lock.sh             keep the locked versions that are still allowed
+#   scripts/lock.sh --upgrade   lock the newest versions
 #
-# Needs uv: one on the PATH, or the one that scripts/test.sh puts into .venv.
+# Needs uv, on the PATH or installed into .venv by scripts/test.sh.
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 uv=$(command -v uv || echo .venv/bin/uv)
 if ! "$uv" --version >/dev/null 2>&1; then
-  echo "lock.sh: uv is needed; run scripts/test.sh once, it installs uv into .venv" >&2
+  echo "lock.sh: uv is not installed; run scripts/test.sh once, which installs it into .venv" >&2
   exit 2
 fi
 
@@ -19,20 +19,20 @@ compile() {
   "$uv" pip compile --quiet --universal --python-version 3.10 --no-header "$@"
 }
 
-# A run also needs the tools that install this package itself (no download at build time that
-# way), and a pip that is new enough to do so: the one that comes with Python 3.10.0 is not.
+# A run also needs the tools that build this package, so that building it downloads nothing, and a
+# newer pip than that of Python 3.10.0, which cannot install it.
 build_tools='editables
 hatchling
 pip'
 
-# torch is pinned in pyproject.toml and installed by a step of its own (see setup.sh), because
-# which build of it fits depends on the machine. Only the CUDA build needs these packages.
+# The locks leave torch out: it is pinned in pyproject.toml, and setup.sh installs the build for the
+# machine. These packages are needed only by its CUDA build.
 gpu_only=()
 while read -r name; do
   gpu_only+=(--no-emit-package "$name")
 done < <(compile --no-annotate pyproject.toml | sed -nE 's/^(torch|triton|(nvidia|cuda)-[^=]*)==.*/\1/p' | sort -u)
 
-write() { # FILE COMMENT ARGUMENTS OF compile; extra requirements on the standard input
+write() { # FILE COMMENT [ARGUMENT OF compile]...; reads extra requirements from stdin
   local file=$1 comment=$2
   shift 2
   compile "${gpu_only[@]}" "$@" --output-file "$file" pyproject.toml - >/dev/null
@@ -43,9 +43,9 @@ write() { # FILE COMMENT ARGUMENTS OF compile; extra requirements on the standar
   mv "$file.new" "$file"
 }
 
-# The larger set first; the smaller one then takes its versions from it, so that installing the
-# one after the other changes nothing.
+# The larger set comes first and constrains the smaller one, so that installing one after the other
+# changes no version.
 printf '%s\nuv\n' "$build_tools" |
-  write requirements-test.lock "What the tests need, torch aside." --extra test "$@"
+  write requirements-test.lock "Dependencies of the tests, except torch." --extra test "$@"
 printf '%s\n' "$build_tools" |
-  write requirements.lock "What a training run needs, torch aside." -c requirements-test.lock "$@"
+  write requirements.lock "Dependencies of a training run, except torch." -c requirements-test.lock "$@"

@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Make what in docs/ is made from the code and from docs/results.json.
+"""Generate the reference pages and fill figures into the other pages of docs/.
 
     python scripts/make_docs.py           write what has changed
-    python scripts/make_docs.py --check   write nothing; name what is stale and exit with 1
+    python scripts/make_docs.py --check   write nothing; list stale pages and exit with 1
 
-PAGES are whole pages. In every other page three kinds of places are filled in, so that a page can
-be read as it is and no figure in it is typed by hand:
+PAGES are generated completely. Every other page is written by an author, with three kinds of
+markers whose contents this script replaces, so that no figure is copied manually:
 
     <!-- result: stages.sft.exam percent -->76 %<!-- end -->
 
 is a value of docs/results.json (a path of keys, then a format of figures.py),
 
-    <!-- code: plan.MOST_EPOCHS -->8<!-- end -->
+    <!-- code: data.corpora.HOLD_OUT_EVERY -->50<!-- end -->
 
-a constant of the package, and
+is a constant of the package, and
 
     <!-- table: budgets -->
     ...
     <!-- end -->
 
-one of figures.py's tables. scripts/results.py writes docs/results.json from a finished run.
+is a table of figures.py. scripts/results.py writes docs/results.json from a finished run.
 """
 
 import argparse
@@ -35,7 +35,7 @@ import figures
 import reference
 import reference_api
 
-from firstwords import files
+from firstwords.common import files
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
@@ -49,20 +49,22 @@ FIGURE = re.compile(r"(<!-- (result|code): (\S+?)(?: (\w+))? -->).*?<!-- end -->
 TABLE = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
-def made() -> dict[Path, str]:
-    """Every page that is made or filled in, as it should be."""
+def render_pages() -> dict[Path, str]:
+    """Return the up-to-date text of every page."""
     results = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
-    pages = {DOCS / name: make() for name, make in PAGES.items()}
+    pages = {DOCS / name: render() for name, render in PAGES.items()}
     for path in sorted(DOCS.rglob("*.md")):
         if path not in pages:
-            pages[path] = filled(path.read_text(encoding="utf-8"), results)
+            pages[path] = fill_figures(path.read_text(encoding="utf-8"), results)
     return pages
 
 
-def filled(text: str, results: dict[str, Any]) -> str:
+def fill_figures(text: str, results: dict[str, Any]) -> str:
+    """Return the text with the contents of its markers replaced."""
+
     def figure(place: re.Match[str]) -> str:
         marker, source, path, form = place.groups()
-        value = at(results, path) if source == "result" else constant(path)
+        value = lookup(results, path) if source == "result" else constant(path)
         return f"{marker}{figures.FORMS[form or ''](value)}<!-- end -->"
 
     def table(place: re.Match[str]) -> str:
@@ -71,15 +73,15 @@ def filled(text: str, results: dict[str, Any]) -> str:
     return TABLE.sub(table, FIGURE.sub(figure, text))
 
 
-def at(results: Any, path: str) -> Any:
-    """What is at a path of keys such as stages.sft.exam."""
+def lookup(results: Any, path: str) -> Any:
+    """Return the value at a path of keys such as stages.sft.exam."""
     for key in path.split("."):
         results = results[key]
     return results
 
 
 def constant(path: str) -> Any:
-    """A name of a module of the package, such as plan.MOST_EPOCHS."""
+    """Return a constant of the package, such as data.corpora.HOLD_OUT_EVERY."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(f"firstwords.{module}"), name)
 
@@ -88,10 +90,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="only name what is stale")
+    parser.add_argument("--check", action="store_true", help="list stale pages; write nothing")
     options = parser.parse_args()
     stale = []
-    for path, text in made().items():
+    for path, text in render_pages().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(DOCS.parent)))
             if not options.check:

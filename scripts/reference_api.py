@@ -1,16 +1,17 @@
-"""The reference page of the API, made from what the server itself says of it (OpenAPI)."""
+"""The reference page of the HTTP API, generated from the server's OpenAPI document."""
 
 import re
 from typing import Any
 
 from reference import cell, page
 
-from firstwords.report.markdown import table
-from firstwords.serve.app import Limits, create_app
+from firstwords.common.markdown import table
+from firstwords.serve.app import ServerLimits, create_app
 
 
 def api() -> str:
-    document = create_app(None, Limits()).openapi()  # type: ignore[arg-type]
+    """Return the page of all endpoints and the schemas of their bodies."""
+    document = create_app(None, ServerLimits()).openapi()  # type: ignore[arg-type]
     calls = [
         (path, method.upper(), call)
         for path, methods in document["paths"].items()
@@ -25,11 +26,11 @@ def api() -> str:
     inner = [n for n in schemas if n not in used and "Validation" not in n]
     return page(
         "API",
-        "What `firstwords serve` answers to. The paths under `/v1` are OpenAI's, so its clients "
-        "work as they are ([how](../how-to/use-your-model-elsewhere.md)); a running server gives "
-        "the same for machines at `/openapi.json`. Fields that are not known are passed over, "
-        "those that are known and wrong are refused with a sentence that names them.",
-        table(["call", "what it does", "body"], rows),
+        "The HTTP API of `firstwords serve`. The paths under `/v1` follow OpenAI's API, so OpenAI "
+        "clients work unchanged ([how](../how-to/use-your-model-elsewhere.md)). A running server "
+        "publishes its OpenAPI document at `/openapi.json`. Unknown fields are ignored; a known "
+        "field with a wrong value gets an error that names it.",
+        table(["endpoint", "purpose", "body"], rows),
         *(_schema(name, schemas[name]) for name in [*used, *inner]),
     )
 
@@ -59,7 +60,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A JSON schema in a few words."""
+    """Return the type of a JSON schema in a few words."""
     if "anyOf" in schema:
         return " or ".join(_type(s) for s in schema["anyOf"] if s.get("type") != "null")
     if "$ref" in schema:

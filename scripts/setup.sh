@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Sourced by local_cpu_train.sh and test.sh. "set_up run" makes .venv in the repository root hold
-# this package and what it needs, pinned; "set_up test" also what the tests need. It is quick when
-# nothing is to be done, and goes on where it stopped after a failure or a kill.
+# Sourced by local_cpu_train.sh, test.sh and speedrun.sh. "set_up run" installs this package and its
+# pinned dependencies into .venv in the repository root; "set_up test" also those of the tests. It
+# returns at once if everything is installed, and resumes an installation that failed or was killed.
 #
-# Written for bash 3.2, which macOS still has.
+# Must run in bash 3.2, which macOS ships.
 
 ROOT=$(unset CDPATH && cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV=$ROOT/.venv
@@ -19,25 +19,25 @@ fail() {
 
 set_up() { # run|test
   is_set_up "$1" && return
-  trap 'say "stopped; start again to go on with the installation"; exit 130' INT
+  trap 'say "installation interrupted; run the same command again to resume"; exit 130' INT
   find_python
   lock
-  # Another start may have done the work while this one waited for the lock.
+  # Another process may have installed everything while this one waited for the lock.
   is_set_up "$1" || install "$1"
   exec 9>&- # unlocks
   trap - INT
 }
 
-# The stamp is written last of all, so an installation that was cut short has none.
+# The stamp is written last, so an interrupted installation has none.
 is_set_up() { # run|test
   local stamp now
   stamp=$(cat "$VENV/.stamp" 2>/dev/null) && now=$(fingerprint) || return 1
-  # All that a run needs, the tests need too.
+  # An installation for the tests contains everything that a run needs.
   [ "$stamp" = "$now $1" ] || [ "$stamp" = "$now test" ]
 }
 
-# Changes with everything that may make what is installed unfit: the pins, the package's own
-# description, the interpreter, and the place of the checkout (a venv holds absolute paths).
+# Prints a hash of everything that an installation depends on: the pins, pyproject.toml, the
+# interpreter, and the path of the checkout (a venv contains absolute paths).
 fingerprint() {
   "$PY" -I -S -c '
 import hashlib, sys
@@ -49,7 +49,7 @@ for name in ("requirements.lock", "requirements-test.lock", "pyproject.toml"):
 print(digest.hexdigest())' "$ROOT" 2>/dev/null
 }
 
-# Sets PYTHON to a Python that can make a venv.
+# Sets PYTHON to a Python that can create a venv.
 find_python() {
   local candidate version seen='' incomplete=''
   local candidates=(python3 python3.13 python3.12 python3.11 python3.10 python3.14 python)
@@ -63,20 +63,20 @@ find_python() {
     incomplete=${incomplete:-$version}
   done
   if [ -n "$incomplete" ]; then
-    fail "Python $incomplete lacks its venv module; install it (Debian, Ubuntu: sudo apt install" \
-      "python$incomplete-venv) and start again, or name another Python in FIRSTWORDS_PYTHON"
+    fail "Python $incomplete has no venv module; install it (Debian, Ubuntu: sudo apt install" \
+      "python$incomplete-venv), or set FIRSTWORDS_PYTHON to another Python"
   fi
-  fail "needs a Python from 3.10 to 3.14, and found none (tried ${candidates[*]}$seen); install one" \
-    "(Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python@3.13)" \
-    "and start again, or give its path in FIRSTWORDS_PYTHON"
+  fail "no Python from 3.10 to 3.14 found (tried ${candidates[*]}$seen); install one" \
+    "(Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python@3.13)," \
+    "or set FIRSTWORDS_PYTHON to its path"
 }
 
-# Two starts at a time must not write into the same .venv. The kernel keeps this lock with file
-# descriptor 9, for as long as this shell or a pip that it left behind has that open: a kill
-# leaves no stale lock, and nobody writes beside an orphaned pip. (.venv/.lock is uv's own.)
+# Keeps two processes from installing into the same .venv. The kernel ties the lock to file
+# descriptor 9: it lasts until this shell and every pip that inherited the descriptor have exited.
+# So a kill leaves no stale lock, and an orphaned pip still holds it. (.venv/.lock belongs to uv.)
 lock() {
   if ! { mkdir -p "$VENV" && exec 9>"$VENV/.setup-lock"; } 2>/dev/null; then
-    fail "cannot write into $VENV; is the disk full, or the directory another user's?"
+    fail "cannot write to $VENV; check that the disk is not full and that the directory is yours"
   fi
   "$PYTHON" -I -S -c '
 import fcntl, signal, sys
@@ -84,91 +84,90 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 try:
     fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    print("firstwords: waiting for another start to finish installing", file=sys.stderr)
+    print("firstwords: waiting for another installation to finish", file=sys.stderr)
     fcntl.flock(9, fcntl.LOCK_EX)
 except OSError:
-    pass  # a file system without locks'
+    pass  # this file system has no locks'
 }
 
 install() { # run|test
-  local started=$SECONDS pins=requirements.lock torch
+  local start=$SECONDS pins=requirements.lock torch
   [ "$1" = run ] || pins=requirements-test.lock
   torch=$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' "$ROOT/pyproject.toml")
-  measure "$1"
+  set_sizes "$1"
   say "installing $torch and $(grep -c '^[a-z]' "$ROOT/$pins") smaller packages into $VENV" \
-    "(once; about $DOWNLOAD to download, $((NEED / 1000)).$((NEED / 100 % 10)) GB of disk, a few minutes)"
-  check_space
+    "(once; about $DOWNLOAD to download, $((DISK_MB / 1000)).$((DISK_MB / 100 % 10)) GB of disk, a few minutes)"
+  check_disk
   rm -f "$LOG"
-  venv_works || attempt make_venv || give_up "making the virtual environment"
-  remove_half_installed
-  # The pins are all there is to install. With their dependencies pip would fetch torch anew for the
+  venv_works || attempt create_venv || give_up "creating the virtual environment"
+  remove_partial_packages
+  # --no-deps: the pins are complete. With dependencies, pip would install torch again for the
   # packages that need it, and CUDA with it.
   attempt pip_install --no-deps -r "$ROOT/$pins" || give_up "installing the packages of $pins"
   install_torch "$torch" || give_up "installing $torch"
   attempt pip_install --no-deps --no-build-isolation -e "$ROOT" || give_up "installing firstwords"
   { echo "$(fingerprint) $1" >"$VENV/.stamp.new" && mv -f "$VENV/.stamp.new" "$VENV/.stamp"; } ||
-    give_up "writing into $VENV"
-  rm -f "$LOG" # many megabytes
-  say "installed in $((SECONDS - started)) s"
+    give_up "writing to $VENV"
+  rm -f "$LOG" # it has many megabytes
+  say "installed in $((SECONDS - start)) s"
 }
 
-# Sets NEED (MB of disk, for .venv and what pip keeps meanwhile) and DOWNLOAD, as measured.
-measure() { # run|test
-  NEED=1500 DOWNLOAD='300 MB'
-  if [ "$(uname -s)" = Linux ] && takes_plain_torch; then NEED=9000 DOWNLOAD='3 GB'; fi
-  [ "$1" = run ] || NEED=$((NEED + 1300)) DOWNLOAD=${DOWNLOAD/300/500}
+# Sets the measured DISK_MB (for .venv and the temporary files of pip) and DOWNLOAD.
+set_sizes() { # run|test
+  DISK_MB=1500 DOWNLOAD='300 MB'
+  if [ "$(uname -s)" = Linux ] && uses_default_torch; then DISK_MB=9000 DOWNLOAD='3 GB'; fi
+  [ "$1" = run ] || DISK_MB=$((DISK_MB + 1300)) DOWNLOAD=${DOWNLOAD/300/500}
 }
 
-check_space() {
-  local have free
-  have=$(du -sk "$VENV/" | awk '{print int($1 / 1000)}')
+check_disk() {
+  local used free
+  used=$(du -sk "$VENV/" | awk '{print int($1 / 1000)}')
   free=$("$PYTHON" -c 'import shutil, sys; print(shutil.disk_usage(sys.argv[1]).free // 10**6)' "$VENV")
-  [ "$free" -ge $((NEED - have)) ] || disk_full "$((NEED - have))" "only $free MB are free"
+  [ "$free" -ge $((DISK_MB - used)) ] || disk_full "$((DISK_MB - used))" "only $free MB are free"
 }
 
-disk_full() { # MB NEEDED, WHAT IS WRONG
-  fail "the disk is full: about $1 MB are needed in $VENV and $2;" \
-    "free some space and start again, the installation goes on where it stopped"
+disk_full() { # MB NEEDED, PROBLEM
+  fail "the disk is full: about $1 MB are needed in $VENV, $2;" \
+    "free some space, then run the same command again to resume"
 }
 
-# Also false for the venv of a checkout that has since been moved or copied, and for one whose
-# making was interrupted.
+# False also for the venv of a checkout that was moved or copied since, and for an incomplete one.
 venv_works() {
   [ "$(cat "$VENV/.checkout" 2>/dev/null)" = "$ROOT" ] && "$PY" -I -m pip --version >/dev/null 2>&1
 }
 
-make_venv() {
+create_venv() {
   find "$VENV/" -mindepth 1 -maxdepth 1 ! -name .setup-lock -exec rm -rf {} + &&
     "$PYTHON" -I -m venv "$VENV" && printf '%s\n' "$ROOT" >"$VENV/.checkout"
 }
 
-# A package that pip was killed in the midst of looks complete to the next pip. pip writes the
-# file INSTALLER near the end.
-remove_half_installed() {
+# If pip was killed while it installed a package, the next pip takes that package for complete.
+# Without the file INSTALLER, which pip writes near the end, it is not.
+remove_partial_packages() {
   local info
   for info in "$VENV"/lib/python3*/site-packages/*.dist-info; do
     [ -e "$info/INSTALLER" ] || rm -rf "$info"
   done
 }
 
-# torch's ordinary build for Linux brings gigabytes of CUDA along. Where that is of no use, take
-# the CPU build: from the places that this computer's pip configuration names, if it is there, or
-# else through uv, which knows where it is published.
+# The default build of torch for Linux installs gigabytes of CUDA. Without an NVIDIA GPU, install
+# the CPU build instead: from the locations in the pip configuration, if they have it, or else with
+# uv, which knows where it is published.
 install_torch() { # TORCH==VERSION
-  if takes_plain_torch; then
+  if uses_default_torch; then
     attempt pip_install "$1"
     return
   fi
   attempt pip_install --no-index --no-deps "$1" && return
-  case $COMPLAINTS in *'No matching distribution'*) ;; *) return 1 ;; esac
+  case $ERRORS in *'No matching distribution'*) ;; *) return 1 ;; esac
   attempt pip_install -c "$ROOT/requirements-test.lock" uv || return
-  # uv draws its progress on the standard error output, which attempt holds back. So on a
-  # terminal the first try goes without, and only a second one, after a failure, with it.
+  # uv draws its progress on stderr, which `attempt` captures. On a terminal the first attempt is
+  # therefore not captured; only after a failure a second one is.
   if [ -t 2 ] && uv_install "$1" >&2; then return; fi
   attempt uv_install "$1"
 }
 
-takes_plain_torch() {
+uses_default_torch() {
   [ "$(uname -s)" != Linux ] || nvidia-smi -L >/dev/null 2>&1
 }
 
@@ -176,36 +175,36 @@ uv_install() { # TORCH==VERSION
   "$VENV/bin/uv" --directory "$ROOT" pip install --python "$PY" --torch-backend=cpu --no-deps "$1"
 }
 
-# -I: nothing in the user's directory or environment can take the place of pip's own modules.
+# -I: no module in the user's directory or environment can shadow one of pip's.
 pip_install() {
   "$PY" -I -m pip install "${PIP_OPTIONS[@]}" "$@"
 }
 PIP_OPTIONS=(--no-user --no-input --disable-pip-version-check --log "$LOG")
 [ -t 2 ] || PIP_OPTIONS+=(--quiet --progress-bar off)
 
-# Runs a command with its progress shown, but what it says on the standard error output held back
-# in COMPLAINTS (in memory: the disk may be full).
+# Runs a command with its stdout shown and its stderr captured in ERRORS (in memory, because the
+# disk may be full).
 attempt() {
-  { COMPLAINTS=$("$@" </dev/null 2>&1 >&3 3>&-); } 3>&2
+  { ERRORS=$("$@" </dev/null 2>&1 >&3 3>&-); } 3>&2
 }
 
-# Says in one line what COMPLAINTS mean and what to do. Only what is not understood is quoted.
+# Fails with one line that explains ERRORS and how to fix them. Quotes them only if they are unknown.
 give_up() { # WHAT FAILED
   local full='Errno 28|os error 28|No space left|Errno 122|os error 122|[Qq]uota exceeded'
   local no_build='No matching distribution found for ([^ ]+)'
   local offline='[Nn]ame resolution|NameResolutionError|Name or service not known|nodename nor servname'
   offline="$offline|dns error|ConnectionError|[Cc]onnection (refused|reset|timed out)"
   offline="$offline|Network is unreachable|[Tt]imed out|TimeoutError|ProxyError|error sending request"
-  printf '%s\n' "$COMPLAINTS" 2>/dev/null >>"$LOG" || true
-  if [[ $COMPLAINTS =~ $full ]]; then
-    disk_full "$NEED" "some in ${TMPDIR:-/tmp} for a while"
-  elif [[ $COMPLAINTS =~ $offline ]]; then
-    fail "no network while $1: packages could not be downloaded; get this computer online (or set" \
-      "https_proxy) and start again, the installation goes on where it stopped (log: $LOG)"
-  elif [[ $COMPLAINTS =~ $no_build ]]; then
+  printf '%s\n' "$ERRORS" 2>/dev/null >>"$LOG" || true
+  if [[ $ERRORS =~ $full ]]; then
+    disk_full "$DISK_MB" "some of them temporarily in ${TMPDIR:-/tmp}"
+  elif [[ $ERRORS =~ $offline ]]; then
+    fail "no network while $1; connect to the internet or set https_proxy, then run the same" \
+      "command again to resume (log: $LOG)"
+  elif [[ $ERRORS =~ $no_build ]]; then
     fail "${BASH_REMATCH[1]} is not published for this computer ($(uname -sm), $("$PY" -V));" \
-      "another Python may do: remove .venv and name one in FIRSTWORDS_PYTHON (log: $LOG)"
+      "remove .venv and set FIRSTWORDS_PYTHON to another Python (log: $LOG)"
   fi
-  printf '%s\n' "$COMPLAINTS" | grep -v '^WARNING' | tail -n 5 >&2
-  fail "$1 failed, see the lines above and $LOG; start again to go on where it stopped"
+  printf '%s\n' "$ERRORS" | grep -v '^WARNING' | tail -n 5 >&2
+  fail "$1 failed, see above and $LOG; run the same command again to resume"
 }

@@ -1,12 +1,14 @@
-"""What the site needs beyond docs/: pages of the files that documents link to.
+"""MkDocs hooks that turn links into the code into pages of the site.
 
-A document in docs/ links to the code as to any file, `../../src/firstwords/model.py`, which works
-on disk and on a forge. The site has no such files; so each one that is linked to becomes a page
-under source/, and the links are led there. `model.py#Transformer.loss` leads to where that name is
-defined; elsewhere it opens the file. README.md and CONTRIBUTING.md become pages in the same way.
+A document in docs/ links to the code with a relative path, such as
+`../../src/firstwords/model/transformer.py`, which works on disk and on a forge. The site has no
+such files, so these hooks add a page under source/ for each linked file and redirect the links to
+it. A link with a name, such as `transformer.py#Transformer.forward`, leads to the line of its
+definition; on a forge it opens the file. README.md and CONTRIBUTING.md become pages the same way.
 """
 
 import ast
+import logging
 import os.path
 import re
 from collections.abc import Iterator
@@ -15,22 +17,23 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+log = logging.getLogger("mkdocs.hooks")
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-# A fenced block, which is passed over; what is folded away, in which Markdown is to be read as
-# elsewhere; or the target of a relative link.
-PLACE = re.compile(
+# A fenced block, which stays unchanged; a <details> element, whose contents are Markdown too; or
+# the target of a relative link.
+PATTERN = re.compile(
     r"^(?P<fence>```+).*?^(?P=fence)\s*$"
     r"|^(?P<fold><details>)"
     r"|(?<=\]\()(?P<path>[^)#\s:]+)(?:#(?P<anchor>[^)\s]+))?(?=\))",
     re.MULTILINE | re.DOTALL,
 )
 LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml", ".json": "json"}
-UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
+NO_SEARCH = "---\nsearch:\n  exclude: true\n---\n\n"
 
 
 def on_config(config: Any) -> Any:
-    """The labs stand in the navigation in the order of their names."""
+    """Add the labs to the navigation, by name."""
     labs = sorted(p.name for p in (DOCS / "labs").glob("*.md") if p.name != "README.md")
     for section in config.nav:
         if "Labs" in section:
@@ -39,46 +42,48 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
+    """Add a page for each file outside docs/ that a document links to."""
     documents = [ROOT / "docs" / file.src_uri for file in files.documentation_pages()]
-    for path in outside(documents):
-        files.append(File.generated(config, uri_of(path), content=content(path)))
+    for path in linked_files(documents):
+        files.append(File.generated(config, uri_of(path), content=render_file(path)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    return for_site(markdown, path_of(page.file.src_uri), page.file.src_uri)
+    """Redirect the links of a page."""
+    return redirect_links(markdown, path_of(page.file.src_uri), page.file.src_uri)
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
-    """MkDocs holds anchors against those it knows of; it does not look for those of code."""
+    """Register the anchors of code lines, which MkDocs does not know when it checks links."""
     if page.present_anchor_ids is not None:
         page.present_anchor_ids.update(re.findall(r'id="(__codelineno-[\d-]+)"', html))
     return html
 
 
-def outside(documents: list[Path]) -> list[Path]:
-    """Every file or directory outside docs/ that these documents link to, and what Markdown among
-    those links to in turn."""
-    found: dict[Path, None] = {}
+def linked_files(documents: list[Path]) -> list[Path]:
+    """Return each file or directory outside docs/ that the documents link to, and those that
+    linked Markdown files link to in turn."""
+    linked: dict[Path, None] = {}
     waiting = documents
     while waiting:
         document = waiting.pop()
-        for target in targets(document):
-            if not target.is_relative_to(DOCS) and target.exists() and target not in found:
-                found[target] = None
+        for target in link_targets(document):
+            if not target.is_relative_to(DOCS) and target.exists() and target not in linked:
+                linked[target] = None
                 waiting += [target] if target.suffix == ".md" else []
-    return sorted(found)
+    return sorted(linked)
 
 
-def targets(document: Path) -> Iterator[Path]:
-    """The files that a document's relative links lead to."""
-    for place in PLACE.finditer(document.read_text(encoding="utf-8")):
-        if place["path"]:
-            yield Path(os.path.normpath(document.parent / place["path"]))
+def link_targets(document: Path) -> Iterator[Path]:
+    """Yield the files that a document's relative links lead to."""
+    for match in PATTERN.finditer(document.read_text(encoding="utf-8")):
+        if match["path"]:
+            yield Path(os.path.normpath(document.parent / match["path"]))
 
 
 def uri_of(path: Path) -> str:
-    """The page that shows a file, by its name below docs/."""
+    """Return the path below docs/ of the page that shows a file."""
     if path.is_relative_to(DOCS):
         return path.relative_to(DOCS).as_posix()
     name = path.relative_to(ROOT).as_posix()
@@ -86,18 +91,18 @@ def uri_of(path: Path) -> str:
 
 
 def path_of(uri: str) -> Path:
-    """The file that a page shows."""
+    """Return the file that a page shows; the inverse of `uri_of`."""
     if not uri.startswith("source/"):
         return DOCS / uri
     path = ROOT / uri.removeprefix("source/")
     return path if path.exists() else path.with_suffix("")
 
 
-def content(path: Path) -> str:
-    """A file as a page: Markdown as it is, other text as code, a directory as a list."""
+def render_file(path: Path) -> str:
+    """Return a page for a file: Markdown unchanged, other text as code, a directory as a list."""
     if path.suffix == ".md":
-        return UNSEARCHED + path.read_text(encoding="utf-8")
-    title = f"{UNSEARCHED}# {path.relative_to(ROOT).as_posix()}\n\n"
+        return NO_SEARCH + path.read_text(encoding="utf-8")
+    title = f"{NO_SEARCH}# {path.relative_to(ROOT).as_posix()}\n\n"
     if path.is_dir():
         names = sorted(p.name for p in path.iterdir() if p.is_file())
         return title + "\n".join(f"- `{name}`" for name in names)
@@ -106,44 +111,48 @@ def content(path: Path) -> str:
     return f'{title}{fence}{LANGUAGES.get(path.suffix, "text")} linenums="1"\n{text}\n{fence}\n'
 
 
-def for_site(markdown: str, document: Path, uri: str) -> str:
-    """The Markdown with its links to files outside docs/ led to their pages."""
+def redirect_links(markdown: str, document: Path, uri: str) -> str:
+    """Return the Markdown with links to files outside docs/ redirected to their pages."""
 
-    def place(found: re.Match[str]) -> str:
-        if found["fold"]:
+    def replace(match: re.Match[str]) -> str:
+        if match["fold"]:
             return '<details markdown="1">'
-        if not found["path"]:
-            return found[0]
-        target = Path(os.path.normpath(document.parent / found["path"]))
+        if not match["path"]:
+            return match[0]
+        target = Path(os.path.normpath(document.parent / match["path"]))
         if not target.exists() or (target.is_relative_to(DOCS) and document.is_relative_to(DOCS)):
-            return found[0]
-        there = os.path.relpath(uri_of(target), Path(uri).parent)
-        return there + anchor(target, found["anchor"])
+            return match[0]
+        page = os.path.relpath(uri_of(target), Path(uri).parent)
+        return page + anchor(target, match["anchor"])
 
-    return PLACE.sub(place, markdown)
+    return PATTERN.sub(replace, markdown)
 
 
 def anchor(target: Path, name: str | None) -> str:
-    """For a name in a Python file the line where it is defined."""
+    """Return the anchor of a link: for a name in a Python file, the line of its definition."""
     if not name:
         return ""
     if target.suffix != ".py":
         return f"#{name}"
-    return f"#__codelineno-0-{symbols(target)[name]}"
+    line = symbols(target).get(name)
+    if line is None:  # a warning, so that a strict build reports all such links before it fails
+        log.warning("%s does not define %s", target.relative_to(ROOT), name)
+        return ""
+    return f"#__codelineno-0-{line}"
 
 
 def symbols(path: Path) -> dict[str, int]:
-    """The lines of what a Python file defines, by dotted name."""
-    return dict(_defined(ast.parse(path.read_text(encoding="utf-8")).body, ""))
+    """Return the line of each definition in a Python file, by dotted name."""
+    return dict(_definitions(ast.parse(path.read_text(encoding="utf-8")).body, ""))
 
 
-def _defined(body: list[ast.stmt], inside: str) -> Iterator[tuple[str, int]]:
+def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, int]]:
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield inside + node.name, node.lineno
-            yield from _defined(node.body, f"{inside}{node.name}.")
+            yield prefix + node.name, node.lineno
+            yield from _definitions(node.body, f"{prefix}{node.name}.")
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            named = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in named:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
                 if isinstance(target, ast.Name):
-                    yield inside + target.id, node.lineno
+                    yield prefix + target.id, node.lineno

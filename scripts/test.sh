@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Runs the tests: sets .venv up if that has not been done yet, then becomes pytest with all the
-# arguments given. Paths among them are relative to the repository root.
+# Runs the tests: sets up .venv if needed, then runs pytest with the given arguments. Paths are
+# relative to the repository root.
 #
-#   scripts/test.sh                          the quick tests
-#   scripts/test.sh -m "slow or not slow"    all of them
+#   scripts/test.sh                          fast tests
+#   scripts/test.sh -m "slow or not slow"    all tests
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called as: sh scripts/test.sh
 set -eu
 
-here=${BASH_SOURCE[0]}
-while [ -L "$here" ]; do
-  link=$(readlink "$here")
-  case $link in /*) here=$link ;; *) here=$(dirname "$here")/$link ;; esac
+# Follow symbolic links to find the checkout.
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do
+  link=$(readlink "$script")
+  case $link in /*) script=$link ;; *) script=$(dirname "$script")/$link ;; esac
 done
 # shellcheck source=scripts/setup.sh
-. "$(dirname "$here")/setup.sh"
+. "$(dirname "$script")/setup.sh"
 
 set_up test
 cd "$ROOT"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Run commands and put what they print into a document, so that no figure in it is typed by hand.
+"""Run commands and write their output into a document, so that no figure is copied manually.
 
-    python scripts/transcript.py README.md          run every block again (takes as long as they do)
+    python scripts/transcript.py README.md          run all blocks again
     python scripts/transcript.py README.md --only chat
 
-A block looks like this; its commands are the lines that start with "$ ", the rest is replaced:
+In a block, lines that start with "$ " are commands; the script replaces all other lines:
 
     <!-- transcript: NAME -->
     ```text
@@ -13,8 +13,8 @@ A block looks like this; its commands are the lines that start with "$ ", the re
     ```
     <!-- end -->
 
-The commands run with bash in the repository root, with the package's own environment first in
-PATH. What they print to both outputs is kept, and a command that fails stops everything.
+The commands run with bash in the repository root, with .venv/bin first in PATH. Their stdout and
+stderr are kept. The script stops at the first command that fails.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What many tests need: a home of its own for each, a small tokenizer, small random models."""
+"""Shared fixtures: a home directory per test, a small tokenizer, small models; and the markers."""
 
 import os
 from collections.abc import Callable
@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from factories import tiny_config, tiny_model_with_random_weights
 from hypothesis import settings
 
-from firstwords.model import Transformer
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import Tokenizer
+from firstwords.tokenizer.bpe import Tokenizer
 
-# Shared machines are slow at times, and a test that fails must fail again.
+# No deadline, because shared machines are sometimes slow; derandomized, so that failures repeat.
 settings.register_profile(
     "firstwords", deadline=None, max_examples=60, derandomize=True, database=None
 )
 settings.load_profile("firstwords")
 
+TESTS = Path(__file__).parent
 TEXT = [
     f"The {size} {animal} {verb} over {number} {thing}s, and the {thing} said: {word}!\n"
     for size in ("small", "old", "quick")
@@ -33,14 +35,25 @@ TEXT = [
 ]
 
 
+INFRA = ("scripts", "slurm")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their directory."""
+    for item in items:
+        directory = item.path.relative_to(TESTS).parts[0]
+        default = "pipeline" if directory == "pipeline" else "unit"
+        item.add_marker("infra" if directory in INFRA else default)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    torch.set_num_threads(1)  # models of this size only lose with more
+    torch.set_num_threads(1)  # more threads would slow models of this size down
 
 
 @pytest.fixture(autouse=True)
 def _no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody pulls the plug of the machine here, and flushing takes most of the time."""
+    """Skip fsync, which would take most of the time of many tests."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -61,7 +74,7 @@ def sample_text() -> list[str]:
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Real corpora beside the checkout."""
-    path = Path(__file__).parents[2] / "shared" / "data"
+    path = TESTS.parents[1] / "shared" / "data"
     if not path.is_dir():
         pytest.skip(f"needs the real corpora in {path}")
     return path
@@ -74,31 +87,11 @@ def tiny_tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_tokenizer: Tokenizer) -> ModelConfig:
-    """Two layers with grouped queries, and constants that are not the defaults."""
-    return ModelConfig(
-        vocab_size=tiny_tokenizer.vocab_size,
-        n_layer=2,
-        n_embd=32,
-        n_head=4,
-        n_kv_head=2,
-        head_dim=8,
-        n_hidden=48,
-        max_seq_len=64,
-        rope_theta=5_000.0,
-        norm_eps=1e-5,
-    )
+    """The shape of factories.tiny_model with the vocabulary of the tiny tokenizer."""
+    return tiny_config(vocab_size=tiny_tokenizer.vocab_size)
 
 
 @pytest.fixture(scope="session")
 def random_model() -> Callable[..., Transformer]:
-    """A model in which every parameter is random, also those that start at zero or one."""
-
-    def make(config: ModelConfig, seed: int = 0) -> Transformer:
-        model = Transformer(config).init_weights(seed)
-        generator = torch.Generator().manual_seed(seed + 1)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
-        return model.eval()
-
-    return make
+    """A factory of models in which every parameter is random, also those that start at zero."""
+    return tiny_model_with_random_weights

@@ -1,4 +1,4 @@
-"""What tests ask of the documents: their links, headings, code and the commands in it."""
+"""Parse the documents for tests: links, headings, code blocks, and the commands in them."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ FENCE = re.compile(
 
 
 class Block(NamedTuple):
-    """A fenced block; `marked` ones are run by a test."""
+    """A fenced block; a test runs the `marked` ones."""
 
     language: str
     body: str
@@ -24,16 +24,17 @@ class Block(NamedTuple):
 
 
 def blocks(text: str) -> list[Block]:
+    """Return the fenced blocks of a document."""
     return [Block(f["language"], f["body"], bool(f["mark"])) for f in FENCE.finditer(text)]
 
 
 def prose(text: str) -> str:
-    """A document without its fenced blocks."""
+    """Return a document without its fenced blocks."""
     return FENCE.sub("", text)
 
 
 def links(document: Path) -> Iterator[tuple[Path, str]]:
-    """Relative links: the file, and the anchor in it or nothing."""
+    """Yield the file and the anchor (or "") of each relative link."""
     text = re.sub(r"`[^`\n]*`", "code", prose(document.read_text(encoding="utf-8")))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" not in target and not target.startswith("mailto:"):
@@ -42,39 +43,39 @@ def links(document: Path) -> Iterator[tuple[Path, str]]:
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of headings that a forge and the site agree on, and those that are explicit."""
+    """Return the explicit anchors, and those of headings on which a forge and the site agree."""
     titles = re.findall(r"^#{1,6} (.+)$", prose(text), re.MULTILINE)
     plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "") for title in titles]
-    agreed = {_forge(title) for title in plain} & {_site(title) for title in plain}
+    agreed = {_forge_anchor(title) for title in plain} & {_site_anchor(title) for title in plain}
     return agreed | set(re.findall(r"\bid=\"([^\"]+)\"", text))
 
 
-def _forge(title: str) -> str:
+def _forge_anchor(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
 
 
-def _site(title: str) -> str:
+def _site_anchor(title: str) -> str:
     ascii_only = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", ascii_only).strip().lower())
 
 
 def commands(document: Path) -> Iterator[list[str]]:
-    """The words after `firstwords` of every command in code, up to what the shell takes."""
+    """Yield the arguments of each `firstwords` command in code, up to a pipe or redirection."""
     text = document.read_text(encoding="utf-8")
     lines = re.findall(r"`(firstwords [^`\n]+)`", prose(text))
     for block in blocks(text):
-        typed = block.body.replace("\\\n", " ").splitlines()
+        block_lines = block.body.replace("\\\n", " ").splitlines()
         if block.language == "text":  # a transcript
-            typed = [line[2:] for line in typed if line.startswith("$ ")]
-        lines += [line for line in typed if block.language in ("", "bash", "text")]
+            block_lines = [line[2:] for line in block_lines if line.startswith("$ ")]
+        lines += [line for line in block_lines if block.language in ("", "bash", "text")]
     for line in lines:
-        found = re.search(r"(?:^|[\s(])firstwords ((?:(?!&&)[^|;>#])*)", line)
-        if found:
-            yield _words(found[1])
+        match = re.search(r"(?:^|[\s(])firstwords ((?:(?!&&)[^|;>#])*)", line)
+        if match:
+            yield _split(match[1])
 
 
-def _words(line: str) -> list[str]:
+def _split(line: str) -> list[str]:
     try:
         return shlex.split(line)
-    except ValueError:  # a quote that is closed beyond a pipe
+    except ValueError:  # the quote ends after a pipe
         return line.split()

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from firstwords.inference import native
+from firstwords.kernels import build
 
-STAGES = ("base", "mid", "sft")
+STAGES = ("pretrain", "midtrain", "sft")
 PHASES = (
     "Tokenizer",
-    "Base pretraining",
+    "Pretraining",
     "Midtraining",
     "Supervised finetuning",
     "Evaluation",
@@ -24,18 +24,17 @@ COMMANDS = ("train", "tokenizer", "pretrain", "midtrain", "sft", "plan", "eval",
 
 # Checkpoints come every 30 s, longer than these runs take; this entry point is more careful.
 CAREFUL = """
-import sys
-from firstwords import cli
-from firstwords.stages import common
-common.CHECKPOINT_SECONDS = {seconds}
-common.WRITING_SHARE = float("inf")
-cli.main()
+from firstwords.cli.main import main
+from firstwords.training import checkpoint
+checkpoint.CHECKPOINT_SECONDS = {seconds}
+checkpoint.WRITE_FRACTION = float("inf")
+main()
 """
 
 
-def recipe(base: int = 30, mid: int = 20, sft: int = 12, **changes: Any) -> dict[str, Any]:
+def recipe(pretrain: int = 30, midtrain: int = 20, sft: int = 12, **changes: Any) -> dict[str, Any]:
     """A recipe of so many steps; a change like `model__n_layer=3` reaches into it."""
-    stage = {"batch_rows": 4, "micro_rows": 2, "seq_len": 64, "warmup_steps": 2}
+    stage = {"batch_size": 4, "micro_batch_size": 2, "seq_len": 64, "warmup_steps": 2}
     made: dict[str, Any] = {
         "n_threads": 1,
         "tokenizer_bytes": 200_000,
@@ -49,8 +48,8 @@ def recipe(base: int = 30, mid: int = 20, sft: int = 12, **changes: Any) -> dict
             "n_hidden": 64,
             "max_seq_len": 64,
         },
-        "base": {"steps": base, **stage},
-        "mid": {"steps": mid, **stage},
+        "pretrain": {"steps": pretrain, **stage},
+        "midtrain": {"steps": midtrain, **stage},
         "sft": {"steps": sft, **stage},
         "val_bytes": 5000,
     }
@@ -110,7 +109,7 @@ class Bench:
 
     def share_step(self) -> None:
         """Let commands find the decoding step compiled, which takes two seconds."""
-        if code := native.library():
+        if code := build.decode_library():
             compiled = self.home / "compiled" / Path(code._name).name
             compiled.parent.mkdir(parents=True, exist_ok=True)
             if not compiled.exists() and Path(code._name).exists():

@@ -1,4 +1,4 @@
-"""Links into the code lead to what they name: `file.py:symbol` and `module.symbol` exist there."""
+"""Links into the code are valid: `file.py:symbol` and `module.symbol` are defined there."""
 
 import ast
 import re
@@ -12,21 +12,21 @@ DOCUMENTS = [p for p in ROOT.glob("docs/**/*.md") if LINK.search(p.read_text(enc
 
 
 def symbols(body: list[ast.stmt], prefix: str = "") -> set[str]:
-    """Functions, classes, what stands in them, and names that are assigned at the top."""
-    found: set[str] = set()
+    """Return the dotted names of functions, classes, their members, and assigned names."""
+    names: set[str] = set()
     for node in body:
         if isinstance(node, ast.ClassDef):
-            found |= {prefix + node.name} | symbols(node.body, f"{prefix}{node.name}.")
+            names |= {prefix + node.name} | symbols(node.body, f"{prefix}{node.name}.")
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found.add(prefix + node.name)
+            names.add(prefix + node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {prefix + target.id for target in targets if isinstance(target, ast.Name)}
-    return found
+            names |= {prefix + target.id for target in targets if isinstance(target, ast.Name)}
+    return names
 
 
-def named(text: str, path: Path) -> str:
-    """The symbol in a link's text; "" for the file alone, or where the text is no name."""
+def linked_symbol(text: str, path: Path) -> str:
+    """Return the symbol in a link's text; "" for a link to a whole file or with other text."""
     file, colon, symbol = text.rpartition(":")
     if colon and file.endswith(path.name):
         return symbol
@@ -36,21 +36,21 @@ def named(text: str, path: Path) -> str:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_into_the_code_lead_to_what_they_name(document: Path) -> None:
+def test_code_links_have_targets(document: Path) -> None:
     for text, target in LINK.findall(document.read_text(encoding="utf-8")):
         path = document.parent / target
         assert path.is_file(), f"{document.name} links to {target}"
-        symbol = named(text, path)
+        symbol = linked_symbol(text, path)
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert not symbol or symbol in symbols(tree.body), f"{document.name}: {text} in {target}"
 
 
-def test_there_are_links_to_check() -> None:
+def test_code_tour_has_links() -> None:
     assert any(document.name == "code-tour.md" for document in DOCUMENTS)
 
 
-def test_every_stop_of_the_tour_has_its_parts() -> None:
-    """What to look at, questions with their answers folded away, and an experiment to run."""
+def test_code_tour_stops_are_complete() -> None:
+    """A stop has links into the code, questions with folded answers, and one experiment."""
     text = (ROOT / "docs" / "guides" / "code-tour.md").read_text(encoding="utf-8")
     stops = re.findall(r"^## \d+\. .*?(?=^## )", text, re.MULTILINE | re.DOTALL)
     assert len(stops) == 14

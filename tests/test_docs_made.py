@@ -1,4 +1,4 @@
-"""What in docs/ is made from something else is as that would make it now."""
+"""The generated parts of docs/ are up to date."""
 
 import ast
 import os
@@ -35,7 +35,7 @@ def make_docs(monkeypatch: pytest.MonkeyPatch) -> Any:
 def check(
     make_docs: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[], str]:
-    """`make_docs.py --check`: nothing, or what it says."""
+    """Return a function that runs `make_docs.py --check` and returns its output."""
 
     def run() -> str:
         monkeypatch.setattr(sys, "argv", ["make_docs.py", "--check"])
@@ -48,14 +48,14 @@ def check(
     return run
 
 
-# --- made pages and figures -----------------------------------------------------------------------
+# --- generated pages and figures ------------------------------------------------------------------
 
 
 def test_pages_and_figures_are_up_to_date(check: Callable[[], str]) -> None:
     assert check() == ""
 
 
-def test_a_stale_page_and_a_wrong_figure_are_named(
+def test_check_lists_stale_pages_and_figures(
     check: Callable[[], str], make_docs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     docs = tmp_path / "docs"
@@ -64,22 +64,21 @@ def test_a_stale_page_and_a_wrong_figure_are_named(
     (docs / "reference" / "recipe.md").write_text("old")
     page = docs / "page.md"
     page.write_text("It has <!-- result: model.n_layer -->99<!-- end --> layers.")
-    said = check()
-    assert "docs/reference/recipe.md" in said
-    assert "docs/page.md" in said
-    assert said.endswith("run python scripts/make_docs.py")
-    assert page.read_text().count("99") == 1, "checking writes nothing"
+    output = check()
+    assert "docs/reference/recipe.md" in output
+    assert "docs/page.md" in output
+    assert output.endswith("run python scripts/make_docs.py")
+    assert page.read_text().count("99") == 1, "--check writes nothing"
 
 
-def test_figures_are_put_into_their_places(make_docs: Any) -> None:
-    text = (
-        "<!-- result: a.b percent -->?<!-- end --> of <!-- code: plan.MOST_EPOCHS -->?<!-- end -->"
-    )
-    filled = make_docs.filled(text, {"a": {"b": 0.256}})
+def test_figures_are_filled_in(make_docs: Any) -> None:
+    result, code = "result: a.b percent", "code: data.corpora.HOLD_OUT_EVERY"
+    text = f"<!-- {result} -->?<!-- end --> of <!-- {code} -->?<!-- end -->"
+    filled = make_docs.fill_figures(text, {"a": {"b": 0.256}})
     assert filled.startswith("<!-- result: a.b percent -->26 %<!-- end --> of ")
-    assert make_docs.filled(filled, {"a": {"b": 0.256}}) == filled
+    assert make_docs.fill_figures(filled, {"a": {"b": 0.256}}) == filled
     with pytest.raises(KeyError):
-        make_docs.filled("<!-- result: a.c -->?<!-- end -->", {"a": {}})
+        make_docs.fill_figures("<!-- result: a.c -->?<!-- end -->", {"a": {}})
 
 
 def test_every_field_of_a_recipe_has_a_meaning(make_docs: Any) -> None:
@@ -89,27 +88,27 @@ def test_every_field_of_a_recipe_has_a_meaning(make_docs: Any) -> None:
         assert all(field.meaning for field in make_docs.reference.fields(model)), model
 
 
-# --- messages that are quoted ---------------------------------------------------------------------
+# --- quoted messages ------------------------------------------------------------------------------
 
 
 def messages() -> str:
-    """All text in the source that may be part of a message, with dots for what is put in."""
-    found = []
+    """Return all strings of the source, with dots for interpolated values."""
+    strings = []
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
+                strings.append(node.value)
             elif isinstance(node, ast.JoinedStr):
                 parts = [p.value if isinstance(p, ast.Constant) else "…" for p in node.values]
-                found.append("".join(map(str, parts)))
+                strings.append("".join(map(str, parts)))
     shell = (SCRIPTS / "setup.sh").read_text(encoding="utf-8")
     shell = re.sub(r"\"\s*\\\n\s*\"", " ", shell)
-    found.append(re.sub(r"\$\(\([^)]*\)\)|\$\{[^}]*\}|\$\w+", "…", shell))
-    return "\n".join(found)
+    strings.append(re.sub(r"\$\(\([^)]*\)\)|\$\{[^}]*\}|\$\w+", "…", shell))
+    return "\n".join(strings)
 
 
 @pytest.mark.parametrize("document", HOW_TO, ids=lambda path: path.name)
-def test_messages_that_are_quoted_exist(document: Path) -> None:
+def test_quoted_messages_exist(document: Path) -> None:
     known = messages()
     for block in blocks(document.read_text(encoding="utf-8")):
         for line in block.body.splitlines() if block.language == "text" else ():
@@ -121,12 +120,12 @@ def test_messages_that_are_quoted_exist(document: Path) -> None:
 # --- files of a run -------------------------------------------------------------------------------
 
 
-# This run took no benchmark, told nobody, and was not stopped in its evaluation.
-NOT_HERE = (".*.jsonl", "wandb/*", ".part.json")
+# The test run has no benchmarks and no trackers, and its evaluation is not interrupted.
+ABSENT = (".*.jsonl", "wandb/*", ".part.json")
 
 
-def expanded(pattern: str) -> Iterator[str]:
-    """`a/{b,c}` as `a/b` and `a/c`; a directory as all that is in it."""
+def expand(pattern: str) -> Iterator[str]:
+    """Yield `a/b` and `a/c` for `a/{b,c}`; for a directory `a/`, `a/*`."""
     parts = [part.split(",") for part in re.split(r"[{}]", pattern)]
     choices = (part if i % 2 else [",".join(part)] for i, part in enumerate(parts))
     for chosen in product(*choices):
@@ -135,30 +134,31 @@ def expanded(pattern: str) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_files_of_a_run_are_those_that_are_listed(make_docs: Any, tmp_path: Path) -> None:
-    from firstwords import checkpoint, run
+def test_all_files_of_a_run_are_listed(make_docs: Any, tmp_path: Path) -> None:
+    from firstwords.runs import run
+    from firstwords.training import checkpoint
 
     bench = Bench(tmp_path, exam_items=1)
     done = bench.firstwords(*bench.train())
     assert done.returncode == 0, done.stderr
     directory = bench.directory("x")
-    there = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()]
-    listed = [name for e in make_docs.reference.entries(run) for name in expanded(e.pattern)]
-    for name in there:
+    existing = [str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()]
+    listed = [n for file in make_docs.reference.listed_files(run) for n in expand(file.pattern)]
+    for name in existing:
         assert any(fnmatch(name, pattern) for pattern in listed), f"{name} is not listed"
     for pattern in listed:
-        if not pattern.endswith(NOT_HERE):
-            assert any(fnmatch(name, pattern) for name in there), f"there is no {pattern}"
+        if not pattern.endswith(ABSENT):
+            assert any(fnmatch(name, pattern) for name in existing), f"no file matches {pattern}"
     newest = max((directory / "checkpoints" / "sft").iterdir())
-    of_checkpoint = {entry.pattern for entry in make_docs.reference.entries(checkpoint)}
-    assert {path.name for path in newest.iterdir()} == of_checkpoint
+    in_checkpoint = {file.pattern for file in make_docs.reference.listed_files(checkpoint)}
+    assert {path.name for path in newest.iterdir()} == in_checkpoint
 
 
 # --- the site -------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_the_site_is_whole_and_asks_no_other_host(tmp_path: Path) -> None:
+def test_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     pytest.importorskip("material", reason="needs mkdocs-material")
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
@@ -173,8 +173,8 @@ def test_the_site_is_whole_and_asks_no_other_host(tmp_path: Path) -> None:
     assert len(pages) > 20
     for page in pages:
         assert HOSTS.findall(page.read_text(encoding="utf-8")) == [], page
-    home = (tmp_path / "guides" / "training" / "index.html").read_text(encoding="utf-8")
-    code = tmp_path / "source" / "src" / "firstwords" / "training.py" / "index.html"
-    anchor = re.search(r"source/src/firstwords/training\.py/#(__codelineno-[\d-]+)", home)
+    guide = (tmp_path / "guides" / "training" / "index.html").read_text(encoding="utf-8")
+    code = tmp_path / "source" / "src" / "firstwords" / "training" / "loop.py" / "index.html"
+    anchor = re.search(r"source/src/firstwords/training/loop\.py/#(__codelineno-[\d-]+)", guide)
     assert anchor
     assert f'id="{anchor[1]}"' in code.read_text(encoding="utf-8")

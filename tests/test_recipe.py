@@ -1,19 +1,21 @@
-"""Recipes: what is read is what was written, and a mistake is named by its field."""
+"""Recipes: read as written, and a mistake is reported with its field."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import make_manifest
 from pydantic import ValidationError
 
-from firstwords.errors import UserError
-from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig, read_recipe
+from firstwords.common.errors import UserError
+from firstwords.pipeline.request import read_recipe_file
+from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig
 
 TOML = """
 n_threads = 2
 tokenizer_bytes = 1000
-replay = 0.5
+replay_fraction = 0.5
 
 [model]
 vocab_size = 512
@@ -25,7 +27,7 @@ head_dim = 8
 n_hidden = 48
 max_seq_len = 64
 """
-STAGE = {"steps": 3, "batch_rows": 4, "micro_rows": 2, "seq_len": 32}
+STAGE = {"steps": 3, "batch_size": 4, "micro_batch_size": 2, "seq_len": 32}
 
 
 @pytest.fixture
@@ -45,12 +47,13 @@ def write(path: Path, document: Any) -> Path:
 
 def test_a_recipe_comes_back_from_json(document: dict[str, Any], tmp_path: Path) -> None:
     recipe = Recipe.model_validate({**document, "seed": 7, "dtype": "bfloat16"})
-    assert read_recipe(write(tmp_path / "r.json", recipe.model_dump())) == recipe
+    assert read_recipe_file(write(tmp_path / "r.json", recipe.model_dump())).recipe == recipe
 
 
 def test_a_recipe_is_found_in_a_run_json(document: dict[str, Any], tmp_path: Path) -> None:
-    path = write(tmp_path / "run.json", {"created": "today", "recipe": document})
-    assert read_recipe(path) == Recipe.model_validate(document)
+    manifest = make_manifest(Recipe.model_validate(document))
+    path = write(tmp_path / "run.json", manifest.model_dump())
+    assert read_recipe_file(path).recipe == Recipe.model_validate(document)
 
 
 def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
@@ -59,9 +62,9 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         for stage in STAGES
     )
     (tmp_path / "r.toml").write_text(TOML + stages)
-    recipe = read_recipe(tmp_path / "r.toml")
+    recipe = read_recipe_file(tmp_path / "r.toml").recipe
     assert recipe.model.n_embd == 32
-    assert recipe.replay == 0.5
+    assert recipe.replay_fraction == 0.5
     assert recipe.sft == StageConfig(**STAGE)
 
 
@@ -71,21 +74,21 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         ({"n_threads": 0}, "n_threads"),
         ({"n_threads": None}, "n_threads"),
         ({"dtype": "float16"}, "dtype"),
-        ({"replay": 1.0}, "replay"),
+        ({"replay_fraction": 1.0}, "replay_fraction"),
         ({"unknown": 1}, "unknown"),
-        ({"base": {**STAGE, "steps": 0}}, "base.steps"),
-        ({"mid": {**STAGE, "lr": 1}}, "mid.lr"),
+        ({"pretrain": {**STAGE, "steps": 0}}, "pretrain.steps"),
+        ({"midtrain": {**STAGE, "lr": 1}}, "midtrain.lr"),
         ({"sft": 3}, "sft"),
         ({"model": {"n_layer": 2}}, "model.vocab_size"),
     ],
 )
-def test_a_mistake_is_named_by_file_and_field(
+def test_a_mistake_is_reported_with_file_and_field(
     change: dict[str, Any], field: str, document: dict[str, Any], tmp_path: Path
 ) -> None:
     path = write(tmp_path / "r.json", {**document, **change})
     with pytest.raises(UserError) as caught:
-        read_recipe(path)
-    assert str(caught.value).startswith(f"{path}, {field}: ")
+        read_recipe_file(path)
+    assert str(caught.value).startswith(f"{path}: {field} is not valid; ")
     assert "\n" not in str(caught.value)
 
 
@@ -107,7 +110,7 @@ def test_a_file_that_is_no_recipe_is_named(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=str(path)):
-        read_recipe(path)
+        read_recipe_file(path)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_a_file_that_is_no_recipe_is_named(
         ("model", {"n_head": 4, "n_kv_head": 3}),
         ("model", {"vocab_size": 100}),
         ("model", {"vocab_size": 70_000}),
-        ("base", {"seq_len": 65}),
+        ("pretrain", {"seq_len": 65}),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(
@@ -124,7 +127,7 @@ def test_fields_that_do_not_go_together_are_refused(
 ) -> None:
     document[part].update(change)
     with pytest.raises(UserError, match=part):
-        read_recipe(write(tmp_path / "r.json", document))
+        read_recipe_file(write(tmp_path / "r.json", document))
 
 
 def test_a_recipe_cannot_be_changed(document: dict[str, Any]) -> None:
@@ -136,4 +139,4 @@ def test_a_recipe_cannot_be_changed(document: dict[str, Any]) -> None:
 def test_tokens_of_a_stage_are_counted(document: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(document)
     assert [recipe.stage(stage).tokens for stage in STAGES] == [3 * 4 * 32] * 3
-    assert recipe.base.batch_tokens == 128
+    assert recipe.pretrain.batch_tokens == 128

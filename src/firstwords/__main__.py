@@ -1,5 +1,5 @@
 """`python -m firstwords` is the same as the `firstwords` command."""
 
-from firstwords.cli import main
+from firstwords.cli.main import main
 
 main()

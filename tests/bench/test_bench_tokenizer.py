@@ -5,32 +5,35 @@ import json
 import numpy as np
 import pytest
 
-from firstwords.bench import tokenizer as bench
-from firstwords.cli import run_command
-from firstwords.data.encoding import Batch
-from firstwords.tokenizer import Tokenizer
+from firstwords.bench.tokenizer import encoding_contenders, training_contenders
+from firstwords.cli.main import run_command
+from firstwords.data.encoding import EncodedBatch
+from firstwords.tokenizer.bpe import Tokenizer
 
 
-def test_all_encode_alike(tiny_tokenizer: Tokenizer, sample_text: list[str]) -> None:
-    made = {name: work() for name, work in bench.encoded(sample_text, tiny_tokenizer).items()}
-    batch = made.pop("encode: firstwords")
-    assert isinstance(batch, Batch)
+def test_all_contenders_encode_the_same_ids(
+    tiny_tokenizer: Tokenizer, sample_text: list[str]
+) -> None:
+    contenders = encoding_contenders(sample_text, tiny_tokenizer)
+    results = {name: run() for name, run in contenders.items()}
+    batch = results.pop("encode: firstwords")
+    assert isinstance(batch, EncodedBatch)
     ours = [ids[1:] for ids in np.split(batch.ids, np.cumsum(batch.lengths)[:-1])]
-    assert len(made) == 2
-    for name, theirs in made.items():
+    assert len(results) == 2
+    for name, theirs in results.items():
         for a, b in zip(ours, theirs, strict=True):  # type: ignore[call-overload]
             assert np.array_equal(a, b), name
 
 
-def test_all_learn_the_same_words(sample_text: list[str]) -> None:
-    made = {name: work() for name, work in bench.trained(sample_text, 400).items()}
-    ours = made["train: firstwords"]
+def test_all_contenders_learn_the_same_tokens(sample_text: list[str]) -> None:
+    results = {name: run() for name, run in training_contenders(sample_text, 400).items()}
+    ours = results["train: firstwords"]
     assert isinstance(ours, Tokenizer)
-    learned = {ours.token_bytes(token) for token in range(ours.vocab_size)}
-    assert {bytes(token) for token, _ in made["train: rustbpe"]} <= learned  # type: ignore[attr-defined]
+    tokens = {ours.token_bytes(token) for token in range(ours.vocab_size)}
+    assert {bytes(token) for token, _ in results["train: rustbpe"]} <= tokens  # type: ignore[attr-defined]
 
 
-def test_it_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", "tokenizer", "--megabytes", "0.05", "--vocab-size", "400"]
     assert run_command([*arguments, "--rounds", "1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Encoding with several processes: the same bytes, bounded memory, no process left behind."""
+"""Encoding with several processes: the same bytes, bounded memory, no process left running."""
 
 import json
 import os
@@ -13,16 +13,17 @@ import psutil
 import pytest
 from end_to_end import Bench, write_lines
 
-from firstwords import machine
-from firstwords.cli import run_command
-from firstwords.data import tokens
-from firstwords.data.encoding import encode_all, encode_talks, encode_texts
-from firstwords.data.tokens import Counts, store_conversations, store_texts
-from firstwords.stages import common
-from firstwords.tokenizer import Tokenizer
+from firstwords.cli.main import run_command
+from firstwords.common import hardware
+from firstwords.data import token_store
+from firstwords.data.corpora import open_corpus
+from firstwords.data.encoding import encode_all, encode_chats, encode_texts
+from firstwords.data.token_store import Counts, store_conversations, store_texts
+from firstwords.runs import datasets
+from firstwords.tokenizer.bpe import Tokenizer
 
 TEXTS = [f"Document {i}: the fox said hello {'é漢 ' * (i % 5)}\n" * (1 + i % 3) for i in range(60)]
-TALKS = [
+CHATS = [
     [
         {"role": "user", "content": f"Is {i} a number?"},
         {"role": "assistant", "content": "Yes. " * i},
@@ -34,34 +35,34 @@ ALL = 10**9
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "BATCH_DOCUMENTS", 4)
-    monkeypatch.setattr(tokens, "SHARD_TOKENS", 300)
+    monkeypatch.setattr(token_store, "BATCH_DOCUMENTS", 4)
+    monkeypatch.setattr(token_store, "SHARD_TOKENS", 300)
 
 
 def quiet(counts: Counts) -> None:
     pass
 
 
-def contents(directory: Path) -> dict[str, bytes]:
+def contents_of(directory: Path) -> dict[str, bytes]:
     files = (path for path in sorted(directory.rglob("*")) if path.is_file())
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_any_number_of_processes_writes_the_same_bytes(
+def test_the_number_of_processes_does_not_change_the_bytes(
     processes: int, tiny_tokenizer: Tokenizer, tmp_path: Path, small: None
 ) -> None:
-    for number, wanted in ((1, ALL), (processes, ALL), (1, 500), (processes, 500)):
-        at = tmp_path / f"{number} {wanted}"
-        store_texts(at / "text", TEXTS, tiny_tokenizer, wanted, quiet, number)
-        store_conversations(at / "talks", TALKS, tiny_tokenizer, wanted, quiet, number)
-    for wanted in (ALL, 500):
-        alone, together = (contents(tmp_path / f"{n} {wanted}") for n in (1, processes))
-        assert alone == together
-        assert len(alone) > 10
+    for number, n_tokens in ((1, ALL), (processes, ALL), (1, 500), (processes, 500)):
+        at = tmp_path / f"{number} {n_tokens}"
+        store_texts(at / "text", TEXTS, tiny_tokenizer, n_tokens, quiet, number)
+        store_conversations(at / "talks", CHATS, tiny_tokenizer, n_tokens, quiet, number)
+    for n_tokens in (ALL, 500):
+        single, several = (contents_of(tmp_path / f"{n} {n_tokens}") for n in (1, processes))
+        assert single == several
+        assert len(single) > 10
 
 
-def test_little_is_read_ahead(tiny_tokenizer: Tokenizer) -> None:
+def test_few_batches_are_read_ahead(tiny_tokenizer: Tokenizer) -> None:
     read = []
 
     def batches() -> Iterator[list[str]]:
@@ -77,7 +78,7 @@ def test_little_is_read_ahead(tiny_tokenizer: Tokenizer) -> None:
     assert len(read) <= 6
 
 
-def test_what_a_killed_worker_had_is_made_again(
+def test_encoding_resumes_after_a_worker_was_killed(
     tiny_tokenizer: Tokenizer, tmp_path: Path, small: None
 ) -> None:
     many = TEXTS * 20
@@ -92,20 +93,21 @@ def test_what_a_killed_worker_had_is_made_again(
 
     with pytest.raises(MemoryError, match="was killed"):
         store_texts(tmp_path / "cut", many, tiny_tokenizer, ALL, kill_one, 2)
-    assert "00000/ids.npy" in contents(tmp_path / "cut")
-    assert "complete.json" not in contents(tmp_path / "cut")
+    assert "00000/ids.npy" in contents_of(tmp_path / "cut")
+    assert "complete.json" not in contents_of(tmp_path / "cut")
     store_texts(tmp_path / "cut", many, tiny_tokenizer, ALL, quiet, 2)
-    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+    assert contents_of(tmp_path / "cut") == contents_of(tmp_path / "whole")
 
 
 SCRIPT = """
 import os, sys
 from pathlib import Path
 if __name__ == "__main__":
-    from firstwords.data import tokens
-    from firstwords.data.tokens import store_texts
-    from firstwords.tokenizer import Tokenizer
-    tokens.BATCH_DOCUMENTS, tokens.SHARD_TOKENS, os.fsync = 4, 300, lambda descriptor: None
+    from firstwords.data import token_store
+    from firstwords.data.token_store import store_texts
+    from firstwords.tokenizer.bpe import Tokenizer
+    token_store.BATCH_DOCUMENTS, token_store.SHARD_TOKENS = 4, 300
+    os.fsync = lambda descriptor: None
     at, tokenizer = Path(sys.argv[1]), Tokenizer.load(Path(sys.argv[2]))
     texts = [f"Document {i}: the fox said hello" for i in range(6_000)]
     store_texts(at, texts, tokenizer, 10**9, lambda counts: None, 2)
@@ -113,7 +115,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
-def test_a_stop_leaves_no_process_behind_and_goes_on(
+def test_a_signal_ends_all_processes_and_encoding_resumes(
     signal_number: signal.Signals, tiny_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     tiny_tokenizer.save(tmp_path / "tokenizer.json")
@@ -130,24 +132,25 @@ def test_a_stop_leaves_no_process_behind_and_goes_on(
         os.killpg(process.pid, signal_number)
     else:
         process.kill()
-    said = process.communicate(timeout=30)[1]
-    assert said.count("\nKeyboardInterrupt") == (signal_number == signal.SIGINT)  # the script's own
+    stderr = process.communicate(timeout=30)[1]
+    # Only the script itself prints a traceback, not its children.
+    assert stderr.count("\nKeyboardInterrupt") == (signal_number == signal.SIGINT)
     assert len(children) >= 2
     assert psutil.wait_procs(children, timeout=20)[1] == []
-    done = len(list((tmp_path / "cut").glob("[0-9]*")))
+    n_shards = len(list((tmp_path / "cut").glob("[0-9]*")))
     subprocess.run(command, cwd=tmp_path, check=True)
-    assert len(list((tmp_path / "cut").glob("[0-9]*"))) > done
+    assert len(list((tmp_path / "cut").glob("[0-9]*"))) > n_shards
     texts = [f"Document {i}: the fox said hello" for i in range(6_000)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "BATCH_DOCUMENTS", 4)
-        patch.setattr(tokens, "SHARD_TOKENS", 300)
+        patch.setattr(token_store, "BATCH_DOCUMENTS", 4)
+        patch.setattr(token_store, "SHARD_TOKENS", 300)
         store_texts(tmp_path / "whole", texts, tiny_tokenizer, ALL, quiet)
-    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+    assert contents_of(tmp_path / "cut") == contents_of(tmp_path / "whole")
 
 
-def test_the_batches_of_conversations_are_whole(tiny_tokenizer: Tokenizer) -> None:
-    batch = encode_talks(tiny_tokenizer, TALKS[:5])
-    assert batch.counts == (5, len(batch.ids), sum(len(m["content"]) for t in TALKS[:5] for m in t))
+def test_a_batch_of_conversations_has_consistent_counts(tiny_tokenizer: Tokenizer) -> None:
+    batch = encode_chats(tiny_tokenizer, CHATS[:5])
+    assert batch.counts == (5, len(batch.ids), sum(len(m["content"]) for t in CHATS[:5] for m in t))
     assert batch.mask.any()
     assert len(batch.mask) == len(batch.ids) == batch.lengths.sum()
 
@@ -157,13 +160,13 @@ def test_the_batches_of_conversations_are_whole(tiny_tokenizer: Tokenizer) -> No
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(tmp_path, base=4, mid=2, sft=2)
-    monkeypatch.setenv("FIRSTWORDS_HOME", str(made.home))
-    monkeypatch.chdir(made.cwd)
-    return made
+    bench = Bench(tmp_path, pretrain=4, midtrain=2, sft=2)
+    monkeypatch.setenv("FIRSTWORDS_HOME", str(bench.home))
+    monkeypatch.chdir(bench.cwd)
+    return bench
 
 
-def test_a_run_is_encoded_before_it_trains(
+def test_data_encode_prepares_all_tokens_of_a_run(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(["data", "encode", "--run", "x"]) == 2
@@ -172,33 +175,33 @@ def test_a_run_is_encoded_before_it_trains(
     capsys.readouterr()
     assert run_command(["data", "encode"]) == 0
     assert "conversations (val)" in capsys.readouterr().err
-    made = bench.directory("x") / "tokens"
-    assert len(list(made.glob("*/*/complete.json"))) == 4
-    times = {path: path.stat().st_mtime_ns for path in made.rglob("*")}
+    tokens = bench.directory("x") / "tokens"
+    assert len(list(tokens.glob("*/*/complete.json"))) == 4
+    times = {path: path.stat().st_mtime_ns for path in tokens.rglob("*")}
     assert run_command(["pretrain", "--run", "x"]) == 0
-    assert {path: path.stat().st_mtime_ns for path in made.rglob("*")} == times
+    assert {path: path.stat().st_mtime_ns for path in tokens.rglob("*")} == times
 
 
-def test_an_encoding_whose_files_changed_starts_anew(
+def test_encoding_restarts_if_the_files_have_changed(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from firstwords.data.corpora import open_corpus
-
     folder = tmp_path / "texts"
     folder.mkdir()
     write_lines(folder / "a.jsonl", [{"text": "a"}] * 3)
-    at = home / "tokens" / "train"
-    common._check_source(at, open_corpus(str(folder), "--data"))
-    (at / "00000").mkdir(parents=True)
-    common._check_source(at, open_corpus(str(folder), "--data"))
-    assert at.exists()
+    directory = home / "tokens" / "train"
+    datasets.discard_if_source_changed(directory, open_corpus(str(folder), "--data"))
+    (directory / "00000").mkdir(parents=True)
+    datasets.discard_if_source_changed(directory, open_corpus(str(folder), "--data"))
+    assert directory.exists()
     write_lines(folder / "b.jsonl", [{"text": "b"}] * 3)
-    common._check_source(at, open_corpus(str(folder), "--data"))
-    assert not at.exists()
-    assert "starts anew" in capsys.readouterr().err
+    datasets.discard_if_source_changed(directory, open_corpus(str(folder), "--data"))
+    assert not directory.exists()
+    assert "encoding them from the start" in capsys.readouterr().err
     assert json.loads((home / "tokens" / "train.source.json").read_text())[1][0] == "b.jsonl"
 
 
-def test_few_tokens_are_not_worth_processes() -> None:
-    assert common.encoders(common.WORTH_PROCESSES - 1) == 1
-    assert common.encoders(common.WORTH_PROCESSES) == machine.physical_cores()
+def test_few_tokens_are_encoded_by_one_process() -> None:
+    assert datasets.encoding_processes(datasets.MIN_TOKENS_FOR_PROCESSES - 1) == 1
+    assert (
+        datasets.encoding_processes(datasets.MIN_TOKENS_FOR_PROCESSES) == hardware.physical_cores()
+    )

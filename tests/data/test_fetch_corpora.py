@@ -1,4 +1,4 @@
-"""Fetching named corpora, from a hub of our own that drops, truncates, lies and is busy."""
+"""Fetching named corpora from a fake hub that drops connections, truncates, lies and is busy."""
 
 import io
 import json
@@ -14,12 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub import REVISION, Fault, Hub, serving
+from fake_hub import REVISION, Fault, Hub, serving
 
-from firstwords.cli import run_command
-from firstwords.data import catalogue, contents, corpora, network
-from firstwords.data.catalogue import Entry
-from firstwords.errors import UserError
+from firstwords.cli.main import run_command
+from firstwords.common.errors import UserError
+from firstwords.data import corpora
+from firstwords.data.hub import catalogue, manifest, network
+from firstwords.data.hub.catalogue import CatalogueEntry
+from firstwords.data.hub.fetch import folder_lock
 
 CATALOGUE = f"""
 [tales]
@@ -67,10 +69,10 @@ def parquet(**columns: list[Any]) -> bytes:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """Five shards of text, two of conversations; the catalogue names them."""
+    """A hub with five shards of text, and a catalogue that names its corpora."""
     (tmp_path / "catalogue.toml").write_text(CATALOGUE)
-    monkeypatch.setattr(catalogue, "FILE", tmp_path / "catalogue.toml")
-    monkeypatch.setattr(network, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(catalogue, "CATALOGUE_PATH", tmp_path / "catalogue.toml")
+    monkeypatch.setattr(network, "FIRST_DELAY", 0.01)
     with serving("somebody/tales") as served:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         for number in range(5):
@@ -81,27 +83,27 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between tries, which do not happen."""
-    asked: list[float] = []
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The delays between tries, in seconds, recorded instead of slept."""
+    recorded: list[float] = []
+    real = network.retry_delay
 
-    def wait_of(again: network.Again, failures: int, url: str) -> float:
-        asked.append(real(again, failures, url))
+    def retry_delay(error: network.RetryableError, failures: int, url: str) -> float:
+        recorded.append(real(error, failures, url))
         return 0.0
 
-    real = network.wait_of
-    monkeypatch.setattr(network, "wait_of", wait_of)
-    return asked
+    monkeypatch.setattr(network, "retry_delay", retry_delay)
+    return recorded
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Run `firstwords data ...`: its exit code, and all that it said."""
+    """Run `firstwords data ...` and return its exit code and output."""
 
     def run(*arguments: str) -> tuple[int, str]:
         code = run_command(["data", *arguments])
-        said = capsys.readouterr()
-        return code, said.out + said.err
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
 
     return run
 
@@ -119,8 +121,8 @@ def parts(home: Path) -> list[Path]:
     return list(home.rglob("*.part"))
 
 
-def assert_whole(hub: Hub, home: Path) -> None:
-    """The default shards are there, byte for byte, and nothing else."""
+def assert_complete(hub: Hub, home: Path) -> None:
+    """Assert that the default shards are present, byte for byte, and nothing else is."""
     assert names(home) == {
         "contents.json",
         "shard_00000.parquet",
@@ -128,32 +130,32 @@ def assert_whole(hub: Hub, home: Path) -> None:
         "val-shard_00004.parquet",
     }
     for number, name in ((0, "shard_00000"), (1, "shard_00001"), (4, "val-shard_00004")):
-        found = (home / "data" / "tales" / f"{name}.parquet").read_bytes()
-        assert found == hub.files[f"data/shard_{number:05d}.parquet"]
+        fetched = (home / "data" / "tales" / f"{name}.parquet").read_bytes()
+        assert fetched == hub.files[f"data/shard_{number:05d}.parquet"]
     assert parts(home) == []
 
 
-# --- what is fetched ------------------------------------------------------------------------------
+# --- fetch ----------------------------------------------------------------------------------------
 
 
-def test_a_corpus_is_fetched_once_and_read_by_its_name(hub: Hub, home: Path, run: Run) -> None:
-    code, said = run("fetch", "tales")
-    assert code == 0, said
-    assert "3 files" in said
-    assert "firstwords train --data hub:tales" in said
-    assert_whole(hub, home)
+def test_fetch_downloads_a_corpus_once(hub: Hub, home: Path, run: Run) -> None:
+    code, output = run("fetch", "tales")
+    assert code == 0, output
+    assert "3 files" in output
+    assert "firstwords train --data hub:tales" in output
+    assert_complete(hub, home)
     corpus = corpora.open_corpus("hub:tales", "--data")
     train = set(corpora.texts(corpus, "train", 0))
     held_out = set(corpora.texts(corpus, "val", 0))
     assert {text.split()[1] for text in train} == {"0", "1"}
     assert {text.split()[1] for text in held_out} == {"4"}
-    asked = len(hub.asked)
-    code, said = run("fetch", "tales")
-    assert (code, len(hub.asked)) == (0, asked)
-    assert "all were there" in said
+    n_requests = len(hub.requests)
+    code, output = run("fetch", "tales")
+    assert (code, len(hub.requests)) == (0, n_requests)
+    assert "0 fetched now" in output
 
 
-def test_the_files_can_be_read_as_a_directory_too(hub: Hub, home: Path, run: Run) -> None:
+def test_a_fetched_corpus_reads_the_same_as_a_directory(hub: Hub, home: Path, run: Run) -> None:
     assert run("fetch", "tales", "--out", str(home / "elsewhere"))[0] == 0
     run("fetch", "tales")
     named = corpora.open_corpus("hub:tales", "--data")
@@ -163,12 +165,12 @@ def test_the_files_can_be_read_as_a_directory_too(hub: Hub, home: Path, run: Run
 
 
 def test_more_shards_come_from_the_pinned_revision(hub: Hub, home: Path, run: Run) -> None:
-    """A corpus without a revision in the catalogue stays at the one of its first files."""
+    """A corpus without a revision in the catalogue keeps the revision of its first files."""
     assert run("fetch", "floating")[0] == 0
-    hub.asked.clear()
+    hub.requests.clear()
     assert run("fetch", "floating", "--shards", "3")[0] == 0
-    assert any(f"/revision/{REVISION}" in one.path for one in hub.asked)
-    assert all("main" not in one.path for one in hub.asked)
+    assert any(f"/revision/{REVISION}" in request.path for request in hub.requests)
+    assert all("main" not in request.path for request in hub.requests)
     assert len(names(home, "floating")) == 5
     assert run("fetch", "floating", "--shards", "2")[0] == 0
     assert len(names(home, "floating")) == 5
@@ -176,30 +178,32 @@ def test_more_shards_come_from_the_pinned_revision(hub: Hub, home: Path, run: Ru
     assert len(names(home, "floating")) == 6
 
 
-def test_whoever_wanted_too_much_may_want_less(hub: Hub, home: Path, run: Run) -> None:
-    """Nobody has to finish what was interrupted; what came of it stays."""
+def test_an_interrupted_fetch_can_be_reduced_to_fewer_shards(
+    hub: Hub, home: Path, run: Run
+) -> None:
+    """Shards downloaded before stay."""
     hub.faults["data/shard_00002.parquet"] = [Fault(status=404)]
     assert run("fetch", "tales", "--shards", "all", "--jobs", "1")[0] == 2
     last = home / "data" / "tales" / "shard_00003.parquet"
     last.write_bytes(hub.files["data/shard_00003.parquet"])
-    with pytest.raises(UserError, match="is not whole"):
+    with pytest.raises(UserError, match="is missing"):
         corpora.open_corpus("hub:tales", "--data")
     assert run("fetch", "tales", "--shards", "2")[0] == 0
     assert len(corpora.open_corpus("hub:tales", "--data").files) == 3
     last.unlink()
-    assert run("fetch", "tales")[0] == 0  # no number: what was wanted before
+    assert run("fetch", "tales")[0] == 0  # without --shards: what is pinned
     assert last.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told(hub: Hub, tmp_path: Path, run: Run) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(hub: Hub, tmp_path: Path, run: Run) -> None:
     (tmp_path / "file").write_text("in the way")
-    code, said = run("fetch", "tales", "--out", str(tmp_path / "file" / "x"))
+    code, output = run("fetch", "tales", "--out", str(tmp_path / "file" / "x"))
     assert code == 2
-    assert "cannot make the directory" in said
+    assert "cannot create the directory" in output
 
 
-def test_conversations_of_a_dataset_are_read(hub: Hub, home: Path, run: Run) -> None:
-    """As SmolTalk has them: a list of content and role, other columns beside it."""
+def test_fetched_conversations_are_read(hub: Hub, home: Path, run: Run) -> None:
+    """The columns are those of SmolTalk: a list of content and role, and others."""
 
     def talk(word: str) -> list[dict[str, str]]:
         return [{"content": word, "role": "user"}, {"content": "yes", "role": "assistant"}]
@@ -208,15 +212,15 @@ def test_conversations_of_a_dataset_are_read(hub: Hub, home: Path, run: Run) -> 
         hub.files[f"talk/{split}-00000-of-00001.parquet"] = parquet(
             messages=[talk(word)] * 60, source=["x"] * 60
         )
-    code, said = run("fetch", "talks")
+    code, output = run("fetch", "talks")
     assert code == 0
-    assert "--chat-data hub:talks" in said
+    assert "--chat-data hub:talks" in output
     corpus = corpora.open_corpus("hub:talks", "--chat-data")
     assert next(corpora.conversations(corpus, "train", 0))[0]["content"] == "ice"
     assert next(corpora.conversations(corpus, "val", 0))[0]["content"] == "fire"
 
 
-def test_conversations_that_nobody_can_mend_are_left_out(
+def test_invalid_conversations_of_a_fetched_corpus_are_skipped(
     hub: Hub, home: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = [{"content": "ice?", "role": "user"}, {"content": "yes", "role": "assistant"}]
@@ -226,10 +230,10 @@ def test_conversations_that_nobody_can_mend_are_left_out(
     run("fetch", "talks")
     corpus = corpora.open_corpus("hub:talks", "--chat-data")
     for _ in range(2):
-        found = [list(corpora.conversations(corpus, split, 0)) for split in corpora.SPLITS]
-        assert [len(one) for one in found] == [40, 40]
-    assert capsys.readouterr().err.count("left out") == 2  # once for each file
-    with pytest.raises(UserError, match="mend or remove"):
+        splits = [list(corpora.conversations(corpus, split, 0)) for split in corpora.SPLITS]
+        assert [len(conversations) for conversations in splits] == [40, 40]
+    assert capsys.readouterr().err.count("skipping conversations") == 2  # once for each file
+    with pytest.raises(UserError, match="fix or remove"):
         list(corpora.conversations(corpora.open_corpus(str(home / "data"), "--x"), "train", 0))
 
 
@@ -238,67 +242,69 @@ def test_a_damaged_file_is_fetched_again(hub: Hub, home: Path, run: Run) -> None
     damaged = home / "data" / "tales" / "shard_00001.parquet"
     content = damaged.read_bytes()
     damaged.write_bytes(content[:50] + b"?" + content[51:])
-    hub.asked.clear()
-    code, said = run("fetch", "tales")
+    hub.requests.clear()
+    code, output = run("fetch", "tales")
     assert code == 0
-    assert "1 of the files here are damaged" in said
-    assert [one.path.split("/")[-1] for one in hub.asked] == ["shard_00001.parquet"]
-    assert_whole(hub, home)
+    assert "1 damaged files are fetched again" in output
+    assert [request.path.split("/")[-1] for request in hub.requests] == ["shard_00001.parquet"]
+    assert_complete(hub, home)
 
 
-def test_a_token_goes_to_the_hub(hub: Hub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_token_is_sent_to_the_hub(
+    hub: Hub, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_something")
     run("fetch", "tales")
-    assert {one.token for one in hub.asked} == {"Bearer hf_something"}
+    assert {request.token for request in hub.requests} == {"Bearer hf_something"}
 
 
-# --- what goes wrong ------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------
 
 
-def test_a_dropped_connection_goes_on_where_it_was(hub: Hub, home: Path, run: Run) -> None:
+def test_a_dropped_connection_is_resumed(hub: Hub, home: Path, run: Run) -> None:
     hub.faults[FIRST] = [Fault(stop_after=1000), Fault(stop_after=500), Fault(stop_after=1)]
     assert run("fetch", "tales")[0] == 0
-    assert_whole(hub, home)
-    ranges = [one.range for one in hub.asked_for(FIRST)]
+    assert_complete(hub, home)
+    ranges = [request.range for request in hub.requests_for(FIRST)]
     assert ranges == [None, "bytes=1000-", "bytes=1500-", "bytes=1501-"]
 
 
-def test_a_file_may_be_dropped_as_often_as_something_comes(
-    hub: Hub, home: Path, run: Run, waits: list[float]
+def test_retries_are_unlimited_while_bytes_arrive(
+    hub: Hub, home: Path, run: Run, delays: list[float]
 ) -> None:
     hub.faults[FIRST] = [Fault(stop_after=100)] * 12
     assert run("fetch", "tales")[0] == 0
-    assert_whole(hub, home)
+    assert_complete(hub, home)
 
 
-def test_a_server_that_knows_no_ranges_sends_all_of_it_again(
-    hub: Hub, home: Path, run: Run
-) -> None:
+def test_a_server_without_range_requests_restarts_the_file(hub: Hub, home: Path, run: Run) -> None:
     hub.faults[FIRST] = [Fault(stop_after=1000), Fault(ignore_range=True)]
     assert run("fetch", "tales")[0] == 0
-    assert_whole(hub, home)
+    assert_complete(hub, home)
 
 
-def test_wrong_bytes_are_not_kept(hub: Hub, home: Path, run: Run) -> None:
+def test_a_file_with_a_wrong_checksum_is_downloaded_again(hub: Hub, home: Path, run: Run) -> None:
     hub.faults[FIRST] = [Fault(flip=True)]
     assert run("fetch", "tales")[0] == 0
-    assert_whole(hub, home)
+    assert_complete(hub, home)
 
 
-def test_bytes_that_stay_wrong_are_told(hub: Hub, home: Path, run: Run) -> None:
+def test_a_wrong_checksum_twice_is_an_error(hub: Hub, home: Path, run: Run) -> None:
     hub.faults[FIRST] = [Fault(flip=True)] * 2
-    code, said = run("fetch", "tales", "--jobs", "1")
+    code, output = run("fetch", "tales", "--jobs", "1")
     assert code == 2
-    assert "not the file that was pinned" in said
+    assert "is not the pinned file" in output
     assert "shard_00000.parquet" not in names(home)
     assert run("fetch", "tales")[0] == 0
-    assert_whole(hub, home)
+    assert_complete(hub, home)
 
 
-def test_what_was_received_wrong_before_a_drop_is_found(hub: Hub, home: Path, run: Run) -> None:
+def test_wrong_bytes_before_a_dropped_connection_are_detected(
+    hub: Hub, home: Path, run: Run
+) -> None:
     hub.faults[FIRST] = [Fault(flip=True, stop_after=1000)]
     assert run("fetch", "tales")[0] == 0
-    assert_whole(hub, home)
+    assert_complete(hub, home)
 
 
 @pytest.mark.parametrize(
@@ -309,91 +315,93 @@ def test_what_was_received_wrong_before_a_drop_is_found(hub: Hub, home: Path, ru
         ((), 0.01),
     ],
 )
-def test_a_busy_server_is_given_the_time_it_asks_for(
+def test_a_busy_server_gets_the_delay_it_asks_for(
     headers: tuple[tuple[str, str], ...],
     seconds: float,
     hub: Hub,
     home: Path,
     run: Run,
-    waits: list[float],
+    delays: list[float],
 ) -> None:
     hub.faults[FIRST] = [Fault(status=429, headers=headers)]
     assert run("fetch", "tales")[0] == 0
-    assert waits == [seconds]
-    assert_whole(hub, home)
+    assert delays == [seconds]
+    assert_complete(hub, home)
 
 
-def test_a_busy_list_is_waited_for_too(hub: Hub, home: Path, run: Run, waits: list[float]) -> None:
+def test_listing_files_is_retried(hub: Hub, home: Path, run: Run, delays: list[float]) -> None:
     hub.listing_faults = [Fault(status=429, headers=(("Retry-After", "3"),)), Fault(status=503)]
     assert run("fetch", "tales")[0] == 0
-    assert waits == [3.0, 0.02]
-    assert_whole(hub, home)
+    assert delays == [3.0, 0.02]
+    assert_complete(hub, home)
 
 
-def test_a_wait_beyond_patience_is_told_and_nothing_is_lost(hub: Hub, home: Path, run: Run) -> None:
+def test_a_very_long_delay_is_an_error_and_loses_nothing(hub: Hub, home: Path, run: Run) -> None:
     hub.faults[SECOND] = [Fault(status=429, headers=(("Retry-After", "7200"),))]
-    code, said = run("fetch", "tales", "--jobs", "1")
+    code, output = run("fetch", "tales", "--jobs", "1")
     assert code == 2
-    assert "come back in 120 minutes" in said
+    assert "busy for 120 minutes" in output
     assert "shard_00000.parquet" in names(home)
-    hub.asked.clear()
+    hub.requests.clear()
     assert run("fetch", "tales")[0] == 0
-    assert hub.asked_for(FIRST) == []
-    assert_whole(hub, home)
+    assert hub.requests_for(FIRST) == []
+    assert_complete(hub, home)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_broken_server_is_tried_again(
-    status: int, hub: Hub, home: Path, run: Run, waits: list[float]
+def test_server_errors_are_retried(
+    status: int, hub: Hub, home: Path, run: Run, delays: list[float]
 ) -> None:
     hub.faults[FIRST] = [Fault(status=status)] * 4
     assert run("fetch", "tales")[0] == 0
-    assert waits == [0.01, 0.02, 0.04, 0.08]
-    assert_whole(hub, home)
+    assert delays == [0.01, 0.02, 0.04, 0.08]
+    assert_complete(hub, home)
 
 
-def test_a_server_that_stays_broken_ends_in_one_line(
-    hub: Hub, home: Path, run: Run, waits: list[float]
+def test_permanent_server_errors_end_in_one_line(
+    hub: Hub, home: Path, run: Run, delays: list[float]
 ) -> None:
     hub.faults[FIRST] = [Fault(status=500)] * 50
-    code, said = run("fetch", "tales")
+    code, output = run("fetch", "tales")
     assert code == 2
-    assert "the server says 500" in said
-    assert said.strip().count("\n") == 0
-    assert len(hub.asked_for(FIRST)) == network.TRIES
+    assert "the server returned 500" in output
+    assert output.strip().count("\n") == 0
+    assert len(hub.requests_for(FIRST)) == network.MAX_ATTEMPTS
 
 
-@pytest.mark.parametrize(("status", "says"), [(403, "HF_TOKEN"), (404, "not there any more")])
-def test_a_refusal_is_told_at_once(
-    status: int, says: str, hub: Hub, run: Run, waits: list[float]
+@pytest.mark.parametrize(("status", "expected"), [(403, "HF_TOKEN"), (404, "it was removed")])
+def test_a_refused_file_is_an_error_without_retries(
+    status: int, expected: str, hub: Hub, run: Run, delays: list[float]
 ) -> None:
     hub.faults[FIRST] = [Fault(status=status)]
-    code, said = run("fetch", "tales")
+    code, output = run("fetch", "tales")
     assert code == 2
-    assert says in said
-    assert waits == []
+    assert expected in output
+    assert delays == []
 
 
-def test_a_missing_repository_is_told_at_once(hub: Hub, run: Run, waits: list[float]) -> None:
+def test_a_missing_repository_is_an_error_without_retries(
+    hub: Hub, run: Run, delays: list[float]
+) -> None:
     hub.listing_faults = [Fault(status=404)]
-    code, said = run("fetch", "tales")
+    code, output = run("fetch", "tales")
     assert code == 2
-    assert "somebody/tales" in said
-    assert waits == []
+    assert "somebody/tales" in output
+    assert delays == []
 
 
-def test_without_a_network_the_way_around_it_is_told(
-    hub: Hub, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+def test_an_error_without_network_suggests_a_bundle(
+    hub: Hub, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    code, said = run("fetch", "tales")
+    code, output = run("fetch", "tales")
     assert code == 2
-    assert said.strip().count("\n") == 0
-    assert "firstwords data bundle" in said
-    assert len(waits) < network.TRIES_OFFLINE
+    assert output.strip().count("\n") == 0
+    assert "firstwords data bundle" in output
+    assert len(delays) < network.MAX_ATTEMPTS_OFFLINE
 
 
-def test_what_is_all_here_needs_no_network(
+def test_a_complete_corpus_needs_no_network(
     hub: Hub, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("fetch", "tales")
@@ -401,49 +409,44 @@ def test_what_is_all_here_needs_no_network(
     assert run("fetch", "tales")[0] == 0
 
 
-def test_a_full_disk_is_foreseen(
+def test_too_little_disk_space_is_an_error_before_the_download(
     hub: Hub, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firstwords.machine.free_disk", lambda folder: 1000)
-    code, said = run("fetch", "tales")
+    monkeypatch.setattr("firstwords.common.paths.free_disk", lambda folder: 1000)
+    code, output = run("fetch", "tales")
     assert code == 2
-    assert "not enough disk" in said
-    assert hub.asked_for(FIRST) == []
+    assert "not enough disk space" in output
+    assert hub.requests_for(FIRST) == []
 
 
-def test_two_at_a_time_do_not_meet(hub: Hub, home: Path, run: Run) -> None:
-    from firstwords.data.fetch import locked
-
-    with locked(home / "data" / "tales"):
-        code, said = run("fetch", "tales")
+def test_two_processes_cannot_fetch_into_one_folder(hub: Hub, home: Path, run: Run) -> None:
+    with folder_lock(home / "data" / "tales"):
+        code, output = run("fetch", "tales")
     assert code == 2
-    assert "another process" in said
+    assert "another process" in output
 
 
-def test_files_come_side_by_side(hub: Hub, home: Path, run: Run) -> None:
-    """The first waits until the second has been asked for."""
+def test_files_are_downloaded_in_parallel(hub: Hub, home: Path, run: Run) -> None:
+    """The first file hangs until the second has been requested."""
     hub.faults[FIRST] = [Fault(hang_after=100)]
-    released = hub.faults[SECOND]
-    original, hub.asked = hub.asked, _Watched(hub)
+    hub.requests = _ResumeOnSecond(hub)
     assert run("fetch", "tales", "--jobs", "2")[0] == 0
-    assert original == []
-    assert released == []
-    assert_whole(hub, home)
+    assert_complete(hub, home)
 
 
-class _Watched(list):  # type: ignore[type-arg]
+class _ResumeOnSecond(list):  # type: ignore[type-arg]
     def __init__(self, hub: Hub) -> None:
         super().__init__()
         self.hub = hub
 
-    def append(self, asked: Any) -> None:
-        super().append(asked)
-        if asked.path.endswith(SECOND):
-            self.hub.go_on.set()
+    def append(self, request: Any) -> None:
+        super().append(request)
+        if request.path.endswith(SECOND):
+            self.hub.resume.set()
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
-def test_a_stop_in_the_middle_leaves_what_came(
+def test_fetch_resumes_after_a_signal(
     signal_number: signal.Signals,
     hub: Hub,
     home: Path,
@@ -454,10 +457,10 @@ def test_a_stop_in_the_middle_leaves_what_came(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub's own"))
     hub.faults[FIRST] = [Fault(hang_after=1500)]
     script = (
-        "import sys\nfrom pathlib import Path\nfrom firstwords import cli\n"
-        "from firstwords.data import catalogue\n"
-        f"catalogue.FILE = Path({str(catalogue.FILE)!r})\n"
-        "sys.exit(cli.run_command(['data', 'fetch', 'tales', '--jobs', '1']))"
+        "import sys\nfrom pathlib import Path\nfrom firstwords.cli.main import run_command\n"
+        "from firstwords.data.hub import catalogue\n"
+        f"catalogue.CATALOGUE_PATH = Path({str(catalogue.CATALOGUE_PATH)!r})\n"
+        "sys.exit(run_command(['data', 'fetch', 'tales', '--jobs', '1']))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
@@ -466,24 +469,24 @@ def test_a_stop_in_the_middle_leaves_what_came(
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal_number)
-    said = process.communicate(timeout=30)[1]
+    output = process.communicate(timeout=30)[1]
     if signal_number == signal.SIGINT:
         assert process.returncode == 130
-        assert "the same command continues" in said
-        assert "Traceback" not in said
-    hub.go_on.set()
-    # Nothing but what was wanted: no telemetry of the library's.
-    assert all(one.path.startswith(("/api/datasets/", "/datasets/")) for one in hub.asked)
-    hub.asked.clear()
+        assert "run the same command again to resume" in output
+        assert "Traceback" not in output
+    hub.resume.set()
+    # The library sends no telemetry.
+    assert all(r.path.startswith(("/api/datasets/", "/datasets/")) for r in hub.requests)
+    hub.requests.clear()
     assert run("fetch", "tales")[0] == 0
-    assert [one.range for one in hub.asked_for(FIRST)] == ["bytes=1500-"]
-    assert_whole(hub, home)
+    assert [request.range for request in hub.requests_for(FIRST)] == ["bytes=1500-"]
+    assert_complete(hub, home)
 
 
-# --- what is told ---------------------------------------------------------------------------------
+# --- messages and the list of corpora -------------------------------------------------------------
 
 
-def test_a_corpus_that_is_not_here_names_the_command(
+def test_a_corpus_that_was_not_fetched_names_the_command(
     hub: Hub, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(["train", "--data", "hub:tales"]) == 2
@@ -496,43 +499,43 @@ def test_a_corpus_with_a_missing_shard_names_the_command(
     run("fetch", "tales")
     (home / "data" / "tales" / "shard_00000.parquet").unlink()
     assert run_command(["train", "--data", "hub:tales"]) == 2
-    said = capsys.readouterr().err
-    assert "shard_00000.parquet is not whole" in said
-    assert "firstwords data fetch tales" in said
+    output = capsys.readouterr().err
+    assert "shard_00000.parquet is missing" in output
+    assert "firstwords data fetch tales" in output
 
 
-def test_list_tells_what_is_here(hub: Hub, home: Path, run: Run) -> None:
+def test_list_shows_what_was_fetched(hub: Hub, home: Path, run: Run) -> None:
     run("fetch", "tales")
     (home / "data" / "tales" / "shard_00000.parquet").unlink()
     shown = json.loads(run("list", "--json")[1])
-    assert shown["tales"]["here"]["files"] == 2
-    assert shown["tales"]["here"]["missing"] == 1
-    assert shown["tales"]["here"]["revision"] == REVISION
-    assert shown["talks"]["here"] is None
-    told = run("list")[1]
-    assert "1 missing" in told
-    assert "CC0" in told
+    assert shown["tales"]["fetched"]["files"] == 2
+    assert shown["tales"]["fetched"]["missing"] == 1
+    assert shown["tales"]["fetched"]["revision"] == REVISION
+    assert shown["talks"]["fetched"] is None
+    output = run("list")[1]
+    assert "1 missing" in output
+    assert "CC0" in output
 
 
-def test_the_guide_has_the_catalogue() -> None:
+def test_the_guide_lists_the_catalogue() -> None:
     guide = Path(__file__).parents[2] / "docs" / "how-to" / "get-data.md"
     rows = {line.split("`")[1]: line for line in guide.read_text().splitlines() if "| `" in line}
-    for name, entry in catalogue.entries().items():
+    for name, entry in catalogue.load_catalogue().items():
         assert f"{entry.all_shards:,} shards" in rows[name]
         assert entry.option in rows[name]
 
 
 def test_the_real_catalogue_is_pinned() -> None:
-    entries = catalogue.entries()
+    entries = catalogue.load_catalogue()
     assert {entry.kind for entry in entries.values()} == {"text", "conversations"}
     assert [name for name, entry in entries.items() if not entry.revision] == ["fineweb-edu"]
-    assert all(isinstance(entry, Entry) for entry in entries.values())
+    assert all(isinstance(entry, CatalogueEntry) for entry in entries.values())
 
 
 # --- verify ---------------------------------------------------------------------------------------
 
 
-def test_verify_finds_what_is_missing_and_damaged(hub: Hub, home: Path, run: Run) -> None:
+def test_verify_finds_missing_and_damaged_files(hub: Hub, home: Path, run: Run) -> None:
     run("fetch", "tales")
     assert run("verify") == (0, run("verify", "tales")[1])
     folder = home / "data" / "tales"
@@ -540,11 +543,11 @@ def test_verify_finds_what_is_missing_and_damaged(hub: Hub, home: Path, run: Run
     content = bytearray((folder / "shard_00001.parquet").read_bytes())
     content[100] ^= 1
     (folder / "shard_00001.parquet").write_bytes(content)
-    code, said = run("verify")
+    code, output = run("verify")
     assert code == 1
-    assert f"missing: {folder}/shard_00000.parquet" in said
-    assert f"damaged: {folder}/shard_00001.parquet" in said
-    assert "mend it with: firstwords data fetch tales" in said
+    assert f"missing: {folder}/shard_00000.parquet" in output
+    assert f"damaged: {folder}/shard_00001.parquet" in output
+    assert "to fix this, run: firstwords data fetch tales" in output
     shown = json.loads(run("verify", "--json")[1])
     assert shown["tales"]["problems"] == {
         "shard_00000.parquet": "missing",
@@ -554,16 +557,16 @@ def test_verify_finds_what_is_missing_and_damaged(hub: Hub, home: Path, run: Run
     assert run("verify")[0] == 0
 
 
-def test_verify_of_what_is_not_here_is_a_mistake(hub: Hub, run: Run) -> None:
+def test_verify_of_a_corpus_that_was_not_fetched_is_an_error(hub: Hub, run: Run) -> None:
     assert run("verify", "tales")[0] == 2
     assert run("verify") == (
         0,
-        "nothing has been fetched yet; firstwords data list says what there is\n",
+        "nothing was fetched yet; list the known corpora with firstwords data list\n",
     )
 
 
-def test_contents_of_elsewhere_cannot_lead_outside(home: Path) -> None:
+def test_a_manifest_cannot_name_paths_outside_its_folder(home: Path) -> None:
     for path in ("../x", "/etc/passwd", "a/../../b", ".", "", "a//b", "a\\b", ".tmp-x"):
-        with pytest.raises(ValueError, match="plain relative path"):
-            contents.safe_path(path)
-    assert contents.safe_path("a/b c/.d.parquet")
+        with pytest.raises(ValueError, match="not a plain relative path"):
+            manifest.safe_path(path)
+    assert manifest.safe_path("a/b c/.d.parquet")

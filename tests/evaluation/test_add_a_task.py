@@ -1,26 +1,28 @@
-"""docs/how-to/add-a-task.md works as it stands."""
+"""The example of docs/how-to/add-a-task.md works."""
 
 import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from firstwords.evaluation.benchmark import Benchmark, Taker
-from firstwords.evaluation.data import EvalData
-from firstwords.evaluation.taking import take_benchmark
-from firstwords.model import Transformer
+from firstwords.evaluation.benchmark import Benchmark
+from firstwords.evaluation.eval_data import EvalData
+from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, ModelConfig
-from firstwords.tokenizer import Tokenizer
+from firstwords.tokenizer.bpe import Tokenizer
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-task.md"
 
 
 def block(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    return str(found)
+    (content,) = re.findall(
+        rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    return str(content)
 
 
-def test_the_guides_task_can_be_taken(
+def test_the_task_of_the_guide_runs(
     tmp_path: Path,
     tiny_model: ModelConfig,
     tiny_tokenizer: Tokenizer,
@@ -37,7 +39,7 @@ def test_the_guides_task_can_be_taken(
     spec.loader.exec_module(module)
     benchmark: Benchmark = module.CAPITALS
     for stage in STAGES:
-        taker = Taker(random_model(tiny_model), tiny_tokenizer)
-        taken = take_benchmark(benchmark, taker, stage, EvalData(tmp_path), 0, asked=True)
-        assert taken.result["n"] == len(taken.records) == 3
-        assert taken.result["chance"] == 1 / 3
+        runner = BenchmarkRunner(random_model(tiny_model), tiny_tokenizer)
+        outcome = run_benchmark(benchmark, runner, stage, EvalData(tmp_path), 0, required=True)
+        assert outcome.result["n"] == len(outcome.records) == 3
+        assert outcome.result["chance"] == 1 / 3

@@ -1,4 +1,4 @@
-"""The published benchmarks: their prompts, their rules, and their data, small and real."""
+"""The published benchmarks: prompts, rules and data, with small and real files."""
 
 import gzip
 import json
@@ -9,14 +9,22 @@ from typing import Any
 
 import pytest
 
-from firstwords.errors import UserError
+from firstwords.common.errors import UserError
 from firstwords.evaluation import sandbox
-from firstwords.evaluation.benchmark import Category, Refused, Scored, Taker, Written, summary
+from firstwords.evaluation.benchmark import (
+    BenchmarkCategory,
+    BenchmarkRefused,
+    GenerativeItem,
+    LoglikelihoodItem,
+    benchmark_score,
+    category_score,
+)
 from firstwords.evaluation.benchmarks import BENCHMARKS, core, gsm8k, humaneval
-from firstwords.evaluation.data import Absent, EvalData
-from firstwords.model import Transformer
+from firstwords.evaluation.eval_data import EvalData, MissingData
+from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import Tokenizer
+from firstwords.tokenizer.bpe import Tokenizer
 
 MakeModel = Callable[..., Transformer]
 CORE_YAML = """
@@ -69,12 +77,12 @@ def bundle(tmp_path: Path) -> EvalData:
     return EvalData(tmp_path)
 
 
-def scored(category: Category) -> list[Scored]:
-    return [item for item in category.items if isinstance(item, Scored)]
+def scored(category: BenchmarkCategory) -> list[LoglikelihoodItem]:
+    return [item for item in category.items if isinstance(item, LoglikelihoodItem)]
 
 
-def test_core_has_the_prompts_of_its_definition(bundle: EvalData) -> None:
-    categories = core.categories(bundle, False, 0)
+def test_core_has_the_prompts_of_llm_foundry(bundle: EvalData) -> None:
+    categories = core.load_categories(bundle, False, 0)
     assert {name: category.chance for name, category in categories.items()} == {
         "pick": 0.5,
         "twist": 0.5,
@@ -82,7 +90,7 @@ def test_core_has_the_prompts_of_its_definition(bundle: EvalData) -> None:
     }
     item = scored(categories["pick"])[3]
     assert item.prompts == ["Q3\nAnswer: ", "Q3\nAnswer: "]
-    assert (item.continuations, item.right, item.rule) == (["no", "yes"], 1, "mean")
+    assert (item.continuations, item.correct, item.rule) == (["no", "yes"], 1, "mean")
     assert len(item.shots) == 2
     for shot in item.shots:
         number = int(shot[1])
@@ -90,45 +98,44 @@ def test_core_has_the_prompts_of_its_definition(bundle: EvalData) -> None:
         assert number != 3
     twist = scored(categories["twist"])[0]
     assert twist.prompts == ["The fox ", "The hen "]
-    assert (twist.continuations, twist.right, twist.shots) == (["ran."] * 2, 1, [])
+    assert (twist.continuations, twist.correct, twist.shots) == (["ran."] * 2, 1, [])
     word = scored(categories["word"])[0]
     assert (word.prompts, word.continuations, word.rule) == (["0 and "], ["so on"], "exact")
     assert re.fullmatch(r"[1-3] and so on\n", "".join(word.shots))
 
 
-def test_core_without_some_data_says_so(
+def test_core_without_some_data_names_the_missing_tasks(
     bundle: EvalData, tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, random_model: MakeModel
 ) -> None:
-    from firstwords.evaluation.taking import take_benchmark
-
-    taker = Taker(random_model(tiny_model), tiny_tokenizer)
-    taken = take_benchmark(core.CORE, taker, "base", bundle, 2)
-    assert taken.result["title"] == "CORE (3 of 4 tasks)"
-    assert taken.result["missing"] == ["gone"]
-    assert taken.result["n"] == 6
+    runner = BenchmarkRunner(random_model(tiny_model), tiny_tokenizer)
+    outcome = run_benchmark(core.CORE, runner, "pretrain", bundle, 2)
+    assert outcome.result["title"] == "CORE (3 of 4 tasks)"
+    assert outcome.result["missing"] == ["gone"]
+    assert outcome.result["n"] == 6
     by_category: dict[str, list[bool]] = {}
-    for record in taken.records:
-        by_category.setdefault(record["category"], []).append(record["right"])
+    for record in outcome.records:
+        by_category.setdefault(record["category"], []).append(record["correct"])
     centred = [
-        (sum(right) / len(right) - chance) / (1 - chance)
-        for right, chance in zip(by_category.values(), (0.5, 0.5, 0.0), strict=True)
+        (sum(correct) / len(correct) - chance) / (1 - chance)
+        for correct, chance in zip(by_category.values(), (0.5, 0.5, 0.0), strict=True)
     ]
-    assert taken.result["score"] == pytest.approx(sum(centred) / 3)
+    assert outcome.result["score"] == pytest.approx(sum(centred) / 3)
 
 
-def test_examples_are_drawn_once_for_each_question_and_never_the_question_itself() -> None:
-    drawn = list(core.drawn(8, 5))
+def test_examples_are_fixed_and_never_the_question_itself() -> None:
+    drawn = list(core.fewshot_examples(8, 5))
     assert all(len(set(examples)) == 5 for examples in drawn)
     assert all(number not in examples for number, examples in enumerate(drawn))
-    assert drawn == list(core.drawn(8, 5))
-    assert all(len(examples) == 3 for examples in core.drawn(4, 10))
+    assert drawn == list(core.fewshot_examples(8, 5))
+    assert all(len(examples) == 3 for examples in core.fewshot_examples(4, 10))
 
 
-def test_fewer_questions_have_the_examples_that_they_have_among_all(bundle: EvalData) -> None:
+def test_a_sample_of_questions_keeps_their_examples(bundle: EvalData) -> None:
     everything = {
-        item.prompts[0]: item.shots for item in scored(core.categories(bundle, False, 0)["pick"])
+        item.prompts[0]: item.shots
+        for item in scored(core.load_categories(bundle, False, 0)["pick"])
     }
-    some = scored(core.categories(bundle, False, 3)["pick"])
+    some = scored(core.load_categories(bundle, False, 3)["pick"])
     assert len(some) == 3
     for item in some:
         assert item.shots == everything[item.prompts[0]]
@@ -137,16 +144,16 @@ def test_fewer_questions_have_the_examples_that_they_have_among_all(bundle: Eval
 @pytest.mark.parametrize(
     "broken", ["icl_tasks: [{label: x}]", "nothing: 1", "\tx: [", "icl_tasks: 3"]
 )
-def test_a_broken_bundle_is_named(bundle: EvalData, broken: str) -> None:
+def test_an_invalid_core_yaml_is_named(bundle: EvalData, broken: str) -> None:
     (bundle.folder / "core" / "core.yaml").write_text(broken)
     with pytest.raises(UserError, match=r"core\.yaml"):
-        core.categories(bundle, False, 0)
+        core.load_categories(bundle, False, 0)
 
 
-def test_no_bundle_is_absent(tmp_path: Path) -> None:
+def test_missing_data_raises(tmp_path: Path) -> None:
     for name in ("core", "arc_easy", "mmlu", "gsm8k", "humaneval"):
-        with pytest.raises(Absent):
-            BENCHMARKS[name].categories(EvalData(tmp_path), False, 1)
+        with pytest.raises(MissingData):
+            BENCHMARKS[name].load_categories(EvalData(tmp_path), False, 1)
 
 
 ARC = {
@@ -157,18 +164,18 @@ ARC = {
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
-def test_arc_as_text_and_as_conversation(tmp_path: Path, ending: str) -> None:
+def test_arc_as_text_and_as_a_conversation(tmp_path: Path, ending: str) -> None:
     write(tmp_path / f"arc_easy_test{ending}", [ARC])
     plain = scored(
-        BENCHMARKS["arc_easy"].categories(EvalData(tmp_path), False, 0)["arc_easy_test"]
+        BENCHMARKS["arc_easy"].load_categories(EvalData(tmp_path), False, 0)["arc_easy_test"]
     )[0]
     assert plain.prompts == ["Question: What is hot?\nAnswer:"] * 3
-    assert (plain.continuations, plain.right) == ([" ice", " fire", " snow"], 1)
-    category = BENCHMARKS["arc_easy"].categories(EvalData(tmp_path), True, 0)["arc_easy_test"]
+    assert (plain.continuations, plain.correct) == ([" ice", " fire", " snow"], 1)
+    category = BENCHMARKS["arc_easy"].load_categories(EvalData(tmp_path), True, 0)["arc_easy_test"]
     assert category.chance == pytest.approx(1 / 3)
-    (spoken,) = scored(category)
-    assert (spoken.continuations, spoken.right) == (["A", "B", "C"], 1)
-    message = spoken.prompts[0][0]
+    (chat,) = scored(category)
+    assert (chat.continuations, chat.correct) == (["A", "B", "C"], 1)
+    message = chat.prompts[0][0]
     assert "- ice=A\n- fire=B\n- snow=C" in message["content"]  # type: ignore[index]
 
 
@@ -177,10 +184,10 @@ def test_mmlu_shows_five_solved_questions_of_the_subject(tmp_path: Path) -> None
     solved = [{**row, "question": f"E{n}"} for n in range(7)] + [{**row, "subject": "other"}]
     write(tmp_path / "mmlu_test.jsonl", [row])
     write(tmp_path / "mmlu_dev.jsonl", solved)
-    (item,) = scored(BENCHMARKS["mmlu"].categories(EvalData(tmp_path), False, 0)["mmlu"])
+    (item,) = scored(BENCHMARKS["mmlu"].load_categories(EvalData(tmp_path), False, 0)["mmlu"])
     assert item.prompts[0] == "Two?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
     assert item.continuations == [" A", " B", " C", " D"]
-    assert item.right == 1
+    assert item.correct == 1
     heading, *shots = item.shots
     assert heading.endswith("(with answers) about high school x.\n\n")
     assert [shot[:2] for shot in shots] == ["E0", "E1", "E2", "E3", "E4"]
@@ -201,17 +208,17 @@ def test_mmlu_shows_five_solved_questions_of_the_subject(tmp_path: Path) -> None
         ("", None),
     ],
 )
-def test_the_number_is_read_by_the_official_rule(completion: str, number: str | None) -> None:
+def test_the_answer_is_extracted_by_the_official_rule(completion: str, number: str | None) -> None:
     """As grade_school_math/dataset.py of openai/grade-school-math does."""
-    assert gsm8k.extract(completion) == number
-    assert gsm8k.is_right(completion, "So\n#### 9") == (number == "9")
+    assert gsm8k.extract_answer(completion) == number
+    assert gsm8k.is_correct(completion, "So\n#### 9") == (number == "9")
 
 
-def test_every_solution_of_gsm8k_is_right_and_the_next_ones_is_not(data_folder: Path) -> None:
+def test_every_gsm8k_solution_is_correct_and_another_is_not(data_folder: Path) -> None:
     rows = EvalData(data_folder / "eval").rows("gsm8k_test")
     assert len(rows) == 1319
-    assert all(gsm8k.is_right(row["answer"], row["answer"]) for row in rows)
-    assert not gsm8k.is_right(rows[0]["answer"], rows[1]["answer"])
+    assert all(gsm8k.is_correct(row["answer"], row["answer"]) for row in rows)
+    assert not gsm8k.is_correct(rows[0]["answer"], rows[1]["answer"])
 
 
 HUMAN = {
@@ -222,7 +229,8 @@ HUMAN = {
     "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(0) == 0\n",
 }
 needs_isolation = pytest.mark.skipif(
-    bool(sandbox.why_not()), reason=f"programs cannot be isolated here: {sandbox.why_not()}"
+    bool(sandbox.unavailable_reason()),
+    reason=f"programs cannot be isolated: {sandbox.unavailable_reason()}",
 )
 
 
@@ -243,20 +251,22 @@ needs_isolation = pytest.mark.skipif(
         (True, "I do not know.", False),
     ],
 )
-def test_a_completion_is_judged_by_running_the_tests(chat: bool, answer: str, right: bool) -> None:
-    assert humaneval.item(HUMAN, chat, isolated=True).is_right(answer) == right
+def test_a_completion_is_checked_by_running_the_tests(chat: bool, answer: str, right: bool) -> None:
+    assert humaneval.humaneval_item(HUMAN, chat, isolated=True).is_correct(answer) == right
 
 
-def test_humaneval_is_refused_where_nothing_can_be_isolated(
+def test_humaneval_is_refused_without_a_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "humaneval.jsonl", [HUMAN])
-    monkeypatch.setattr(sandbox, "why_not", lambda: "no walls")
-    with pytest.raises(Refused, match=r"no walls.*--unsafe-code"):
-        BENCHMARKS["humaneval"].categories(EvalData(tmp_path), False, 0)
-    (item,) = humaneval.UNSAFE.categories(EvalData(tmp_path), False, 0)["humaneval"].items
-    assert isinstance(item, Written)
-    assert item.is_right("    return 2 * x\n")
+    monkeypatch.setattr(sandbox, "unavailable_reason", lambda: "no walls")
+    with pytest.raises(BenchmarkRefused, match=r"no walls.*--unsafe-code"):
+        BENCHMARKS["humaneval"].load_categories(EvalData(tmp_path), False, 0)
+    (item,) = humaneval.HUMANEVAL_UNSAFE.load_categories(EvalData(tmp_path), False, 0)[
+        "humaneval"
+    ].items
+    assert isinstance(item, GenerativeItem)
+    assert item.is_correct("    return 2 * x\n")
 
 
 @needs_isolation
@@ -266,65 +276,69 @@ def test_all_canonical_solutions_pass(data_folder: Path) -> None:
     failed = [
         row["task_id"]
         for row in rows
-        if not sandbox.run(humaneval.program(row, row["canonical_solution"])).passed
+        if not sandbox.run_program(
+            humaneval.program_with_tests(row, row["canonical_solution"])
+        ).passed
     ]
     assert len(rows) == 164
     assert failed == []
 
 
-def test_the_exam_is_one_of_them_in_parts(
+def test_the_exam_is_a_benchmark_with_categories(
     tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, random_model: MakeModel
 ) -> None:
     from firstwords.data.starter import exam as questions
 
-    chat = BENCHMARKS["exam"].categories(EvalData(Path()), True, 2)
-    plain = BENCHMARKS["exam"].categories(EvalData(Path()), False, 2)
+    chat = BENCHMARKS["exam"].load_categories(EvalData(Path()), True, 2)
+    plain = BENCHMARKS["exam"].load_categories(EvalData(Path()), False, 2)
     assert set(chat) == set(questions.CATEGORIES)
     assert set(plain) == {name for name, c in questions.CATEGORIES.items() if c.few_shot}
     item = plain["spelling"].items[0]
-    assert isinstance(item, Written)
+    assert isinstance(item, GenerativeItem)
     assert "".join(item.shots).split("\n")[:2] == list(questions.examples("spelling")[0])
     assert item.stop == ("\n",)
     for category in chat.values():
         for one in category.items:
-            assert isinstance(one, Written)
-            assert one.is_right(one.reference.rpartition("</tool_response>")[2])
-    found = Taker(random_model(tiny_model), tiny_tokenizer).take(plain)
-    assert {name: len(records) for name, records in found.items()} == dict.fromkeys(plain, 2)
+            assert isinstance(one, GenerativeItem)
+            assert one.is_correct(one.reference.rpartition("</tool_response>")[2])
+    results = BenchmarkRunner(random_model(tiny_model), tiny_tokenizer).run(plain)
+    assert {name: len(of_category) for name, of_category in results.items()} == dict.fromkeys(
+        plain, 2
+    )
 
 
 def test_no_constant_answer_beats_the_exams_chance_line() -> None:
-    categories = BENCHMARKS["exam"].categories(EvalData(Path()), True, 30)
+    categories = BENCHMARKS["exam"].load_categories(EvalData(Path()), True, 30)
     for constant in ("one", "Yes.", "Africa", "The answer is A.", "I am Firstwords."):
         for name, category in categories.items():
-            right = sum(item.is_right(constant) for item in category.items)  # type: ignore[union-attr]
+            right = sum(item.is_correct(constant) for item in category.items)  # type: ignore[union-attr]
             assert right / 30 <= category.chance + 1e-9, name
 
 
-def test_refusing_everything_gets_half_of_the_unknown_and_nothing_else() -> None:
-    for name, category in BENCHMARKS["exam"].categories(EvalData(Path()), True, 200).items():
-        right = sum(item.is_right("I do not know.") for item in category.items)  # type: ignore[union-attr]
+def test_refusing_every_question_is_only_correct_for_unknown_facts() -> None:
+    for name, category in BENCHMARKS["exam"].load_categories(EvalData(Path()), True, 200).items():
+        right = sum(item.is_correct("I do not know.") for item in category.items)  # type: ignore[union-attr]
         assert 80 <= right <= 120 if name == "unknown" else right == 0
 
 
-def test_each_benchmark_reads_the_real_data(
+def test_each_benchmark_runs_on_the_real_data(
     data_folder: Path, tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, random_model: MakeModel
 ) -> None:
     data = EvalData(data_folder / "eval")
-    taker = Taker(random_model(tiny_model), tiny_tokenizer)
+    runner = BenchmarkRunner(random_model(tiny_model), tiny_tokenizer)
     for name, benchmark in BENCHMARKS.items():
         for chat in (False, True):
-            if name == "humaneval" and sandbox.why_not():
+            if name == "humaneval" and sandbox.unavailable_reason():
                 continue
-            categories = benchmark.categories(data, chat, 1)
-            found = taker.take(categories)
-            from firstwords.evaluation.benchmark import score_of
-
-            scores = {key: score_of(category, found[key]) for key, category in categories.items()}
-            assert summary(benchmark, scores)["n"] == len(categories)
+            categories = benchmark.load_categories(data, chat, 1)
+            results = runner.run(categories)
+            scores = {
+                key: category_score(category, results[key]) for key, category in categories.items()
+            }
+            assert benchmark_score(benchmark, scores)["n"] == len(categories)
 
 
 def test_core_counts_its_tasks(data_folder: Path) -> None:
     data = EvalData(data_folder / "eval")
-    assert len(core.tasks(data)) == 22
-    assert len(core.absent(data)) == 4
+    assert len(core.read_tasks(data)) == 22
+    assert len(core.missing_tasks(data)) == 4

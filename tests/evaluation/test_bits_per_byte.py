@@ -1,4 +1,4 @@
-"""Bits per byte: as computed by hand, whatever the shards and batches."""
+"""Bits per byte: as computed token by token, whatever the shards and batches."""
 
 import math
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from firstwords.data import tokens
-from firstwords.data.tokens import TokenStore, store_texts
+from firstwords.data import token_store
+from firstwords.data.token_store import TokenStore, store_texts
 from firstwords.evaluation import bits_per_byte as bpb
-from firstwords.model import Transformer
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 
 MakeModel = Callable[..., Transformer]
 TEXTS = ["The old fox went.", "Grüß dich, 305 stones!", "x", "The river said: hello! " * 4]
@@ -29,51 +29,51 @@ def store(tmp_path: Path, tiny_tokenizer: Tokenizer) -> TokenStore:
 
 
 @torch.inference_mode()
-def by_hand(model: Transformer, tokenizer: Tokenizer) -> list[float]:
-    """Nats of each document: a row's targets are predicted from the row alone."""
+def nats_one_by_one(model: Transformer, tokenizer: Tokenizer) -> list[float]:
+    """Return the nats of each document; a row's targets are predicted from the row alone."""
     stream, document = [], []
     for number, text in enumerate(TEXTS):
         ids = [tokenizer.special(END_OF_TEXT), *tokenizer.encode(text)]
         stream += ids
         document += [number] * len(ids)
     nats = [0.0] * len(TEXTS)
-    for place in range(1, len(stream)):
-        if stream[place] == tokenizer.special(END_OF_TEXT):
+    for position in range(1, len(stream)):
+        if stream[position] == tokenizer.special(END_OF_TEXT):
             continue
-        row_start = (place - 1) // SEQ_LEN * SEQ_LEN
-        logits = model(torch.tensor([stream[row_start:place]]))[0, -1].double()
-        nats[document[place]] -= logits.log_softmax(-1)[stream[place]].item()
+        row_start = (position - 1) // SEQ_LEN * SEQ_LEN
+        logits = model(torch.tensor([stream[row_start:position]]))[0, -1].double()
+        nats[document[position]] -= logits.log_softmax(-1)[stream[position]].item()
     return nats
 
 
-def test_bits_per_byte_are_those_computed_by_hand(
+def test_bits_per_byte_equal_those_computed_token_by_token(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
     model = random_model(tiny_model)
-    found = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids)
+    result = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids)
     n_bytes = sum(len(text.encode()) for text in TEXTS)
-    bits = sum(by_hand(model, tiny_tokenizer)) / math.log(2)
-    assert found.score == pytest.approx(bits / n_bytes, rel=1e-4)
-    assert (found.n, found.text_bytes) == (len(TEXTS), n_bytes)
+    bits = sum(nats_one_by_one(model, tiny_tokenizer)) / math.log(2)
+    assert result.score == pytest.approx(bits / n_bytes, rel=1e-4)
+    assert (result.n, result.text_bytes) == (len(TEXTS), n_bytes)
 
 
-def test_sources_share_the_bits_of_the_whole(
+def test_each_source_has_its_own_score(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
     model, labels = random_model(tiny_model), ["a", "b", "a", "c"]
-    found = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids, labels)
-    nats = by_hand(model, tiny_tokenizer)
-    assert list(found.by_source) == ["a", "b", "c"]
-    for source, of_source in found.by_source.items():
-        own = [number for number, label in enumerate(labels) if label == source]
-        n_bytes = sum(len(TEXTS[number].encode()) for number in own)
-        bits = sum(nats[number] for number in own) / math.log(2)
+    result = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids, labels)
+    nats = nats_one_by_one(model, tiny_tokenizer)
+    assert list(result.by_source) == ["a", "b", "c"]
+    for source, of_source in result.by_source.items():
+        selected = [number for number, label in enumerate(labels) if label == source]
+        n_bytes = sum(len(TEXTS[number].encode()) for number in selected)
+        bits = sum(nats[number] for number in selected) / math.log(2)
         assert of_source.score == pytest.approx(bits / n_bytes, rel=1e-4)
-        assert (of_source.n, of_source.text_bytes) == (len(own), n_bytes)
+        assert (of_source.n, of_source.text_bytes) == (len(selected), n_bytes)
     assert not bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids).by_source
 
 
-def test_guessing_costs_the_vocabularys_bits_for_every_token_of_text(
+def test_a_uniform_model_needs_log2_vocab_bits_per_token(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig
 ) -> None:
     model = Transformer(tiny_model).init_weights(0)
@@ -81,12 +81,12 @@ def test_guessing_costs_the_vocabularys_bits_for_every_token_of_text(
         model.lm_head.weight.zero_()
     n_tokens = sum(len(tiny_tokenizer.encode(text)) for text in TEXTS)
     n_bytes = sum(len(text.encode()) for text in TEXTS)
-    found = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids)
-    wanted = n_tokens * math.log2(tiny_model.vocab_size) / n_bytes
-    assert found.score == pytest.approx(wanted, rel=1e-5)
+    result = bpb.bits_per_byte(model, store, SEQ_LEN, tiny_tokenizer.special_ids)
+    expected = n_tokens * math.log2(tiny_model.vocab_size) / n_bytes
+    assert result.score == pytest.approx(expected, rel=1e-5)
 
 
-def test_special_tokens_cost_nothing_and_every_other_token_something(
+def test_only_special_tokens_have_zero_loss(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
     model = random_model(tiny_model)
@@ -98,10 +98,10 @@ def test_special_tokens_cost_nothing_and_every_other_token_something(
     assert sum(special) == len(TEXTS)
 
 
-@pytest.mark.parametrize("batch_rows", [1, 2, 100])
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
 @pytest.mark.parametrize("shard_tokens", [1, 10, 10**6])
 def test_shards_and_batches_change_nothing(
-    batch_rows: int,
+    batch_size: int,
     shard_tokens: int,
     store: TokenStore,
     tiny_tokenizer: Tokenizer,
@@ -111,34 +111,34 @@ def test_shards_and_batches_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, special = random_model(tiny_model), tiny_tokenizer.special_ids
-    wanted = bpb.bits_per_byte(model, store, SEQ_LEN, special)
-    monkeypatch.setattr(bpb, "BATCH_ROWS", batch_rows)
-    monkeypatch.setattr(tokens, "SHARD_TOKENS", shard_tokens)
-    monkeypatch.setattr(tokens, "BATCH_DOCUMENTS", 1)
+    expected = bpb.bits_per_byte(model, store, SEQ_LEN, special)
+    monkeypatch.setattr(bpb, "EVAL_BATCH_SIZE", batch_size)
+    monkeypatch.setattr(token_store, "SHARD_TOKENS", shard_tokens)
+    monkeypatch.setattr(token_store, "BATCH_DOCUMENTS", 1)
     other = make_store(tmp_path / "other", tiny_tokenizer)
-    found = bpb.bits_per_byte(model, other, SEQ_LEN, special)
-    assert found.score == pytest.approx(wanted.score, rel=1e-5)
-    assert found.ci95 == pytest.approx(wanted.ci95, rel=1e-5)
+    result = bpb.bits_per_byte(model, other, SEQ_LEN, special)
+    assert result.score == pytest.approx(expected.score, rel=1e-5)
+    assert result.ci95 == pytest.approx(expected.ci95, rel=1e-5)
 
 
-def test_the_interval_holds_the_score_and_is_the_same_each_time(
+def test_the_interval_contains_the_score_and_is_deterministic(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
     model, special = random_model(tiny_model), tiny_tokenizer.special_ids
-    found = bpb.bits_per_byte(model, store, SEQ_LEN, special)
-    assert found.ci95[0] < found.score < found.ci95[1]
-    assert bpb.bits_per_byte(model, store, SEQ_LEN, special) == found
+    result = bpb.bits_per_byte(model, store, SEQ_LEN, special)
+    assert result.ci95[0] < result.score < result.ci95[1]
+    assert bpb.bits_per_byte(model, store, SEQ_LEN, special) == result
 
 
 def test_the_interval_of_one_document_is_its_score(
     tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel, tmp_path: Path
 ) -> None:
     one = store_texts(tmp_path, TEXTS[:1], tiny_tokenizer, 10**9, lambda counts: None)
-    found = bpb.bits_per_byte(random_model(tiny_model), one, SEQ_LEN, tiny_tokenizer.special_ids)
-    assert found.ci95 == pytest.approx((found.score, found.score))
+    result = bpb.bits_per_byte(random_model(tiny_model), one, SEQ_LEN, tiny_tokenizer.special_ids)
+    assert result.ci95 == pytest.approx((result.score, result.score))
 
 
-def test_the_first_documents_alone(
+def test_max_bytes_limits_the_documents(
     store: TokenStore, tiny_tokenizer: Tokenizer, tiny_model: ModelConfig, random_model: MakeModel
 ) -> None:
     model, special = random_model(tiny_model), tiny_tokenizer.special_ids
@@ -146,9 +146,9 @@ def test_the_first_documents_alone(
     labels = [str(number) for number in range(len(TEXTS))]
     each = bpb.bits_per_byte(model, store, SEQ_LEN, special, labels).by_source
     for count in (1, 2):
-        most = sum(sizes[:count])
-        found = bpb.bits_per_byte(model, store, SEQ_LEN, special, most_bytes=most)
+        max_bytes = sum(sizes[:count])
+        result = bpb.bits_per_byte(model, store, SEQ_LEN, special, max_bytes=max_bytes)
         bits = sum(each[str(n)].score * sizes[n] for n in range(count))
-        assert (found.n, found.text_bytes) == (count, most)
-        assert found.score == pytest.approx(bits / most)
-    assert bpb.bits_per_byte(model, store, SEQ_LEN, special, most_bytes=0).n == 1
+        assert (result.n, result.text_bytes) == (count, max_bytes)
+        assert result.score == pytest.approx(bits / max_bytes)
+    assert bpb.bits_per_byte(model, store, SEQ_LEN, special, max_bytes=0).n == 1

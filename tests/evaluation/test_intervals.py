@@ -1,4 +1,4 @@
-"""Wilson's interval: against published values and its own properties."""
+"""Wilson's interval: published values and properties."""
 
 import pytest
 from hypothesis import given
@@ -17,12 +17,12 @@ from firstwords.evaluation.intervals import wilson
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_published_values(right: int, n: int, low: float, high: float) -> None:
+def test_published_values_are_reproduced(right: int, n: int, low: float, high: float) -> None:
     assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_share_lies_inside_and_failures_mirror_successes(counts: tuple[int, int]) -> None:
+def test_the_proportion_is_inside_and_failures_mirror_successes(counts: tuple[int, int]) -> None:
     right, n = counts
     low, high = wilson(right, n)
     assert 0 <= low <= right / n + 1e-12
@@ -31,12 +31,12 @@ def test_the_share_lies_inside_and_failures_mirror_successes(counts: tuple[int, 
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 0), (3, 2), (-1, 5)])
-def test_what_is_no_share_is_refused(right: int, n: int) -> None:
-    with pytest.raises(ValueError, match="no share"):
+def test_invalid_counts_raise(right: int, n: int) -> None:
+    with pytest.raises(ValueError, match="not a proportion"):
         wilson(right, n)
 
 
 @given(n=st.integers(1, 5000))
-def test_nothing_right_reaches_down_to_nought_and_everything_up_to_one(n: int) -> None:
+def test_the_interval_is_exact_at_zero_and_one(n: int) -> None:
     assert wilson(0, n)[0] == 0
     assert wilson(n, n)[1] == 1

@@ -1,4 +1,4 @@
-"""The same checkpoint, questions and prompts through lm-evaluation-harness: the same numbers."""
+"""lm-evaluation-harness gives the same log-likelihoods for the same checkpoint and questions."""
 
 import json
 from collections.abc import Callable
@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from firstwords import checkpoint
-from firstwords.evaluation.benchmark import Category, Scored, Taker
+from firstwords.evaluation.benchmark import BenchmarkCategory, LoglikelihoodItem
 from firstwords.evaluation.benchmarks import BENCHMARKS
-from firstwords.evaluation.benchmarks.core import categories as core_categories
-from firstwords.evaluation.data import EvalData
-from firstwords.model import Transformer
+from firstwords.evaluation.benchmarks.core import load_categories as load_core
+from firstwords.evaluation.eval_data import EvalData
+from firstwords.evaluation.runner import BenchmarkRunner
+from firstwords.model import hf_format
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 
 MakeModel = Callable[..., Transformer]
 ITEMS = 12
@@ -27,18 +28,18 @@ def harness(
     tiny_tokenizer: Tokenizer,
     random_model: MakeModel,
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Any, Taker]:
-    """lm-eval's model and ours, of one checkpoint with room for every example."""
+) -> tuple[Any, BenchmarkRunner]:
+    """Return lm-eval's model and a runner, for one checkpoint with room for all examples."""
     huggingface = pytest.importorskip("lm_eval.models.huggingface", exc_type=ImportError)
-    model = random_model(tiny_model.model_copy(update={"max_seq_len": 4096}))
+    model = random_model(tiny_model.replace(max_seq_len=4096))
     directory = tmp_path_factory.mktemp("model")
-    checkpoint.write_model(directory, model, tiny_tokenizer)
+    hf_format.write_model(directory, model, tiny_tokenizer)
     theirs = huggingface.HFLM(str(directory), device="cpu", dtype="float32", batch_size=1)
-    return theirs, Taker(checkpoint.load_model(directory).eval(), tiny_tokenizer)
+    return theirs, BenchmarkRunner(hf_format.load_model(directory).eval(), tiny_tokenizer)
 
 
 def their_samples(lm: Any, config: dict[str, Any], shots: int) -> list[dict[str, Any]]:
-    """What lm-eval makes of a task of its own whose data lies here."""
+    """Return lm-eval's samples of a task given by its configuration."""
     import lm_eval
 
     text = END_OF_TEXT + config.pop("description", "")
@@ -53,14 +54,14 @@ def their_samples(lm: Any, config: dict[str, Any], shots: int) -> list[dict[str,
 
 
 def shipped(name: str, rows: dict[str, list[dict[str, Any]]], folder: Path) -> dict[str, Any]:
-    """A task's definition as lm-eval ships it, with the data of this folder."""
+    """Return a task's configuration as lm-eval ships it, with local data."""
     import lm_eval.tasks
     import yaml
 
-    place = Path(lm_eval.tasks.__file__).parent / name
-    config = yaml.safe_load(place.read_text())
+    path = Path(lm_eval.tasks.__file__).parent / name
+    config = yaml.safe_load(path.read_text())
     if include := config.pop("include", None):
-        config = yaml.safe_load((place.parent / include).read_text()) | config
+        config = yaml.safe_load((path.parent / include).read_text()) | config
     for key in ("tag", "dataset_name", "task_alias", "training_split", "validation_split"):
         config.pop(key, None)
     return config | local(rows, folder)
@@ -76,37 +77,40 @@ def local(rows: dict[str, list[dict[str, Any]]], folder: Path) -> dict[str, Any]
 
 
 def compare(
-    taker: Taker, category: Category, samples: list[dict[str, Any]], mean: bool = False
+    runner: BenchmarkRunner,
+    category: BenchmarkCategory,
+    samples: list[dict[str, Any]],
+    mean: bool = False,
 ) -> None:
-    records = taker.take({"category": category})["category"]
-    assert len(records) == len(samples) >= ITEMS
-    for record, item, sample in zip(records, category.items, samples, strict=True):
-        assert isinstance(item, Scored)
+    results = runner.run({"category": category})["category"]
+    assert len(results) == len(samples) >= ITEMS
+    for result, item, sample in zip(results, category.items, samples, strict=True):
+        assert isinstance(item, LoglikelihoodItem)
         theirs = [float(response[0][0]) for response in sample["resps"]]
-        assert record.details["nats"] == pytest.approx(theirs, abs=1e-3)
-        assert int(sample["target"]) == item.right
+        assert result.details["nats"] == pytest.approx(theirs, abs=1e-3)
+        assert int(sample["target"]) == item.correct
         if not mean:
-            assert record.details["chosen"] == max(range(len(theirs)), key=theirs.__getitem__)
-            assert record.right == bool(sample["acc"])
+            assert result.details["chosen"] == max(range(len(theirs)), key=theirs.__getitem__)
+            assert result.correct == bool(sample["acc"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["arc_easy", "arc_challenge"])
-def test_arc_is_that_of_lm_eval(
-    name: str, harness: tuple[Any, Taker], data_folder: Path, tmp_path: Path
+def test_arc_agrees_with_lm_eval(
+    name: str, harness: tuple[Any, BenchmarkRunner], data_folder: Path, tmp_path: Path
 ) -> None:
-    lm, taker = harness
+    lm, runner = harness
     data = EvalData(data_folder / "eval")
     rows = data.rows(f"{name}_test", ITEMS)
     samples = their_samples(lm, shipped(f"arc/{name}.yaml", {"test": rows}, tmp_path), 0)
-    compare(taker, BENCHMARKS[name].categories(data, False, ITEMS)[f"{name}_test"], samples)
+    compare(runner, BENCHMARKS[name].load_categories(data, False, ITEMS)[f"{name}_test"], samples)
 
 
 @pytest.mark.slow
-def test_mmlu_with_its_five_examples_is_that_of_lm_eval(
-    harness: tuple[Any, Taker], data_folder: Path, tmp_path: Path
+def test_mmlu_with_five_examples_agrees_with_lm_eval(
+    harness: tuple[Any, BenchmarkRunner], data_folder: Path, tmp_path: Path
 ) -> None:
-    lm, taker = harness
+    lm, runner = harness
     data = EvalData(data_folder / "eval")
     rows = {
         split: [row for row in data.rows(f"mmlu_{split}") if row["subject"] == SUBJECT]
@@ -114,20 +118,20 @@ def test_mmlu_with_its_five_examples_is_that_of_lm_eval(
     }
     rows["test"] = rows["test"][:ITEMS]
     config = shipped(f"mmlu/default/mmlu_{SUBJECT}.yaml", rows, tmp_path)
-    own = tmp_path / "own"
-    own.mkdir()
-    (own / "mmlu_test.jsonl").write_text((tmp_path / "test.jsonl").read_text())
-    (own / "mmlu_dev.jsonl").write_text((tmp_path / "dev.jsonl").read_text())
-    category = BENCHMARKS["mmlu"].categories(EvalData(own), False, 0)["mmlu"]
-    compare(taker, category, their_samples(lm, config, 5))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "mmlu_test.jsonl").write_text((tmp_path / "test.jsonl").read_text())
+    (folder / "mmlu_dev.jsonl").write_text((tmp_path / "dev.jsonl").read_text())
+    category = BENCHMARKS["mmlu"].load_categories(EvalData(folder), False, 0)["mmlu"]
+    compare(runner, category, their_samples(lm, config, 5))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["openbook_qa", "copa"])
-def test_tasks_of_core_have_the_likelihoods_of_lm_eval(
-    name: str, harness: tuple[Any, Taker], data_folder: Path, tmp_path: Path
+def test_core_tasks_agree_with_lm_eval(
+    name: str, harness: tuple[Any, BenchmarkRunner], data_folder: Path, tmp_path: Path
 ) -> None:
-    lm, taker = harness
+    lm, runner = harness
     data = EvalData(data_folder / "eval")
     rows = data.rows(f"core/eval_data/commonsense_reasoning/{name}", ITEMS)
     config = local({"test": rows}, tmp_path) | {
@@ -138,6 +142,4 @@ def test_tasks_of_core_have_the_likelihoods_of_lm_eval(
         "doc_to_target": "{{gold}}",
         "metric_list": [{"metric": "acc"}],
     }
-    compare(
-        taker, core_categories(data, False, ITEMS)[name], their_samples(lm, config, 0), mean=True
-    )
+    compare(runner, load_core(data, False, ITEMS)[name], their_samples(lm, config, 0), mean=True)

@@ -1,4 +1,4 @@
-"""Programs that a model may write: whatever they try, they neither pass, nor harm, nor hang."""
+"""Hostile programs in the sandbox neither pass, nor do harm, nor hang."""
 
 import sys
 import time
@@ -9,7 +9,8 @@ import pytest
 from firstwords.evaluation import sandbox
 
 needs_isolation = pytest.mark.skipif(
-    bool(sandbox.why_not()), reason=f"programs cannot be isolated here: {sandbox.why_not()}"
+    bool(sandbox.unavailable_reason()),
+    reason=f"programs cannot be isolated: {sandbox.unavailable_reason()}",
 )
 GOOD = {
     "passes": "def f(x):\n    return x + 1\nassert f(1) == 2",
@@ -54,39 +55,39 @@ HOSTILE = {
 
 @needs_isolation
 @pytest.mark.parametrize("name", GOOD)
-def test_what_is_right_passes(name: str) -> None:
-    assert sandbox.run(GOOD[name]) == sandbox.Outcome(True, "")
+def test_a_correct_program_passes(name: str) -> None:
+    assert sandbox.run_program(GOOD[name]) == sandbox.ProgramResult(True, "")
 
 
 @needs_isolation
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_hostile_does_not_pass_and_does_not_hang(name: str, tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    mark.write_text("here")
+def test_a_hostile_program_neither_passes_nor_hangs(name: str, tmp_path: Path) -> None:
+    sentinel = tmp_path / "sentinel"
+    sentinel.write_text("here")
     started = time.monotonic()
-    outcome = sandbox.run(HOSTILE[name].replace("PORT", "631"), seconds=2.0)
-    assert not outcome.passed
-    assert outcome.why
+    result = sandbox.run_program(HOSTILE[name].replace("PORT", "631"), seconds=2.0)
+    assert not result.passed
+    assert result.reason
     assert time.monotonic() - started < 6
-    assert mark.read_text() == "here"
+    assert sentinel.read_text() == "here"
     assert not Path("/var/tmp/firstwords-was-here").exists()
 
 
 @needs_isolation
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_ten_gigabytes_of_output_go_nowhere(stream: str) -> None:
+def test_ten_gigabytes_of_output_are_discarded(stream: str) -> None:
     program = (
         f"import sys\nfor _ in range(10_000): sys.{stream}.write('x' * 1_000_000)\nsys.exit(0)"
     )
     started = time.monotonic()
-    outcome = sandbox.run(program, seconds=5.0)
-    assert not outcome.passed
-    assert len(outcome.why) <= 200
+    result = sandbox.run_program(program, seconds=5.0)
+    assert not result.passed
+    assert len(result.reason) <= 200
     assert time.monotonic() - started < 9
 
 
 @needs_isolation
-def test_it_sees_no_variables_and_none_of_the_users_files(
+def test_a_program_sees_no_environment_and_no_user_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "x")
@@ -98,7 +99,7 @@ def test_it_sees_no_variables_and_none_of_the_users_files(
         f"assert not os.path.exists({str(Path(__file__).parent)!r})\n"
         "assert len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3\n"
     )
-    assert sandbox.run(program) == sandbox.Outcome(True, "")
+    assert sandbox.run_program(program) == sandbox.ProgramResult(True, "")
 
 
 @needs_isolation
@@ -108,36 +109,36 @@ def test_deleting_everything_deletes_nothing(tmp_path: Path) -> None:
         "    shutil.rmtree('/' + name, ignore_errors=True)\nraise SystemExit\n"
     )
     before = sorted(Path("/usr/lib").iterdir())
-    assert not sandbox.run(program).passed
+    assert not sandbox.run_program(program).passed
     assert sorted(Path("/usr/lib").iterdir()) == before
     assert Path(sys.executable).exists()
 
 
 @needs_isolation
-def test_descriptors_are_all_closed_afterwards() -> None:
+def test_all_descriptors_are_closed_afterwards() -> None:
     if not Path("/proc/self/fd").exists():
         pytest.skip("needs /proc")
     before = len(list(Path("/proc/self/fd").iterdir()))
     for program in ("pass", "assert False", "while True: pass"):
-        sandbox.run(program, seconds=1.0)
+        sandbox.run_program(program, seconds=1.0)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize("name", ["passes", "is wrong", "leaves", "loops"])
 def test_without_isolation_the_verdict_is_the_same(name: str) -> None:
     program = (GOOD | HOSTILE)[name]
-    assert sandbox.run(program, isolated=False, seconds=2.0).passed == (name in GOOD)
+    assert sandbox.run_program(program, isolated=False, seconds=2.0).passed == (name in GOOD)
 
 
-def test_what_cannot_be_isolated_is_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_sandbox_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    sandbox.why_not.cache_clear()
+    sandbox.unavailable_reason.cache_clear()
     try:
-        assert "bubblewrap" in sandbox.why_not() or "Linux" in sandbox.why_not()
+        assert (
+            "bubblewrap" in sandbox.unavailable_reason() or "Linux" in sandbox.unavailable_reason()
+        )
         with pytest.raises(RuntimeError, match=r"bubblewrap|Linux"):
-            sandbox.run("pass")
+            sandbox.run_program("pass")
     finally:
         monkeypatch.undo()
-        sandbox.why_not.cache_clear()
+        sandbox.unavailable_reason.cache_clear()

@@ -1,4 +1,4 @@
-"""Exported models: what other tools read of them is what ours computes."""
+"""Exported models have the same weights, tokenizer and figures as the run."""
 
 import json
 import re
@@ -11,22 +11,22 @@ import pytest
 import torch
 from end_to_end import Bench, final_checkpoint
 
-from firstwords.cli import run_command
-from firstwords.conversation import CHAT_TEMPLATE
+from firstwords.cli.main import run_command
 from firstwords.export import gguf_file
-from firstwords.model import Transformer
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import SPECIAL_TOKENS, Tokenizer
+from firstwords.tokenizer.bpe import SPECIAL_TOKENS, Tokenizer
+from firstwords.tokenizer.chat_format import CHAT_TEMPLATE
 
 MakeModel = Callable[..., Transformer]
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    made = Bench(tmp_path_factory.mktemp("export"), base=4, mid=2, sft=2)
-    done = made.firstwords(*made.train())
-    assert done.returncode == 0, done.stderr
-    return made
+    bench = Bench(tmp_path_factory.mktemp("export"), pretrain=4, midtrain=2, sft=2)
+    result = bench.firstwords(*bench.train())
+    assert result.returncode == 0, result.stderr
+    return bench
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def export(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[int, Path, str]]:
-    """Run `firstwords export`; its exit code, the folder, and what it said."""
+    """A function that runs `firstwords export`; returns exit code, directory and output."""
     monkeypatch.setenv("FIRSTWORDS_HOME", str(bench.home))
 
     def run(*arguments: str) -> tuple[int, Path, str]:
         code = run_command(["export", *arguments, "--out", str(tmp_path / "out")])
-        said = capsys.readouterr()
-        return code, tmp_path / "out", said.out + said.err
+        captured = capsys.readouterr()
+        return code, tmp_path / "out", captured.out + captured.err
 
     return run
 
@@ -53,7 +53,7 @@ def read(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f16", "q8_0"])
-def test_every_weight_is_in_the_gguf(
+def test_the_gguf_has_every_weight(
     dtype: str,
     tmp_path: Path,
     tiny_model: ModelConfig,
@@ -62,22 +62,22 @@ def test_every_weight_is_in_the_gguf(
 ) -> None:
     gguf = pytest.importorskip("gguf")
     model = random_model(tiny_model)
-    gguf_file.write(tmp_path / "m.gguf", model, tiny_tokenizer, dtype, "m")
-    found = {tensor.name: tensor for tensor in read(tmp_path / "m.gguf").tensors}
+    gguf_file.write_gguf(tmp_path / "m.gguf", model, tiny_tokenizer, dtype, "m")
+    tensors = {tensor.name: tensor for tensor in read(tmp_path / "m.gguf").tensors}
     state = model.state_dict()
-    assert set(found) == {gguf_file.tensor_name(name) for name in state}
+    assert set(tensors) == {gguf_file.tensor_name(name) for name in state}
     for name, tensor in state.items():
-        one = found[gguf_file.tensor_name(name)]
-        values = gguf.quants.dequantize(one.data, one.tensor_type).reshape(tensor.shape)
+        exported = tensors[gguf_file.tensor_name(name)]
+        values = gguf.quants.dequantize(exported.data, exported.tensor_type).reshape(tensor.shape)
         tolerance = {"f32": 0.0, "f16": 1e-3, "q8_0": 1e-2}[dtype] * float(tensor.abs().max())
         assert np.abs(values - tensor.numpy()).max() <= tolerance
 
 
-def test_the_gguf_describes_model_and_tokenizer(
+def test_the_gguf_has_the_models_metadata_and_tokenizer(
     tmp_path: Path, tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, random_model: MakeModel
 ) -> None:
-    larger = tiny_model.model_copy(update={"vocab_size": tiny_model.vocab_size + 3})
-    gguf_file.write(tmp_path / "m.gguf", random_model(larger), tiny_tokenizer, "f32", "m")
+    larger = tiny_model.replace(vocab_size=tiny_model.vocab_size + 3)
+    gguf_file.write_gguf(tmp_path / "m.gguf", random_model(larger), tiny_tokenizer, "f32", "m")
     fields = {name: field.contents() for name, field in read(tmp_path / "m.gguf").fields.items()}
     assert fields["general.architecture"] == "qwen3"
     assert fields["qwen3.block_count"] == tiny_model.n_layer
@@ -99,17 +99,17 @@ def test_a_hugging_face_export_opens_in_transformers(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    code, folder, said = export("--format", "hf", "--stage", "base")
+    code, folder, output = export("--format", "hf", "--stage", "pretrain")
     assert code == 0
     theirs = AutoModelForCausalLM.from_pretrained(folder)
-    source = final_checkpoint(bench.directory("x"), "base")
+    source = final_checkpoint(bench.directory("x"), "pretrain")
     same = AutoModelForCausalLM.from_pretrained(source)
     for a, b in zip(theirs.parameters(), same.parameters(), strict=True):
         assert torch.equal(a, b)
     assert AutoTokenizer.from_pretrained(folder)("Hello")["input_ids"]
-    assert {Path(line).name for line in said.splitlines()} == {p.name for p in folder.iterdir()}
+    assert {Path(line).name for line in output.splitlines()} == {p.name for p in folder.iterdir()}
     assert not any("optimizer" in path.name for path in folder.iterdir())
-    assert (folder / "model.safetensors").stat().st_mode & 0o044, "others may read it"
+    assert (folder / "model.safetensors").stat().st_mode & 0o044, "readable by others"
 
 
 def test_half_precision_halves_the_weights(export: Callable[..., tuple[int, Path, str]]) -> None:
@@ -121,7 +121,7 @@ def test_half_precision_halves_the_weights(export: Callable[..., tuple[int, Path
     assert json.loads((folder / "config.json").read_text())["torch_dtype"] == "float16"
 
 
-def test_a_gguf_export_has_a_modelfile_that_names_it(
+def test_a_gguf_export_has_a_modelfile(
     export: Callable[..., tuple[int, Path, str]],
 ) -> None:
     pytest.importorskip("gguf")
@@ -134,33 +134,36 @@ def test_a_gguf_export_has_a_modelfile_that_names_it(
     assert "num_ctx 64" in modelfile
 
 
-def test_the_model_card_has_the_runs_own_numbers(
+def test_the_model_card_has_the_figures_of_the_run(
     bench: Bench, export: Callable[..., tuple[int, Path, str]]
 ) -> None:
-    _, folder, _ = export("--format", "hf", "--stage", "mid")
+    _, folder, _ = export("--format", "hf", "--stage", "midtrain")
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlibrary_name: transformers\n")
-    assert "# x-mid" in card
-    kept = json.loads((bench.directory("x") / "evaluation" / "mid.json").read_text())
-    assert f"{kept['tasks']['bits_per_byte']['score']:.3f}" in card
-    assert re.search(r"\| base \| `.*` \| 4 \| ", card)
-    assert re.search(r"\| mid \| `.*` \| 2 \| ", card)
+    assert "# x-midtrain" in card
+    evaluation = json.loads((bench.directory("x") / "evaluation" / "midtrain.json").read_text())
+    assert f"{evaluation['tasks']['bits_per_byte']['score']:.3f}" in card
+    assert re.search(r"\| pretrain \| `.*` \| 4 \| ", card)
+    assert re.search(r"\| midtrain \| `.*` \| 2 \| ", card)
     assert "| sft |" not in card.split("## Scores")[0]
-    assert "## Limits" in card
+    assert "## Limitations" in card
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "hf", "--dtype", "q8_0"], "hf takes f32 or f16"),
+        (
+            ["--format", "hf", "--dtype", "q8_0"],
+            "--dtype q8_0 is not available for hf; use f32 or f16",
+        ),
         (["--format", "onnx"], "onnx"),
-        (["--format", "hf", "--run", "nobody"], "nobody"),
+        (["--format", "hf", "--run", "missing"], "missing"),
     ],
 )
-def test_wrong_wishes_are_named(
+def test_invalid_options_are_named(
     arguments: list[str], words: str, export: Callable[..., tuple[int, Path, str]]
 ) -> None:
-    code, folder, said = export(*arguments)
+    code, folder, output = export(*arguments)
     assert code == 2
-    assert words in said
+    assert words in output
     assert not folder.exists()

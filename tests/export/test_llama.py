@@ -1,5 +1,5 @@
-"""The GGUF in llama.cpp itself, where `llama-cpp-python` is installed: it is built from source,
-which takes minutes, so continuous integration does without.
+"""The exported GGUF in llama.cpp, if `llama-cpp-python` is installed. It is built from source,
+which takes minutes, so continuous integration skips these tests.
 
     pip install llama-cpp-python && bash scripts/test.sh -m slow tests/export/test_llama.py
 """
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from end_to_end import Bench, final_checkpoint
 
-from firstwords import checkpoint
-from firstwords.cli import run_command
-from firstwords.conversation import encode_prompt
+from firstwords.cli.main import run_command
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY
-from firstwords.tokenizer import Tokenizer
+from firstwords.model import hf_format
+from firstwords.tokenizer.bpe import Tokenizer
+from firstwords.tokenizer.chat_format import encode_prompt
 
 llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 pytestmark = pytest.mark.slow
@@ -31,9 +31,9 @@ LETTERS = (
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    made = Bench(tmp_path_factory.mktemp("llama"), base=60, mid=30, sft=30)
-    assert made.firstwords(*made.train()).returncode == 0
-    return made
+    bench = Bench(tmp_path_factory.mktemp("llama"), pretrain=60, midtrain=30, sft=30)
+    assert bench.firstwords(*bench.train()).returncode == 0
+    return bench
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,18 @@ def llama(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRSTWORDS_HOME", str(bench.home))
-        asked = ["export", "--run", "x", "--format", "gguf", "--dtype", "f32", "--out", str(folder)]
-        assert run_command(asked) == 0
+        command = [
+            "export",
+            "--run",
+            "x",
+            "--format",
+            "gguf",
+            "--dtype",
+            "f32",
+            "--out",
+            str(folder),
+        ]
+        assert run_command(command) == 0
     (file,) = folder.glob("*.gguf")
     return llama_cpp.Llama(str(file), n_ctx=64, n_threads=1, verbose=False)
 
@@ -63,15 +73,15 @@ def strings(make: Callable[[random.Random], str], count: int) -> list[str]:
 
 def test_a_thousand_random_strings_have_the_same_tokens(llama: Any, tokenizer: Tokenizer) -> None:
     for text in strings(lambda rng: "".join(rng.choices(LETTERS, k=rng.randint(1, 80))), STRINGS):
-        found = llama.tokenize(text.encode(), add_bos=False, special=False)
-        assert found == list(tokenizer.encode(text)), repr(text)
+        ids = llama.tokenize(text.encode(), add_bos=False, special=False)
+        assert ids == list(tokenizer.encode(text)), repr(text)
 
 
 def test_twenty_prompts_have_the_same_greedy_continuation(
     llama: Any, directory: Path, tokenizer: Tokenizer
 ) -> None:
-    engine = Engine(Decoder(checkpoint.load_model(directory), 1))
-    sampling = GREEDY.model_copy(update={"max_tokens": NEW})
+    engine = Engine(Decoder(hf_format.load_model(directory), 1))
+    sampling = GREEDY.replace(max_tokens=NEW)
     for number in range(PROMPTS):
         rng = random.Random(number)
         prompt = [rng.randrange(300) for _ in range(rng.randint(1, 30))]
@@ -89,9 +99,9 @@ def test_the_chat_template_makes_the_same_prompt(llama: Any, tokenizer: Tokenize
         {"role": "user", "content": "Why?"},
     ]
     template = llama.metadata["tokenizer.chat_template"]
-    shaped = Jinja2ChatFormatter(template=template, eos_token="", bos_token="")(messages=messages)
+    rendered = Jinja2ChatFormatter(template=template, eos_token="", bos_token="")(messages=messages)
     plain = [{**m, "content": m["content"].replace("<|im_end|>", "")} for m in messages]
     same = Jinja2ChatFormatter(template=template, eos_token="", bos_token="")(messages=plain)
-    assert "<|im_end|> äh" in shaped.prompt
-    found = llama.tokenize(same.prompt.encode(), add_bos=False, special=True)
-    assert found == encode_prompt(tokenizer, plain)
+    assert "<|im_end|> äh" in rendered.prompt
+    ids = llama.tokenize(same.prompt.encode(), add_bos=False, special=True)
+    assert ids == encode_prompt(tokenizer, plain)

@@ -1,18 +1,18 @@
-"""Chat: tools, whole characters, a context that does not run over. The model follows a script."""
+"""Chat: tool calls, multi-byte characters, prompts that fit the context. The model is scripted."""
 
 from collections.abc import Iterable
 
 import pytest
-from fakes import Scripted
+from fakes import ScriptedDecoder
 
-from firstwords.conversation import encode_prompt
-from firstwords.inference.chat import Chat, Event, answer, fit_prompt
+from firstwords.inference.chat import Chat, fit_prompt, stream_answer
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY
-from firstwords.model import Transformer
+from firstwords.inference.stream import AnswerEvent
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import (
+from firstwords.tokenizer.bpe import (
     END_OF_TEXT,
     IM_END,
     IM_START,
@@ -23,6 +23,7 @@ from firstwords.tokenizer import (
     TOOL_RESPONSE_END,
     Tokenizer,
 )
+from firstwords.tokenizer.chat_format import encode_prompt
 
 CONTEXT = 160
 
@@ -33,7 +34,7 @@ def tk(tiny_tokenizer: Tokenizer) -> Tokenizer:
 
 
 def tokens(tokenizer: Tokenizer, *parts: str) -> list[int]:
-    """Special tokens by their names, anything else as text."""
+    """Encode special tokens by their names, anything else as text."""
     ids: list[int] = []
     for part in parts:
         special = part in SPECIAL_TOKENS
@@ -41,18 +42,20 @@ def tokens(tokenizer: Tokenizer, *parts: str) -> list[int]:
     return ids
 
 
-def scripted(config: ModelConfig, tokenizer: Tokenizer, *parts: str) -> Scripted:
-    return Scripted(config.vocab_size, tokens(tokenizer, *parts), CONTEXT)
+def scripted(config: ModelConfig, tokenizer: Tokenizer, *parts: str) -> ScriptedDecoder:
+    return ScriptedDecoder(config.vocab_size, tokens(tokenizer, *parts), CONTEXT)
 
 
-def said(model: Scripted, tokenizer: Tokenizer, max_tokens: int = 100) -> list[Event]:
+def events_of(
+    model: ScriptedDecoder, tokenizer: Tokenizer, max_tokens: int = 100
+) -> list[AnswerEvent]:
     engine = Engine(model)  # type: ignore[arg-type]
     prompt = encode_prompt(tokenizer, [{"role": "user", "content": "hi"}])
-    sampling = GREEDY.model_copy(update={"max_tokens": max_tokens})
-    return list(answer(engine, tokenizer, prompt, sampling))
+    sampling = GREEDY.replace(max_tokens=max_tokens)
+    return list(stream_answer(engine, tokenizer, prompt, sampling))
 
 
-def text_of(events: Iterable[Event]) -> str:
+def text_of(events: Iterable[AnswerEvent]) -> str:
     return "".join(event.text for event in events if event.kind == "text")
 
 
@@ -60,48 +63,45 @@ def text_of(events: Iterable[Event]) -> str:
 
 
 @pytest.mark.parametrize("end", [IM_END, END_OF_TEXT, IM_START])
-def test_an_answer_ends_at_its_end(end: str, tiny_model: ModelConfig, tk: Tokenizer) -> None:
-    model = scripted(tiny_model, tk, "Hello fox!", end, "never said")
-    assert text_of(said(model, tk)) == "Hello fox!"
+def test_an_answer_ends_at_an_end_token(end: str, tiny_model: ModelConfig, tk: Tokenizer) -> None:
+    model = scripted(tiny_model, tk, "Hello fox!", end, "never shown")
+    assert text_of(events_of(model, tk)) == "Hello fox!"
 
 
-def test_a_call_is_computed_and_its_response_forced_into_the_context(
-    tiny_model: ModelConfig, tk: Tokenizer
-) -> None:
+def test_a_call_is_computed_and_its_response_forced(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     model = scripted(
         tiny_model, tk, "Let me see: ", TOOL_CALL, "12*34", TOOL_CALL_END, " done.", IM_END
     )
-    events = said(model, tk)
-    assert Event("tool", "12*34", "408") in events
+    events = events_of(model, tk)
+    assert AnswerEvent("tool", "12*34", "408") in events
     assert text_of(events) == "Let me see:  done."
     call = tokens(tk, TOOL_CALL, "12*34", TOOL_CALL_END, TOOL_RESPONSE, "408", TOOL_RESPONSE_END)
-    shown = model.shown
-    place = shown.index(tk.special(TOOL_CALL))
-    assert shown[place : place + len(call)] == call
+    start = model.fed.index(tk.special(TOOL_CALL))
+    assert model.fed[start : start + len(call)] == call
     assert "".join(event.content for event in events) == (
         "Let me see: <tool_call>12*34</tool_call><tool_response>408</tool_response> done."
     )
 
 
-def test_a_call_that_makes_no_sense_gives_an_error_and_the_answer_goes_on(
+def test_an_invalid_call_returns_an_error_and_the_answer_continues(
     tiny_model: ModelConfig, tk: Tokenizer
 ) -> None:
     model = scripted(tiny_model, tk, TOOL_CALL, "__import__('os')", TOOL_CALL_END, "Well.", IM_END)
-    events = said(model, tk)
-    assert events[0] == Event("tool", "__import__('os')", "error")
+    events = events_of(model, tk)
+    assert events[0] == AnswerEvent("tool", "__import__('os')", "error")
     assert text_of(events) == "Well."
 
 
-def test_a_comparison_as_a_call_does_not_end_the_chat(
+def test_a_comparison_in_a_call_does_not_end_the_chat(
     tiny_model: ModelConfig, tk: Tokenizer
 ) -> None:
     model = scripted(tiny_model, tk, TOOL_CALL, "1<2", TOOL_CALL_END, "Well.", IM_END)
-    assert text_of(said(model, tk)) == "Well."
+    assert text_of(events_of(model, tk)) == "Well."
 
 
-def test_a_call_that_is_not_finished_is_left_out(tiny_model: ModelConfig, tk: Tokenizer) -> None:
+def test_an_unfinished_call_is_left_out(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     model = scripted(tiny_model, tk, "Let me see", TOOL_CALL, "1" * 200)
-    events = said(model, tk, max_tokens=20)
+    events = events_of(model, tk, max_tokens=20)
     assert {event.kind for event in events} == {"text"}
     assert text_of(events) == "Let me see"
 
@@ -112,30 +112,32 @@ def test_two_calls_are_both_computed(tiny_model: ModelConfig, tk: Tokenizer) -> 
         tk,
         *(TOOL_CALL, "2+2", TOOL_CALL_END, TOOL_CALL, "3*3", TOOL_CALL_END, IM_END),
     )
-    assert [e.result for e in said(model, tk)] == ["4", "9"]
+    assert [e.result for e in events_of(model, tk)] == ["4", "9"]
 
 
 def test_stray_tool_markup_is_not_shown(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     model = scripted(
         tiny_model, tk, "a", TOOL_RESPONSE, "b", TOOL_RESPONSE_END, TOOL_CALL_END, "c", IM_END
     )
-    assert text_of(said(model, tk)) == "abc"
+    assert text_of(events_of(model, tk)) == "abc"
 
 
-def test_a_character_of_several_tokens_is_shown_when_it_is_whole(
+def test_a_character_of_several_tokens_is_shown_when_complete(
     tiny_model: ModelConfig, tk: Tokenizer
 ) -> None:
     text = "漢字 and 😀!"
     assert len(tk.encode("😀")) > 1
-    events = said(scripted(tiny_model, tk, text, IM_END), tk)
+    events = events_of(scripted(tiny_model, tk, text, IM_END), tk)
     assert text_of(events) == text
     assert all("\ufffd" not in event.text for event in events)
 
 
-def test_half_a_character_at_the_end_is_marked(tiny_model: ModelConfig, tk: Tokenizer) -> None:
+def test_an_incomplete_last_character_is_replaced(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     half = tk.encode("😀")[:-1]
-    model = Scripted(tiny_model.vocab_size, [*tk.encode("ab"), *half, tk.special(IM_END)], CONTEXT)
-    assert text_of(said(model, tk)) == "ab\ufffd"
+    model = ScriptedDecoder(
+        tiny_model.vocab_size, [*tk.encode("ab"), *half, tk.special(IM_END)], CONTEXT
+    )
+    assert text_of(events_of(model, tk)) == "ab\ufffd"
 
 
 # --- the prompt -----------------------------------------------------------------------------------
@@ -151,36 +153,36 @@ def turns(n: int) -> list[dict[str, str]]:
     return [*messages, {"role": "user", "content": "And now?"}]
 
 
-def test_a_short_conversation_is_the_prompt_as_it_is(tk: Tokenizer) -> None:
+def test_a_short_conversation_is_not_shortened(tk: Tokenizer) -> None:
     assert fit_prompt(tk, turns(1), 10_000) == (encode_prompt(tk, turns(1)), 0, False)
 
 
 @pytest.mark.parametrize("context", [40, 60, 100, 200, 256])
-def test_the_oldest_turns_go_first_and_the_rest_fits_with_room_for_an_answer(
+def test_the_oldest_turns_are_dropped_to_leave_room_for_an_answer(
     context: int, tk: Tokenizer
 ) -> None:
     messages = turns(20)
-    ids, dropped, cut = fit_prompt(tk, messages, context)
+    ids, dropped, truncated = fit_prompt(tk, messages, context)
     assert len(ids) <= context - min(64, context // 4)
     assert ids == encode_prompt(tk, messages[dropped:])
     assert 0 < dropped < len(messages)
     assert dropped % 2 == 0
-    assert not cut
+    assert not truncated
     one_turn_more = encode_prompt(tk, messages[dropped - 2 :])
     assert len(one_turn_more) > context - min(64, context // 4), "no more than needed is dropped"
 
 
-def test_the_system_message_stays(tk: Tokenizer) -> None:
+def test_the_system_message_is_kept(tk: Tokenizer) -> None:
     system = {"role": "system", "content": "Be brief."}
     ids, dropped, _ = fit_prompt(tk, [system, *turns(20)], 100)
     assert ids == encode_prompt(tk, [system, *turns(20)[dropped:]])
     assert dropped > 0
 
 
-def test_of_a_message_that_is_too_long_the_end_is_kept(tk: Tokenizer) -> None:
+def test_the_end_of_a_too_long_message_is_kept(tk: Tokenizer) -> None:
     long = "word " * 500 + "What is the last word?"
-    ids, dropped, cut = fit_prompt(tk, [*turns(2), {"role": "user", "content": long}], 100)
-    assert cut
+    ids, dropped, truncated = fit_prompt(tk, [*turns(2), {"role": "user", "content": long}], 100)
+    assert truncated
     assert dropped == 5
     assert len(ids) == 100 - 25
     text = tk.decode(ids)
@@ -189,7 +191,7 @@ def test_of_a_message_that_is_too_long_the_end_is_kept(tk: Tokenizer) -> None:
     assert text.endswith("What is the last word?<|im_end|>\n<|im_start|>assistant\n")
 
 
-def test_a_system_message_too_long_for_the_context_does_not_garble_the_prompt(
+def test_a_too_long_system_message_does_not_garble_the_prompt(
     tk: Tokenizer,
 ) -> None:
     system = {"role": "system", "content": "Be brief. " * 100}
@@ -200,11 +202,11 @@ def test_a_system_message_too_long_for_the_context_does_not_garble_the_prompt(
 # --- a conversation -------------------------------------------------------------------------------
 
 
-def test_a_chat_remembers_its_turns(tiny_model: ModelConfig, tk: Tokenizer) -> None:
+def test_a_chat_keeps_its_history(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     model = scripted(tiny_model, tk, "One.", IM_END, TOOL_CALL, "1+1", TOOL_CALL_END, IM_END)
     chat = Chat(Engine(model), tk, GREEDY)  # type: ignore[arg-type]
-    assert text_of(chat.say("first")) == "One."
-    list(chat.say("second"))
+    assert text_of(chat.send("first")) == "One."
+    list(chat.send("second"))
     assert chat.messages == [
         {"role": "user", "content": "first"},
         {"role": "assistant", "content": "One."},
@@ -215,10 +217,10 @@ def test_a_chat_remembers_its_turns(tiny_model: ModelConfig, tk: Tokenizer) -> N
         },
     ]
     prompt = encode_prompt(tk, chat.messages[:3])
-    assert model.shown[: len(prompt)] == prompt
+    assert model.fed[: len(prompt)] == prompt
 
 
-def test_a_stopped_answer_is_remembered_as_far_as_it_was_read(
+def test_a_stopped_answer_is_kept_as_far_as_it_was_read(
     tiny_model: ModelConfig, tk: Tokenizer
 ) -> None:
     chat = Chat(
@@ -226,24 +228,24 @@ def test_a_stopped_answer_is_remembered_as_far_as_it_was_read(
         tk,
         GREEDY,
     )
-    events = chat.say("hi")
+    events = chat.send("hi")
     read = next(events).text + next(events).text
     events.close()  # type: ignore[attr-defined]
     assert chat.messages[-1] == {"role": "assistant", "content": read}
 
 
-def test_a_long_chat_drops_turns_and_says_how_many(tiny_model: ModelConfig, tk: Tokenizer) -> None:
+def test_a_long_chat_counts_its_dropped_messages(tiny_model: ModelConfig, tk: Tokenizer) -> None:
     answer_ids = tokens(tk, "The old fox went over the stone.", IM_END)
-    model = Scripted(tiny_model.vocab_size, answer_ids * 20, CONTEXT)
+    model = ScriptedDecoder(tiny_model.vocab_size, answer_ids * 20, CONTEXT)
     chat = Chat(Engine(model), tk, GREEDY)  # type: ignore[arg-type]
     dropped = []
     for _ in range(20):
-        assert text_of(chat.say("Where did the old fox go?")) == "The old fox went over the stone."
-        dropped.append(chat.dropped)
+        assert text_of(chat.send("Where did the old fox go?")) == "The old fox went over the stone."
+        dropped.append(chat.n_dropped)
     assert dropped[0] == 0
     assert dropped == sorted(dropped)
     assert dropped[-1] > 10
-    assert not chat.cut
+    assert not chat.truncated
     assert len(chat.messages) == 40
 
 
@@ -255,16 +257,16 @@ def test_a_message_longer_than_the_context_is_answered(
         tk,
         GREEDY,
     )
-    assert text_of(chat.say("漢字" * 500)) == "Yes."
-    assert chat.cut
+    assert text_of(chat.send("漢字" * 500)) == "Yes."
+    assert chat.truncated
 
 
-def test_any_model_can_be_talked_to_at_any_length(
+def test_an_untrained_model_answers_messages_of_any_length(
     tiny_model: ModelConfig, random_model: object, tk: Tokenizer
 ) -> None:
     model = Transformer(tiny_model).init_weights(0)
-    chat = Chat(Engine(Decoder(model, 1)), tk, GREEDY.model_copy(update={"temperature": 1.0}))
+    chat = Chat(Engine(Decoder(model, 1)), tk, GREEDY.replace(temperature=1.0))
     for text in ("hi", "x" * 300, "", "12*34?", "😀" * 40):
-        for event in chat.say(text):
+        for event in chat.send(text):
             assert event.kind in ("text", "tool")
     assert [m["role"] for m in chat.messages] == ["user", "assistant"] * 5

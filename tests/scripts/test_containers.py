@@ -1,8 +1,8 @@
-"""The recipes for containers, and their page: what they copy, install and promise.
+"""The Dockerfile, firstwords.def and their page agree with each other and with the package.
 
-Neither Docker nor Apptainer is needed: the recipes are read, and those of the Dockerfile's steps
-that need neither root nor a network are run, with the fake Python of test_setup.py. Where one of
-the two is installed, a slow test builds an image and runs it.
+Most tests need neither Docker nor Apptainer: they parse the two files, and run those steps of the
+Dockerfile that need neither root nor a network, with the fake Python of test_setup.py. Slow tests
+build and run an image where Docker or Apptainer is installed.
 """
 
 import json
@@ -24,30 +24,30 @@ from documents import blocks
 from packaging.specifiers import SpecifierSet
 from test_setup import Checkout, run
 
-from firstwords.cli import cli
-from firstwords.recipe import parse_toml
+from firstwords.cli.main import cli
+from firstwords.common.schema import parse_toml
 from firstwords.slurm import script
 from firstwords.slurm.site import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "containers.md"
 PROJECT = parse_toml((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-HOME = "/opt/firstwords"  # of the package, in both images
-# Files that both recipes write or read, outside of what they bring.
+HOME = "/opt/firstwords"  # directory of the package in both images
+# Directories of the image that both files may name.
 SYSTEM = (HOME, "/data", "/var/lib/apt/lists", "/usr/local/include")
 
-# torch.compile wants the compiler and Python's headers, and a home that can be written to.
-COMPILES = """
+# torch.compile needs the compiler, Python's headers and a writable home.
+COMPILE_CODE = """
 import os, torch
-from firstwords import machine
+from firstwords.common import devices
 assert os.getuid() != 0
-assert torch.version.cuda is None, "the image for processors has CUDA in it"
-machine.setup(1)
+assert torch.version.cuda is None, "the CPU image contains CUDA"
+devices.configure_torch(1)
 torch.compile(lambda x: x * 2 + 1)(torch.ones(8))
 """
 
 
-# --- the recipes, read ----------------------------------------------------------------------------
+# --- parsers --------------------------------------------------------------------------------------
 
 
 class Instruction(NamedTuple):
@@ -72,7 +72,7 @@ def the(name: str) -> str:
 
 
 def copied(rest: str) -> tuple[list[str], str]:
-    """What a COPY takes, and where to."""
+    """Return the sources and the target of a COPY."""
     *sources, target = rest.split()
     assert not any(source.startswith("--") for source in sources)
     return sources, target
@@ -82,7 +82,7 @@ def environment() -> dict[str, str]:
     return dict(word.split("=", 1) for rest in all_of("ENV") for word in shlex.split(rest))
 
 
-def for_root(step: str) -> bool:
+def needs_root(step: str) -> bool:
     return step.startswith(("apt-get ", "useradd "))
 
 
@@ -102,15 +102,15 @@ def definition() -> Definition:
     )
 
 
-def filled(body: str) -> str:
-    """A section with the build arguments' defaults put in, as Apptainer does it."""
+def substituted(body: str) -> str:
+    """Return a section with the default build arguments substituted, as Apptainer does."""
     values = dict(line.split("=") for line in definition().sections["arguments"].split())
-    return re.sub(r"\{\{ *(\w+) *\}\}", lambda found: values[found[1]], body)
+    return re.sub(r"\{\{ *(\w+) *\}\}", lambda match: values[match[1]], body)
 
 
 def post() -> list[str]:
-    """The commands of %post."""
-    lines = filled(definition().sections["post"]).splitlines()
+    """Return the commands of %post, each in one line."""
+    lines = substituted(definition().sections["post"]).splitlines()
     text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     return [one_line(line) for line in re.sub(r"\\\n", "", text).splitlines() if line.strip()]
 
@@ -120,28 +120,30 @@ def one_line(command: str) -> str:
 
 
 def ignored(path: str) -> bool:
-    """Whether .dockerignore keeps a path from the builder. The last pattern that fits decides, and
-    what fits a directory fits all that is in it."""
-    found = False
+    """Return whether .dockerignore excludes a path.
+
+    The last matching pattern decides; one that matches a directory matches everything in it.
+    """
+    excluded = False
     parts = path.split("/")
-    inside = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    prefixes = ["/".join(parts[: n + 1]) for n in range(len(parts))]
     for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             pattern = re.escape(line.lstrip("!"))
             pattern = pattern.replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
-            if any(re.fullmatch(pattern, name) for name in inside):
-                found = not line.startswith("!")
-    return found
+            if any(re.fullmatch(pattern, name) for name in prefixes):
+                excluded = not line.startswith("!")
+    return excluded
 
 
 def scripts() -> Iterator[tuple[str, str]]:
-    """Every piece of shell in the two recipes and in the page, and where it stands."""
+    """Yield every shell script in the two files and on the page, with its location."""
     for number, step in enumerate(all_of("RUN"), 1):
         yield f"RUN {number}", step
         for inner in inside_bash(step):
             yield f"inside RUN {number}", inner
     for name in ("post", "environment", "runscript", "test"):
-        yield f"%{name}", filled(definition().sections[name])
+        yield f"%{name}", substituted(definition().sections[name])
     for block in blocks(PAGE.read_text(encoding="utf-8")):
         if block.language in ("bash", "sh"):
             yield "page", block.body
@@ -152,13 +154,13 @@ def inside_bash(step: str) -> list[str]:
     return [words[i + 2] for i, word in enumerate(words[:-2]) if word == "bash"]
 
 
-# --- what is copied -------------------------------------------------------------------------------
+# --- copied files ---------------------------------------------------------------------------------
 
 
-def test_what_is_copied_is_there_and_not_ignored() -> None:
-    taken = [source for rest in all_of("COPY") for source in copied(rest)[0]]
-    assert taken
-    for source in taken:
+def test_copied_files_exist_and_are_not_ignored() -> None:
+    sources = [source for rest in all_of("COPY") for source in copied(rest)[0]]
+    assert sources
+    for source in sources:
         assert (ROOT / source).exists(), source
         assert not ignored(source), source
     for path in (ROOT / "src").rglob("*"):
@@ -167,10 +169,10 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
             assert not ignored(name), name
 
 
-def test_nothing_else_goes_to_the_builder() -> None:
-    taken = {source for rest in all_of("COPY") for source in copied(rest)[0]}
+def test_all_other_files_are_ignored() -> None:
+    sources = {source for rest in all_of("COPY") for source in copied(rest)[0]}
     for path in ROOT.iterdir():
-        if path.name not in {source.split("/")[0] for source in taken}:
+        if path.name not in {source.split("/")[0] for source in sources}:
             assert ignored(path.name), path.name
     for name in (
         "src/firstwords/__pycache__/cli.cpython-313.pyc",
@@ -184,7 +186,7 @@ def test_nothing_else_goes_to_the_builder() -> None:
         assert ignored(name), name
 
 
-def test_a_change_of_the_source_leaves_the_layer_with_torch_alone() -> None:
+def test_a_source_change_does_not_rebuild_the_torch_layer() -> None:
     order = [f"{name} {rest}" for name, rest in dockerfile()]
     install = next(i for i, text in enumerate(order) if "setup.sh;" in text)
     before = [text for text in order[:install] if text.startswith("COPY")]
@@ -196,33 +198,35 @@ def test_a_change_of_the_source_leaves_the_layer_with_torch_alone() -> None:
         "src/firstwords/__init__.py",
     }
     assert order.index("COPY src src") > install
-    assert order.index("ARG GPU=0") == install - 1, "an earlier one would make two of each layer"
+    assert order.index("ARG GPU=0") == install - 1, (
+        "an earlier ARG would duplicate the layers above"
+    )
 
 
-def test_the_definition_file_takes_the_same_files() -> None:
+def test_the_definition_file_copies_the_same_files() -> None:
     files = dict(line.split() for line in definition().sections["files"].strip().splitlines())
-    taken = {source for rest in all_of("COPY") for source in copied(rest)[0]}
-    assert set(files) == taken - {"src/firstwords/__init__.py"}  # comes with src
+    sources = {source for rest in all_of("COPY") for source in copied(rest)[0]}
+    assert set(files) == sources - {"src/firstwords/__init__.py"}  # part of src
     for source, target in files.items():
         assert target == f"{HOME}/{source}"
 
 
-# --- what is installed ----------------------------------------------------------------------------
+# --- installation ---------------------------------------------------------------------------------
 
 
-def test_the_base_is_pinned_and_the_same() -> None:
+def test_both_files_pin_the_same_base() -> None:
     base = the("FROM")
     tag = re.fullmatch(r"python:(3\.\d+\.\d+)-slim-[a-z]+", base)
-    assert tag, "a version to the last number, and Debian's name"
+    assert tag, "the base must be pinned to a patch version and a Debian release"
     assert tag[1] in SpecifierSet(PROJECT["project"]["requires-python"])
     setup = (ROOT / "scripts" / "setup.sh").read_text(encoding="utf-8")
-    known = re.search(r"case \$version in (\S+)\) ;;", setup)
-    assert known
-    assert fnmatch(tag[1].rpartition(".")[0], known[1]), "setup.sh would not take it"
+    accepted = re.search(r"case \$version in (\S+)\) ;;", setup)
+    assert accepted
+    assert fnmatch(tag[1].rpartition(".")[0], accepted[1]), "setup.sh rejects this Python"
     assert definition().header == {"Bootstrap": "docker", "From": base}
 
 
-def test_both_recipes_take_the_same_steps() -> None:
+def test_both_files_have_the_same_steps() -> None:
     steps = [one_line(step) for step in all_of("RUN") if not step.startswith("useradd ")]
     assert len(steps) == 3
     assert [line for line in post() if line in steps] == steps
@@ -230,7 +234,7 @@ def test_both_recipes_take_the_same_steps() -> None:
     assert others == ["mkdir -p /data", f"cd {HOME}", "export GPU=0"]
 
 
-def test_everything_is_pinned_by_the_locks() -> None:
+def test_every_package_is_pinned_by_a_lock() -> None:
     for path in (ROOT / "Dockerfile", ROOT / "firstwords.def"):
         text = path.read_text(encoding="utf-8")
         assert "latest" not in text
@@ -239,10 +243,10 @@ def test_everything_is_pinned_by_the_locks() -> None:
                 assert "-c requirements-test.lock" in line, line
 
 
-def test_every_piece_of_shell_is_well_formed() -> None:
-    pieces = list(scripts())
-    assert len(pieces) > 10
-    for where, text in pieces:
+def test_every_shell_script_is_valid() -> None:
+    located = list(scripts())
+    assert len(located) > 10
+    for where, text in located:
         checked = subprocess.run(
             ["bash", "-n"], input=text, capture_output=True, text=True, check=False
         )
@@ -250,7 +254,7 @@ def test_every_piece_of_shell_is_well_formed() -> None:
         assert not checked.stderr, f"{where}: {checked.stderr}"
 
 
-def test_no_host_and_no_path_of_a_machine() -> None:
+def test_no_file_names_a_host_or_a_local_path() -> None:
     page = PAGE.read_text(encoding="utf-8").replace("http://127.0.0.1:8000", "")
     for name in ("Dockerfile", ".dockerignore", "firstwords.def"):
         text = (ROOT / name).read_text(encoding="utf-8")
@@ -264,13 +268,13 @@ def test_no_host_and_no_path_of_a_machine() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the steps are for Linux")
 @pytest.mark.parametrize("gpu", [False, True])
-def test_the_steps_install_what_setup_sh_installs(gpu: bool, tmp_path: Path) -> None:
-    """The steps that root is not needed for, on what was copied by then."""
+def test_the_steps_install_like_setup_sh(gpu: bool, tmp_path: Path) -> None:
+    """Run the steps that do not need root, on the files copied so far."""
     if gpu and shutil.disk_usage(tmp_path).free < 10e9:
         pytest.skip("less than 10 GB of disk are free")
     machine = Checkout(tmp_path)
     machine.add_python()
-    # What the machine has decides nothing.
+    # The machine's own GPU must not matter.
     machine.add_tool("nvidia-smi", f"#!/bin/sh\nexit {int(gpu)}\n")
     (machine.bin / "touch").symlink_to(str(shutil.which("touch")))
     image = tmp_path / "image"
@@ -278,8 +282,8 @@ def test_the_steps_install_what_setup_sh_installs(gpu: bool, tmp_path: Path) -> 
     env = machine.env | {"FAKE_NO_WHEEL": "1", "GPU": str(int(gpu))}
     for name, rest in dockerfile():
         if name == "COPY":
-            lay(rest, image)
-        elif name == "RUN" and not for_root(rest):
+            copy_into(rest, image)
+        elif name == "RUN" and not needs_root(rest):
             done = run(["sh", "-c", rest], env, image)
             assert done.returncode == 0, done.stderr
     pins, *torch, package, extras = machine.pip_calls()
@@ -288,23 +292,22 @@ def test_the_steps_install_what_setup_sh_installs(gpu: bool, tmp_path: Path) -> 
     assert extras.endswith("-c requirements-test.lock --no-build-isolation -e .[serve,export]")
     assert ("--torch-backend=cpu" in torch[-1]) != gpu
     assert not gpu or (len(torch) == 1 and "--no-index" not in torch[0])
-    left = {path.name for path in (image / ".venv").iterdir()}
-    assert "setup.log" not in left
+    assert not (image / ".venv" / "setup.log").exists()
 
 
-def lay(rest: str, image: Path) -> None:
-    """COPY, with as much of the source as a test has use for."""
+def copy_into(rest: str, image: Path) -> None:
+    """Do what a COPY does, except for the package's source."""
     sources, target = copied(rest)
     for source in sources:
         if source == "src":
             continue
-        goal = image / target / Path(source).name if target.endswith("/") else image / target
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / source, goal)
+        destination = image / target / Path(source).name if target.endswith("/") else image / target
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / source, destination)
 
 
-def test_the_package_finds_the_source_that_comes_later(tmp_path: Path) -> None:
-    """Installed as editable from one file of it: what pip notes down is the directory."""
+def test_an_editable_installation_needs_one_source_file(tmp_path: Path) -> None:
+    """What pip records is the directory, so the rest of the source can be copied later."""
     for name in ("pyproject.toml", "src/firstwords/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -313,25 +316,25 @@ def test_the_package_finds_the_source_that_comes_later(tmp_path: Path) -> None:
     built = run([sys.executable, "-c", code], dict(os.environ), tmp_path)
     assert built.returncode == 0, built.stderr
     with zipfile.ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
-        (notes,) = [name for name in wheel.namelist() if name.endswith(".pth")]
-        assert wheel.read(notes).decode().split() == [str(tmp_path / "src")]
+        (pth,) = [name for name in wheel.namelist() if name.endswith(".pth")]
+        assert wheel.read(pth).decode().split() == [str(tmp_path / "src")]
 
 
-def test_the_extras_agree_with_the_locks() -> None:
+def test_the_extras_are_pinned_by_the_lock() -> None:
     (step,) = [step for step in all_of("RUN") if "pip_install" in step]
-    named = re.search(r"\.\[([\w,]+)\]", step)
-    assert named
+    extras = re.search(r"\.\[([\w,]+)\]", step)
+    assert extras
     lock = (ROOT / "requirements-test.lock").read_text(encoding="utf-8")
     pinned = {line.split("==")[0] for line in lock.splitlines() if line[:1].isalpha()}
-    for extra in named[1].split(","):
+    for extra in extras[1].split(","):
         for requirement in PROJECT["project"]["optional-dependencies"][extra]:
             assert re.split(r"[<>=\[; ]", requirement)[0] in pinned
 
 
-# --- how it starts --------------------------------------------------------------------------------
+# --- start ----------------------------------------------------------------------------------------
 
 
-def test_what_follows_the_image_is_a_command() -> None:
+def test_arguments_of_the_image_are_a_firstwords_command() -> None:
     assert json.loads(the("ENTRYPOINT")) == ["firstwords"]
     assert "firstwords" in PROJECT["project"]["scripts"]
     assert json.loads(the("CMD")) == ["--help"]
@@ -339,36 +342,36 @@ def test_what_follows_the_image_is_a_command() -> None:
     assert "firstwords --version" in definition().sections["test"]
 
 
-def test_the_user_is_not_root_and_owns_the_data() -> None:
+def test_the_user_is_not_root_and_owns_the_data_directory() -> None:
     user, home = the("USER"), environment()["FIRSTWORDS_HOME"]
-    (made,) = [step for step in all_of("RUN") if step.startswith("useradd ")]
+    (useradd,) = [step for step in all_of("RUN") if step.startswith("useradd ")]
     assert user != "root"
-    assert f"--no-create-home {user} " in one_line(made)
-    assert f"install -d -o {user} -g {user} {home}" in one_line(made)
+    assert f"--no-create-home {user} " in one_line(useradd)
+    assert f"install -d -o {user} -g {user} {home}" in one_line(useradd)
     assert the("VOLUME") == home
     assert environment()["HOME"] == home
-    assert all_of("WORKDIR") == [HOME, home], "where the report is written to"
+    assert all_of("WORKDIR") == [HOME, home], "the report is written to the last one"
     names = [name for name, _ in dockerfile()]
     last_step = max(i for i, name in enumerate(names) if name == "RUN")
     assert names.index("USER") > last_step
-    assert names.index("VOLUME") > last_step, "what is written into a volume later is lost"
+    assert names.index("VOLUME") > last_step, "later writes to a volume are lost"
 
 
-def test_the_port_is_that_of_the_server() -> None:
+def test_the_exposed_port_is_the_default_of_serve() -> None:
     (port,) = [option for option in cli.commands["serve"].params if option.name == "port"]
     assert the("EXPOSE") == str(port.default)
 
 
-def test_a_job_may_name_another_home(tmp_path: Path) -> None:
+def test_a_job_may_set_another_home(tmp_path: Path) -> None:
     code = definition().sections["environment"] + '\necho "$FIRSTWORDS_HOME" "$PATH"'
     path = os.environ["PATH"]
     for given, home in (({}, "/data"), ({"FIRSTWORDS_HOME": "/scratch/me"}, "/scratch/me")):
-        said = run(["sh", "-c", code], {"PATH": path, **given}, tmp_path)
-        assert said.stdout == f"{home} {HOME}/.venv/bin:{path}\n"
+        done = run(["sh", "-c", code], {"PATH": path, **given}, tmp_path)
+        assert done.stdout == f"{home} {HOME}/.venv/bin:{path}\n"
     assert environment()["PATH"] == f"{HOME}/.venv/bin:$PATH"
 
 
-def test_both_say_the_same_of_themselves() -> None:
+def test_both_files_have_the_same_labels() -> None:
     labels = dict(shlex.split(rest)[0].split("=", 1) for rest in all_of("LABEL"))
     lines = definition().sections["labels"].strip().splitlines()
     assert dict(line.strip().split(" ", 1) for line in lines) == labels
@@ -384,8 +387,8 @@ def page_block(language: str) -> str:
     return block
 
 
-def test_commands_in_containers_exist() -> None:
-    """What follows an image's name on the page and in %help."""
+def test_commands_on_the_page_and_in_help_exist() -> None:
+    """A command follows the name of an image."""
     text = PAGE.read_text(encoding="utf-8")
     typed = "".join(block.body for block in blocks(text) if block.language == "bash")
     typed = typed.replace("\\\n", " ") + definition().sections["help"]
@@ -394,35 +397,36 @@ def test_commands_in_containers_exist() -> None:
     assert len(lines) > 8
     for line in lines:
         command, rest = cli, line.split()
-        if rest[0] in ("runs/hello/report.html", "--standalone"):  # of other programs
+        if rest[0] in ("runs/hello/report.html", "--standalone"):  # not firstwords
             continue
         while isinstance(command, click.Group):
             assert rest[0] in command.commands, line
             command = command.commands[rest.pop(0)]
-        known = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in rest if word.startswith("-")} <= known, line
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in rest if word.startswith("-")} <= options, line
 
 
-def test_a_site_file_takes_the_python_of_the_page(tmp_path: Path) -> None:
-    site = parse_toml(script.sample())
+def test_the_site_fields_of_the_page_are_valid(tmp_path: Path) -> None:
+    site = parse_toml(script.sample_site())
     for table, fields in parse_toml(page_block("toml")).items():
         site[table] |= fields
-    job = script.render(Site.model_validate(site))
+    job = script.render_script(Site.model_validate(site))
     assert 'python="$HOME/firstwords-python"' in job
     assert 'FIRSTWORDS_HOME="$SCRATCH/firstwords-home"' in job
     assert "module load apptainer" in job
 
 
-def test_the_python_of_the_page_passes_everything_on(tmp_path: Path) -> None:
-    """With a stand-in for Apptainer that runs this very Python."""
+def test_the_python_wrapper_of_the_page_passes_everything_on(tmp_path: Path) -> None:
+    """With a fake Apptainer that runs the Python of the tests."""
     (tmp_path / "bin").mkdir()
-    stand_in = tmp_path / "bin" / "apptainer"
-    stand_in.write_text(
-        f'#!/bin/sh\necho "$1 $2 $3 $4 $5" >"$HOME/asked"\nshift 5\nexec {sys.executable} "$@"\n'
+    fake = tmp_path / "bin" / "apptainer"
+    fake.write_text(
+        '#!/bin/sh\necho "$1 $2 $3 $4 $5" >"$HOME/arguments"\n'
+        f'shift 5\nexec {sys.executable} "$@"\n'
     )
     python = tmp_path / "firstwords-python"
     python.write_text(page_block("sh"))
-    for path in (stand_in, python):
+    for path in (fake, python):
         path.chmod(0o755)
     env = {
         "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
@@ -433,12 +437,12 @@ def test_the_python_of_the_page_passes_everything_on(tmp_path: Path) -> None:
     done = run([str(python), "-c", code, "two words", "--run"], env, tmp_path)
     assert done.stdout == "['two words', '--run']\n", done.stderr
     assert done.returncode == 3
-    asked = (tmp_path / "asked").read_text().strip()
-    wanted = f"exec --bind /scratch/my home {tmp_path}/firstwords.sif {HOME}/.venv/bin/python"
-    assert asked == wanted
+    arguments = (tmp_path / "arguments").read_text().strip()
+    expected = f"exec --bind /scratch/my home {tmp_path}/firstwords.sif {HOME}/.venv/bin/python"
+    assert arguments == expected
 
 
-# --- really built ---------------------------------------------------------------------------------
+# --- built images ---------------------------------------------------------------------------------
 
 
 def skip_without_disk(path: Path) -> None:
@@ -446,7 +450,7 @@ def skip_without_disk(path: Path) -> None:
         pytest.skip("less than 12 GB of disk are free")
 
 
-def told(command: list[str], seconds: float = 120) -> str:
+def output_of(command: list[str], seconds: float = 120) -> str:
     done = run(command, dict(os.environ), ROOT, seconds)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
@@ -454,33 +458,33 @@ def told(command: list[str], seconds: float = 120) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_docker_builds_and_runs_it(tmp_path: Path) -> None:
+def test_docker_builds_and_runs_the_image(tmp_path: Path) -> None:
     docker = next(filter(shutil.which, ("docker", "podman")), None)
     if docker is None:
         pytest.skip("neither docker nor podman is installed")
     if run([docker, "info"], dict(os.environ), ROOT).returncode:
-        pytest.skip(f"{docker} is installed, but does not work here ({docker} info says why)")
+        pytest.skip(f"{docker} is installed but does not work (see {docker} info)")
     skip_without_disk(tmp_path)
-    told([docker, "build", "--iidfile", str(tmp_path / "image"), "."], seconds=3000)
+    output_of([docker, "build", "--iidfile", str(tmp_path / "image"), "."], seconds=3000)
     image = (tmp_path / "image").read_text().strip()
     try:
-        version = told([docker, "run", "--rm", image, "--version"])
+        version = output_of([docker, "run", "--rm", image, "--version"])
         assert PROJECT["project"]["version"] in version
         inside = [docker, "run", "--rm", "--entrypoint", "python"]
-        told([*inside, image, "-c", COMPILES])
-        told([*inside, "--user", "4321:4321", "--tmpfs", "/data", image, "-c", COMPILES])
+        output_of([*inside, image, "-c", COMPILE_CODE])
+        output_of([*inside, "--user", "4321:4321", "--tmpfs", "/data", image, "-c", COMPILE_CODE])
     finally:
         run([docker, "rmi", image], dict(os.environ), ROOT)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_apptainer_builds_and_runs_it(tmp_path: Path) -> None:
+def test_apptainer_builds_and_runs_the_image(tmp_path: Path) -> None:
     apptainer = next(filter(shutil.which, ("apptainer", "singularity")), None)
     if apptainer is None:
         pytest.skip("neither apptainer nor singularity is installed")
     skip_without_disk(tmp_path)
     image = str(tmp_path / "firstwords.sif")
-    told([apptainer, "build", image, "firstwords.def"], seconds=3000)
-    assert PROJECT["project"]["version"] in told([apptainer, "run", image, "--version"])
-    told([apptainer, "test", image])
+    output_of([apptainer, "build", image, "firstwords.def"], seconds=3000)
+    assert PROJECT["project"]["version"] in output_of([apptainer, "run", image, "--version"])
+    output_of([apptainer, "test", image])

@@ -1,4 +1,4 @@
-"""A server with a small random model, in this process, and one in which models follow a script."""
+"""Fixtures: a server in this process, with small random models or scripted decoders; a browser."""
 
 import shutil
 import threading
@@ -13,22 +13,22 @@ import uvicorn
 
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
-from firstwords.model import Transformer
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.serve.app import Limits, create_app
-from firstwords.serve.models import Loaded
-from firstwords.serve.worker import Worker
-from firstwords.tokenizer import Tokenizer
+from firstwords.serve.app import ServerLimits, create_app
+from firstwords.serve.model_pool import LoadedModel
+from firstwords.serve.model_worker import ModelWorker
+from firstwords.tokenizer.bpe import Tokenizer
 
 MakeModel = Callable[..., Transformer]
 
 
-class Served:
-    """What the app needs of `Models`, for models that were not trained."""
+class FakeModelPool:
+    """The interface of `ModelPool`, for models without a run on disk."""
 
-    def __init__(self, loaded: dict[str, Loaded]) -> None:
+    def __init__(self, loaded: dict[str, LoadedModel]) -> None:
         self._loaded = loaded
-        self.entries = {
+        self.available = {
             name: SimpleNamespace(
                 name=name,
                 run=SimpleNamespace(
@@ -46,21 +46,21 @@ class Served:
     def refresh(self) -> None:
         pass
 
-    def load(self, name: str) -> Loaded:
+    def load(self, name: str) -> LoadedModel:
         return self._loaded[name]
 
-    def busy(self) -> dict[str, int]:
-        return {name: loaded.worker.accepted for name, loaded in self._loaded.items()}
+    def active_requests(self) -> dict[str, int]:
+        return {name: loaded.worker.n_active for name, loaded in self._loaded.items()}
 
     def close(self) -> None:
         for loaded in self._loaded.values():
             loaded.worker.close()
 
 
-class Running:
-    """A server on a port of its own."""
+class RunningServer:
+    """A server in a thread, on a free port."""
 
-    def __init__(self, models: Any, limits: Limits, find_runs: Callable[[], Any]) -> None:
+    def __init__(self, models: Any, limits: ServerLimits, find_runs: Callable[[], Any]) -> None:
         app = create_app(models, limits, find_runs)
         config = uvicorn.Config(app, port=0, log_level="warning")
         self.models, self.server = models, uvicorn.Server(config)
@@ -81,41 +81,49 @@ class Running:
 @pytest.fixture(scope="session")
 def wide_model(tiny_model: ModelConfig, random_model: MakeModel) -> Transformer:
     """A random model with a context of 256 tokens."""
-    return random_model(tiny_model.model_copy(update={"max_seq_len": 256}))
+    return random_model(tiny_model.replace(max_seq_len=256))
 
 
 @pytest.fixture
-def serve(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[Callable[..., Running]]:
-    """Start a server; `decoders` by name instead of the random model's, or other `models`."""
-    started: list[Running] = []
+def serve(
+    wide_model: Transformer, tiny_tokenizer: Tokenizer
+) -> Iterator[Callable[..., RunningServer]]:
+    """Return a function that starts a server: with `decoders` by name instead of the random
+    model's, or with other `models`."""
+    started: list[RunningServer] = []
 
     def start(
-        limits: Limits | None = None,
+        limits: ServerLimits | None = None,
         slots: int = 4,
-        queue: int = 8,
+        max_queue: int = 8,
         decoders: dict[str, Any] | None = None,
         models: Any = None,
         find_runs: Callable[[], Any] = list,
-    ) -> Running:
+    ) -> RunningServer:
         if models:
-            started.append(Running(models, limits or Limits(), find_runs))
+            started.append(RunningServer(models, limits or ServerLimits(), find_runs))
             return started[-1]
-        found = decoders or {
+        by_name = decoders or {
             "toy-sft": Decoder(wide_model, slots),
-            "toy-base": Decoder(wide_model, 1),
+            "toy-pretrain": Decoder(wide_model, 1),
         }
         loaded = {
-            name: Loaded(
-                wide_model, tiny_tokenizer, Worker(Engine(decoder), tiny_tokenizer, queue), 1, 1
+            name: LoadedModel(
+                wide_model,
+                tiny_tokenizer,
+                ModelWorker(Engine(decoder), tiny_tokenizer, max_queue),
+                step=1,
+                created=1,
             )
-            for name, decoder in found.items()
+            for name, decoder in by_name.items()
         }
-        started.append(Running(Served(loaded), limits or Limits(), find_runs))
+        pool = FakeModelPool(loaded)
+        started.append(RunningServer(pool, limits or ServerLimits(), find_runs))
         return started[-1]
 
     yield start
-    for running in started:
-        running.close()
+    for server in started:
+        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -124,35 +132,37 @@ def browser() -> Iterator[Any]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("needs chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    with playwright.sync_playwright() as session:
+        launched = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A new, empty browser profile; anything on its console that is an error fails the test."""
+    """A page in an empty browser profile. Script errors and requests to other hosts fail the
+    test."""
     context = browser.new_context()
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    ours = ("http://127.0.0.1:", "file:")
-    opened.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(r.url))
-    yield opened
+    new_page = context.new_page()
+    problems: list[str] = []
+    new_page.on("pageerror", lambda error: problems.append(str(error)))
+    local = ("http://127.0.0.1:", "file:")
+    new_page.on("request", lambda r: None if r.url.startswith(local) else problems.append(r.url))
+    yield new_page
     context.close()
-    assert wrong == []
+    assert problems == []
 
 
 @pytest.fixture
-def nothing_serious() -> Callable[[Any], None]:
-    """Whether axe finds nothing serious on a page, and all of its width is on the screen."""
+def check_accessibility() -> Callable[[Any], None]:
+    """Return a check that axe finds no serious problem on a page, and that its width fits the
+    screen."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
-    def look(page: Any) -> None:
-        found = axe.run(page).response["violations"]
-        serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    def check(page: Any) -> None:
+        violations = axe.run(page).response["violations"]
+        serious = [v for v in violations if v["impact"] in ("serious", "critical")]
         assert serious == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
-    return look
+    return check

@@ -1,4 +1,4 @@
-"""The API: OpenAI's shapes, limits, and errors that say what is wrong."""
+"""The API: responses in OpenAI's format, limits, and errors that name the problem."""
 
 import json
 import re
@@ -11,13 +11,13 @@ import httpx
 import pytest
 import torch
 
-from firstwords.conversation import encode_prompt
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY
-from firstwords.model import Transformer
-from firstwords.serve.app import Limits
-from firstwords.tokenizer import END_OF_TEXT, IM_END, TOOL_CALL, TOOL_CALL_END, Tokenizer
+from firstwords.model.transformer import Transformer
+from firstwords.serve.app import ServerLimits
+from firstwords.tokenizer.bpe import END_OF_TEXT, IM_END, TOOL_CALL, TOOL_CALL_END, Tokenizer
+from firstwords.tokenizer.chat_format import encode_prompt
 
 Serve = Callable[..., Any]
 HELLO = [{"role": "user", "content": "The old fox"}]
@@ -29,7 +29,7 @@ def chat(client: httpx.Client, **changes: Any) -> httpx.Response:
 
 
 def streamed(client: httpx.Client, path: str, body: dict[str, Any]) -> list[Any]:
-    """The documents of a stream; its last event must be [DONE]."""
+    """Return the documents of a stream; its last event must be [DONE]."""
     with client.stream("POST", path, json={**body, "stream": True}) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -40,7 +40,7 @@ def streamed(client: httpx.Client, path: str, body: dict[str, Any]) -> list[Any]
 
 
 def expected(model: Transformer, tokenizer: Tokenizer, prompt: list[int], n: int) -> str:
-    sampling = GREEDY.model_copy(update={"max_tokens": n})
+    sampling = GREEDY.replace(max_tokens=n)
     end = tokenizer.special(IM_END)
     tokens = []
     for token in Engine(Decoder(model, 1)).generate(prompt, sampling):
@@ -50,16 +50,16 @@ def expected(model: Transformer, tokenizer: Tokenizer, prompt: list[int], n: int
     return tokenizer.decode(tokens)
 
 
-def test_models_are_listed_the_default_first(serve: Serve) -> None:
+def test_models_lists_the_default_model_first(serve: Serve) -> None:
     client = serve().client
     models = client.get("/v1/models").json()["data"]
-    assert [model["id"] for model in models] == ["toy-sft", "toy-base"]
+    assert [model["id"] for model in models] == ["toy-sft", "toy-pretrain"]
     assert models[0]["stage"] == "sft"
-    assert client.get("/v1/models/toy-base").json()["id"] == "toy-base"
+    assert client.get("/v1/models/toy-pretrain").json()["id"] == "toy-pretrain"
     assert client.get("/health").json()["status"] == "ok"
 
 
-def test_an_answer_is_what_the_engine_says(
+def test_answer_equals_the_engines_output(
     serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
     response = chat(serve().client)
@@ -77,7 +77,7 @@ def test_an_answer_is_what_the_engine_says(
     assert usage["total_tokens"] == len(prompt) + usage["completion_tokens"]
 
 
-def test_a_stream_adds_up_to_the_whole_answer(serve: Serve) -> None:
+def test_stream_adds_up_to_the_complete_answer(serve: Serve) -> None:
     client = serve().client
     whole = chat(client).json()["choices"][0]["message"]["content"]
     body = {"messages": HELLO, "max_tokens": 12, "temperature": 0}
@@ -88,42 +88,42 @@ def test_a_stream_adds_up_to_the_whole_answer(serve: Serve) -> None:
     assert last["choices"] == []
     assert last["usage"]["completion_tokens"] == 12
     assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    said = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
-    assert said.strip() == whole
+    streamed_text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+    assert streamed_text.strip() == whole
     reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
     assert reasons[:-1] == [None] * (len(reasons) - 1)
     assert reasons[-1] == "length"
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 
-def test_the_seed_decides_whoever_asks_beside(serve: Serve) -> None:
+def test_seeded_answer_does_not_depend_on_concurrent_requests(serve: Serve) -> None:
     client = serve(slots=3).client
-    how = {"temperature": 1.5, "top_k": 0, "top_p": 1.0}
-    alone = [chat(client, seed=seed, **how).json()["choices"] for seed in range(6)]
-    found: dict[int, Any] = {}
+    options = {"temperature": 1.5, "top_k": 0, "top_p": 1.0}
+    alone = [chat(client, seed=seed, **options).json()["choices"] for seed in range(6)]
+    concurrent: dict[int, Any] = {}
 
     def ask(seed: int) -> None:
-        found[seed] = chat(client, seed=seed, **how).json()["choices"]
+        concurrent[seed] = chat(client, seed=seed, **options).json()["choices"]
 
     threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[seed] for seed in range(6)] == alone
+    assert [concurrent[seed] for seed in range(6)] == alone
     assert len({json.dumps(choices) for choices in alone}) > 3
 
 
-def test_several_choices_have_seeds_of_their_own(serve: Serve) -> None:
+def test_each_choice_has_its_own_seed(serve: Serve) -> None:
     client = serve().client
-    how = {"temperature": 1.5, "seed": 3, "top_k": 0}
-    choices = chat(client, n=3, **how).json()["choices"]
+    options = {"temperature": 1.5, "seed": 3, "top_k": 0}
+    choices = chat(client, n=3, **options).json()["choices"]
     assert [choice["index"] for choice in choices] == [0, 1, 2]
-    assert choices[0]["message"] == chat(client, **how).json()["choices"][0]["message"]
+    assert choices[0]["message"] == chat(client, **options).json()["choices"][0]["message"]
     assert len({choice["message"]["content"] for choice in choices}) > 1
 
 
-def test_logprobs_are_those_of_the_model(
+def test_logprobs_equal_the_models(
     serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
     choice = chat(serve().client, logprobs=True, top_logprobs=3).json()["choices"][0]
@@ -140,7 +140,7 @@ def test_logprobs_are_those_of_the_model(
     assert bytes(content[0]["bytes"]).decode("utf-8", "replace") == content[0]["token"]
 
 
-def test_stop_texts_end_the_answer(serve: Serve) -> None:
+def test_stop_text_ends_the_answer(serve: Serve) -> None:
     client = serve().client
     whole = chat(client, max_tokens=30).json()["choices"][0]["message"]["content"]
     stop = whole[len(whole) // 2 :][:2]
@@ -149,15 +149,13 @@ def test_stop_texts_end_the_answer(serve: Serve) -> None:
     assert choice["finish_reason"] == "stop"
 
 
-def test_calls_of_the_calculator_stand_in_the_content(
-    serve: Serve, tiny_tokenizer: Tokenizer
-) -> None:
-    from fakes import Scripted
+def test_calculator_calls_are_part_of_the_content(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
+    from fakes import ScriptedDecoder
 
     special, encode = tiny_tokenizer.special, tiny_tokenizer.encode
     call = [special(TOOL_CALL), *encode("2*3"), special(TOOL_CALL_END)]
     script = [*call, *encode("So 6."), special(IM_END)]
-    decoder = Scripted(tiny_tokenizer.vocab_size, script, 256)
+    decoder = ScriptedDecoder(tiny_tokenizer.vocab_size, script, 256)
     choice = chat(serve(decoders={"toy-sft": decoder}).client, max_tokens=50).json()["choices"][0]
     assert choice["message"]["content"] == (
         "<tool_call>2*3</tool_call><tool_response>6</tool_response>So 6."
@@ -165,7 +163,7 @@ def test_calls_of_the_calculator_stand_in_the_content(
     assert choice["finish_reason"] == "stop"
 
 
-def test_a_completion_goes_on_with_the_text(
+def test_completion_continues_the_text(
     serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
     client = serve().client
@@ -181,39 +179,39 @@ def test_a_completion_goes_on_with_the_text(
         assert several.json()["choices"][0]["text"] == text
 
 
-@pytest.mark.parametrize("most", [0, 1])
-def test_echo_tells_how_likely_the_prompt_is(
-    most: int, serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
+@pytest.mark.parametrize("max_tokens", [0, 1])
+def test_echo_returns_the_logprobs_of_the_prompt(
+    max_tokens: int, serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
     ids = [tiny_tokenizer.special(END_OF_TEXT), *tiny_tokenizer.encode("The river said: hello!")]
-    body = {"prompt": ids, "max_tokens": most, "echo": True, "logprobs": 2, "temperature": 0}
+    body = {"prompt": ids, "max_tokens": max_tokens, "echo": True, "logprobs": 2, "temperature": 0}
     choice = serve().client.post("/v1/completions", json=body).json()["choices"][0]
-    found = choice["logprobs"]
-    assert len(found["tokens"]) == len(ids) + most
-    assert found["token_logprobs"][0] is None
+    logprobs = choice["logprobs"]
+    assert len(logprobs["tokens"]) == len(ids) + max_tokens
+    assert logprobs["token_logprobs"][0] is None
     with torch.inference_mode():
         nats_TV = wide_model(torch.tensor([ids]))[0].double().log_softmax(-1)
-    own = nats_TV[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0].tolist()
-    assert found["token_logprobs"][1 : len(ids)] == pytest.approx(own, abs=1e-4)
-    assert all(len(top) <= 2 for top in found["top_logprobs"][1:])
+    expected_logprobs = nats_TV[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0].tolist()
+    assert logprobs["token_logprobs"][1 : len(ids)] == pytest.approx(expected_logprobs, abs=1e-4)
+    assert all(len(top) <= 2 for top in logprobs["top_logprobs"][1:])
     assert choice["text"].startswith("<|endoftext|>The river said: hello!")
-    assert found["text_offset"][1] == len("<|endoftext|>")
+    assert logprobs["text_offset"][1] == len("<|endoftext|>")
 
 
-def test_openais_own_client_is_served(serve: Serve) -> None:
+def test_openai_client_works(serve: Serve) -> None:
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(base_url=f"{serve().url}/v1", api_key="none")
-    assert [model.id for model in client.models.list()] == ["toy-sft", "toy-base"]
+    assert [model.id for model in client.models.list()] == ["toy-sft", "toy-pretrain"]
     whole = client.chat.completions.create(
         model="toy-sft", messages=HELLO, max_tokens=9, temperature=0
     )
-    said = whole.choices[0].message.content
+    answer = whole.choices[0].message.content
     stream = client.chat.completions.create(
         model="toy-sft", messages=HELLO, max_tokens=9, temperature=0, stream=True
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
-    assert text.strip() == said
-    done = client.completions.create(model="toy-base", prompt="The", max_tokens=3, logprobs=1)
+    assert text.strip() == answer
+    done = client.completions.create(model="toy-pretrain", prompt="The", max_tokens=3, logprobs=1)
     assert len(done.choices[0].logprobs.tokens) == done.usage.completion_tokens
     with pytest.raises(openai.NotFoundError, match="toy-sft"):
         client.chat.completions.create(model="gpt-9", messages=HELLO)
@@ -244,7 +242,7 @@ def test_openais_own_client_is_served(serve: Serve) -> None:
         ("completions", {"prompt": "x", "seed": 2**70}, "seed"),
     ],
 )
-def test_what_is_wrong_is_named_in_openais_form(
+def test_invalid_request_gets_an_error_in_openais_format(
     path: str, body: dict[str, Any], words: str, serve: Serve
 ) -> None:
     response = serve().client.post(f"/v1/{path}", json=body)
@@ -254,7 +252,7 @@ def test_what_is_wrong_is_named_in_openais_form(
     assert words in error["message"]
 
 
-def test_what_is_not_json_and_what_is_not_there(serve: Serve) -> None:
+def test_invalid_json_and_unknown_paths_are_errors(serve: Serve) -> None:
     client = serve().client
     broken = client.post(
         "/v1/chat/completions", content=b"{", headers={"content-type": "application/json"}
@@ -266,8 +264,8 @@ def test_what_is_not_json_and_what_is_not_there(serve: Serve) -> None:
     assert client.put("/v1/models").status_code == 405
 
 
-def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(serve: Serve) -> None:
-    client = serve(Limits(most_bytes=1000)).client
+def test_too_large_body_is_refused_with_and_without_content_length(serve: Serve) -> None:
+    client = serve(ServerLimits(max_body_bytes=1000)).client
     large = json.dumps({"messages": [{"role": "user", "content": "x" * 2000}]}).encode()
     whole = client.post("/v1/chat/completions", content=large)
     assert whole.status_code == 413
@@ -280,8 +278,8 @@ def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(serve: Se
     assert chat(client).status_code == 200
 
 
-def test_a_key_opens_the_api_and_only_the_api_needs_it(serve: Serve) -> None:
-    client = serve(Limits(api_key="open sesame")).client
+def test_api_key_is_needed_only_for_the_api(serve: Serve) -> None:
+    client = serve(ServerLimits(api_key="open sesame")).client
     assert client.get("/v1/models").status_code == 401
     assert client.get("/v1/models", headers={"authorization": "Bearer x"}).status_code == 401
     right = client.get("/v1/models", headers={"authorization": "Bearer open sesame"})
@@ -290,7 +288,7 @@ def test_a_key_opens_the_api_and_only_the_api_needs_it(serve: Serve) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_pages_may_load_nothing_from_elsewhere_and_no_site_may_ask(serve: Serve) -> None:
+def test_pages_load_only_from_this_server_and_no_origin_is_allowed(serve: Serve) -> None:
     client = serve().client
     page = client.get("/")
     policy = page.headers["content-security-policy"]
@@ -298,27 +296,27 @@ def test_pages_may_load_nothing_from_elsewhere_and_no_site_may_ask(serve: Serve)
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     assert page.headers["x-content-type-options"] == "nosniff"
-    asked = client.get("/v1/models", headers={"origin": "https://elsewhere.example"})
-    assert "access-control-allow-origin" not in asked.headers
+    response = client.get("/v1/models", headers={"origin": "https://elsewhere.example"})
+    assert "access-control-allow-origin" not in response.headers
 
 
-def test_a_site_that_was_named_may_ask(serve: Serve) -> None:
-    client = serve(Limits(origins=("https://mine.example",))).client
+def test_only_configured_origins_are_allowed(serve: Serve) -> None:
+    client = serve(ServerLimits(cors_origins=("https://mine.example",))).client
     for origin, allowed in (("https://mine.example", True), ("https://other.example", False)):
         headers = client.get("/v1/models", headers={"origin": origin}).headers
         assert (headers.get("access-control-allow-origin") == origin) == allowed
 
 
-class Slow:
-    """A decoder that takes its time and never ends an answer."""
+class SlowDecoder:
+    """A decoder that takes 20 ms a step and never ends an answer."""
 
     def __init__(self, slots: int, vocab_size: int) -> None:
         self.slots, self.context, self.vocab_size, self.steps = slots, 256, vocab_size, 0
 
-    def read(self, slots: list[int], texts: list[list[int]], start: int = 0) -> None:
+    def prefill(self, slots: list[int], prompts: list[list[int]], start: int = 0) -> None:
         pass
 
-    def next_logits(self, slots: list[int], ids: list[int], positions: list[int]) -> torch.Tensor:
+    def decode(self, slots: list[int], ids: list[int], positions: list[int]) -> torch.Tensor:
         time.sleep(0.02)
         self.steps += 1
         logits_BV = torch.zeros(len(ids), self.vocab_size)
@@ -326,16 +324,18 @@ class Slow:
         return logits_BV
 
 
-def waiting_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def test_more_than_may_wait_are_told_to_come_back(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
-    slow = Slow(1, tiny_tokenizer.vocab_size)
-    running = serve(queue=1, decoders={"toy-sft": slow})
+def test_full_queue_refuses_requests_with_retry_after(
+    serve: Serve, tiny_tokenizer: Tokenizer
+) -> None:
+    slow = SlowDecoder(1, tiny_tokenizer.vocab_size)
+    running = serve(max_queue=1, decoders={"toy-sft": slow})
     codes: list[int] = []
     threads = [
         threading.Thread(
@@ -345,7 +345,7 @@ def test_more_than_may_wait_are_told_to_come_back(serve: Serve, tiny_tokenizer: 
     ]
     for thread in threads:
         thread.start()
-    waiting_until(lambda: running.models.busy()["toy-sft"] == 2)
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 2)
     refused = chat(running.client)
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "1"
@@ -357,10 +357,10 @@ def test_more_than_may_wait_are_told_to_come_back(serve: Serve, tiny_tokenizer: 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_goes_away_frees_its_slot(
+def test_disconnected_client_frees_its_slot(
     stream: bool, serve: Serve, tiny_tokenizer: Tokenizer
 ) -> None:
-    slow = Slow(1, tiny_tokenizer.vocab_size)
+    slow = SlowDecoder(1, tiny_tokenizer.vocab_size)
     running = serve(decoders={"toy-sft": slow})
     body = {"messages": HELLO, "max_tokens": 200, "temperature": 0, "stream": stream}
     if stream:
@@ -369,15 +369,15 @@ def test_a_client_that_goes_away_frees_its_slot(
     else:
         with pytest.raises(httpx.ReadTimeout):
             running.client.post("/v1/chat/completions", json=body, timeout=0.3)
-    waiting_until(lambda: running.models.busy()["toy-sft"] == 0, 3.0)
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0, 3.0)
     before = slow.steps
     time.sleep(0.2)
     assert slow.steps <= before + 1
 
 
-def test_an_answer_that_takes_too_long_is_ended(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
-    slow = Slow(2, tiny_tokenizer.vocab_size)
-    running = serve(Limits(seconds=0.3), decoders={"toy-sft": slow})
+def test_answer_beyond_the_timeout_is_ended(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
+    slow = SlowDecoder(2, tiny_tokenizer.vocab_size)
+    running = serve(ServerLimits(timeout=0.3), decoders={"toy-sft": slow})
     late = chat(running.client, max_tokens=200)
     assert late.status_code == 504
     body = {"messages": HELLO, "max_tokens": 200, "temperature": 0, "stream": True}
@@ -385,23 +385,21 @@ def test_an_answer_that_takes_too_long_is_ended(serve: Serve, tiny_tokenizer: To
         text = "".join(response.iter_text())
     assert "longer than 0.3 s" in text
     assert "[DONE]" not in text
-    waiting_until(lambda: running.models.busy()["toy-sft"] == 0)
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0)
 
 
-def test_a_model_that_breaks_is_an_error_and_the_next_answer_works(
+def test_failing_model_returns_an_error_and_the_next_answer_works(
     serve: Serve, tiny_tokenizer: Tokenizer
 ) -> None:
-    class Breaking(Slow):
+    class BreakingDecoder(SlowDecoder):
         broken = True
 
-        def next_logits(
-            self, slots: list[int], ids: list[int], positions: list[int]
-        ) -> torch.Tensor:
+        def decode(self, slots: list[int], ids: list[int], positions: list[int]) -> torch.Tensor:
             if self.broken:
                 raise RuntimeError("no")
-            return super().next_logits(slots, ids, positions)
+            return super().decode(slots, ids, positions)
 
-    breaking = Breaking(1, tiny_tokenizer.vocab_size)
+    breaking = BreakingDecoder(1, tiny_tokenizer.vocab_size)
     running = serve(decoders={"toy-sft": breaking})
     failed = chat(running.client)
     assert failed.status_code == 500
@@ -418,5 +416,5 @@ def test_metrics_count_requests_and_tokens(serve: Serve) -> None:
     assert 'firstwords_requests_total{path="/v1/chat/completions",status="200"} 1.0' in text
     assert 'firstwords_requests_total{path="/v1/chat/completions",status="400"} 1.0' in text
     assert "firstwords_generated_tokens_total 12.0" in text
-    assert 'firstwords_busy{model="toy-sft"} 0.0' in text
-    assert "firstwords_first_token_seconds_count 1.0" in text
+    assert 'firstwords_active_requests{model="toy-sft"} 0.0' in text
+    assert "firstwords_time_to_first_token_seconds_count 1.0" in text

@@ -1,4 +1,4 @@
-"""The page that describes the API, in a real browser: complete, and its examples work."""
+"""The API page in a real browser: it lists every endpoint, and its examples work."""
 
 import json
 import re
@@ -9,22 +9,22 @@ import pytest
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., Any]
-Look = Callable[[Any], None]
+PageCheck = Callable[[Any], None]
 
 
-def test_every_call_and_body_of_the_server_is_described(serve: Serve, page: Any) -> None:
+def test_page_lists_every_endpoint_and_body(serve: Serve, page: Any) -> None:
     server = serve()
     page.goto(f"{server.url}/docs.html")
     page.get_by_role("heading", name="POST /v1/chat/completions").wait_for()
-    described = server.client.get("/openapi.json").json()
-    calls = [f"{m.upper()} {path}" for path, ms in described["paths"].items() for m in ms]
-    assert page.locator("#calls h3").all_inner_texts() == calls
-    fields = described["components"]["schemas"]["ChatRequest"]["properties"]
+    openapi = server.client.get("/openapi.json").json()
+    endpoints = [f"{m.upper()} {path}" for path, ms in openapi["paths"].items() for m in ms]
+    assert page.locator("#endpoints h3").all_inner_texts() == endpoints
+    fields = openapi["components"]["schemas"]["ChatRequest"]["properties"]
     shown = page.locator("section", has=page.locator("#ChatRequest")).locator("td:first-child")
     assert shown.all_inner_texts() == list(fields)
 
 
-def test_its_examples_are_answered(serve: Serve, page: Any) -> None:
+def test_examples_work(serve: Serve, page: Any) -> None:
     server = serve()
     page.goto(f"{server.url}/docs.html")
     page.get_by_role("heading", name="POST /v1/chat/completions").wait_for()
@@ -36,16 +36,16 @@ def test_its_examples_are_answered(serve: Serve, page: Any) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 360)])
-def test_axe_finds_nothing_serious(
-    serve: Serve, nothing_serious: Look, browser: Any, scheme: str, width: int
+def test_page_is_accessible(
+    serve: Serve, check_accessibility: PageCheck, browser: Any, scheme: str, width: int
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     url = serve().url
     page.goto(f"{url}/docs.html")
-    page.locator("#calls h3").first.wait_for()
-    nothing_serious(page)
-    assert all(address.startswith(url) for address in asked)
+    page.locator("#endpoints h3").first.wait_for()
+    check_accessibility(page)
+    assert all(address.startswith(url) for address in requested)
     context.close()

@@ -1,4 +1,4 @@
-"""What others ask of the API: lm-evaluation-harness, and every request that a fuzzer thinks of."""
+"""Third-party clients of the API: lm-evaluation-harness, and a fuzzer."""
 
 import json
 from collections.abc import Callable
@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from firstwords import checkpoint
-from firstwords.evaluation.benchmark import Scored, Taker
+from firstwords.evaluation.benchmark import LoglikelihoodItem
 from firstwords.evaluation.benchmarks import BENCHMARKS
-from firstwords.evaluation.data import EvalData
+from firstwords.evaluation.eval_data import EvalData
+from firstwords.evaluation.runner import BenchmarkRunner
 from firstwords.inference.decoder import Decoder
-from firstwords.model import Transformer
-from firstwords.serve.app import Limits
-from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.model import hf_format
+from firstwords.model.transformer import Transformer
+from firstwords.serve.app import ServerLimits
+from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 
 Serve = Callable[..., Any]
 ITEMS = 8
 
 
 @pytest.mark.slow
-def test_lm_eval_finds_the_scores_of_our_own_evaluation(
+def test_lm_eval_scores_equal_those_of_firstwords_eval(
     serve: Serve,
     wide_model: Transformer,
     tiny_tokenizer: Tokenizer,
@@ -34,18 +35,18 @@ def test_lm_eval_finds_the_scores_of_our_own_evaluation(
     lm_eval = pytest.importorskip("lm_eval")
     pytest.importorskip("tenacity")
     (tmp_path / "model").mkdir()
-    checkpoint.write_model(tmp_path / "model", wide_model, tiny_tokenizer)
-    part = BENCHMARKS["arc_easy"].categories(EvalData(data_folder / "eval"), False, 0)
+    hf_format.write_model(tmp_path / "model", wide_model, tiny_tokenizer)
+    part = BENCHMARKS["arc_easy"].load_categories(EvalData(data_folder / "eval"), False, 0)
     items = [
         item
         for item in part["arc_easy_test"].items
-        if isinstance(item, Scored) and len(tiny_tokenizer.encode(item.prompts[0])) < 150
+        if isinstance(item, LoglikelihoodItem) and len(tiny_tokenizer.encode(item.prompts[0])) < 150
     ][:ITEMS]
     rows = [
         {
             "text": item.prompts[0],
             "choices": [c[1:] for c in item.continuations],
-            "gold": item.right,
+            "gold": item.correct,
         }
         for item in items
     ]
@@ -79,27 +80,26 @@ def test_lm_eval_finds_the_scores_of_our_own_evaluation(
     )
     samples = sorted(result["samples"]["arc"], key=lambda sample: sample["doc_id"])
     category = part["arc_easy_test"]._replace(items=items)
-    records = Taker(wide_model, tiny_tokenizer).take({"arc": category})["arc"]
+    records = BenchmarkRunner(wide_model, tiny_tokenizer).run({"arc": category})["arc"]
     for record, sample in zip(records, samples, strict=True):
-        theirs = [float(response[0][0]) for response in sample["resps"]]
-        assert record.details["nats"] == pytest.approx(theirs, abs=1e-3)
-    right = sum(record.right for record in records) / len(records)
+        lm_eval_nats = [float(response[0][0]) for response in sample["resps"]]
+        assert record.details["nats"] == pytest.approx(lm_eval_nats, abs=1e-3)
+    right = sum(record.correct for record in records) / len(records)
     assert result["results"]["arc"]["acc,none"] == pytest.approx(right)
 
 
 @pytest.mark.slow
-def test_no_request_makes_the_server_fail(
+def test_no_generated_request_makes_the_server_fail(
     serve: Serve, wide_model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schemathesis = pytest.importorskip("schemathesis")
-    running = serve(
-        Limits(seconds=20, most_bytes=100_000), decoders={"toy-sft": Decoder(wide_model, 4)}
-    )
+    limits = ServerLimits(timeout=20, max_body_bytes=100_000)
+    running = serve(limits, decoders={"toy-sft": Decoder(wide_model, 4)})
     schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) >= 6
 
-    def never_fails(operation: Any) -> None:
+    def check(operation: Any) -> None:
         @settings(max_examples=60, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def ask(case: Any) -> None:
@@ -109,5 +109,5 @@ def test_no_request_makes_the_server_fail(
         ask()
 
     for operation in operations:
-        never_fails(operation)
+        check(operation)
     assert running.client.get("/health").status_code == 200

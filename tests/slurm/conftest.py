@@ -1,7 +1,7 @@
-"""A real Slurm for the tests: a controller and two node daemons on this machine, on loopback.
+"""A real Slurm for the tests: a controller and two node daemons on the loopback interface.
 
-No cgroups, no accounting, no root: what a user's job sees is the same without. The nodes claim 64
-cores and 8 GPUs each (empty device files), so that scripts for large nodes can be tried on them.
+It needs no cgroups, no accounting and no root, none of which a user's job would notice. Each node
+claims 64 cores and 8 GPUs (empty device files), so that scripts for large nodes can be tested.
 """
 
 import os
@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-PATIENCE = 180.0  # seconds; shared machines are slow at times
+TIMEOUT_SECONDS = 180.0  # shared machines can be slow
 CONF = """
 ClusterName=tests
 SlurmctldHost=localhost(127.0.0.1)
@@ -56,7 +56,7 @@ PartitionName=gpu Nodes=ALL Default=YES MaxTime=24:00:00 State=UP
 
 
 class Cluster:
-    """The daemons, for as long as the block lasts."""
+    """A context manager that runs the daemons."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.conf = root, root / "slurm.conf"
@@ -70,7 +70,7 @@ class Cluster:
             self._start("slurmctld", "-D")
             self._start("slurmd", "-D", "-N", "node1")
             self._start("slurmd", "-D", "-N", "node2")
-            wait_for(lambda: self.told("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * 2)
+            wait_for(lambda: self.output("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * 2)
         except BaseException:
             self.__exit__()
             raise
@@ -91,8 +91,8 @@ class Cluster:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _configure(self) -> None:
-        with_ports = CONF.format(root=self.root, user=getuser(), ports=free_ports(3))
-        self.conf.write_text(with_ports)
+        text = CONF.format(root=self.root, user=getuser(), ports=free_ports(3))
+        self.conf.write_text(text)
         gpus = self.root / "gpu"
         for folder in (gpus, self.root / "state", self.root / "spool"):
             folder.mkdir()
@@ -110,60 +110,62 @@ class Cluster:
         return [f"--{option}={self.root}/munge.{name}" for name, option in kinds.items()]
 
     def _start(self, program: str, *arguments: str) -> None:
-        """A daemon that ends with this process, even if that is killed."""
-        tied = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        """Start a daemon that ends with this process, even if it is killed."""
+        prefix = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.root / f"{program}.log").open("ab") as log:
             self._daemons.append(
-                subprocess.Popen([*tied, program, *arguments], env=self.env, stdout=log, stderr=log)
+                subprocess.Popen(
+                    [*prefix, program, *arguments], env=self.env, stdout=log, stderr=log
+                )
             )
 
     @property
     def env(self) -> dict[str, str]:
         path = f"{os.environ['PATH']}:/usr/sbin"
-        outer = {k: v for k, v in os.environ.items() if not k.startswith("SLURM")}
-        return outer | {"SLURM_CONF": str(self.conf), "PATH": path}
+        without_slurm = {k: v for k, v in os.environ.items() if not k.startswith("SLURM")}
+        return without_slurm | {"SLURM_CONF": str(self.conf), "PATH": path}
 
     def processes(self) -> list[psutil.Process]:
-        """All that belong to a job of this cluster, or to itself."""
-        found = []
+        """Return the processes of this cluster's daemons and jobs."""
+        processes = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get("SLURM_CONF") == str(self.conf):
-                    found.append(process)
+                    processes.append(process)
             except psutil.Error:
                 continue
-        return found
+        return processes
 
-    def told(self, *command: str) -> str:
+    def output(self, *command: str) -> str:
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
         return done.stdout
 
     def job(self, number: int) -> dict[str, str]:
-        """What the controller knows of a job."""
-        words = self.told("scontrol", "-o", "show", "job", str(number)).split()
+        """Return what the controller knows about a job."""
+        words = self.output("scontrol", "-o", "show", "job", str(number)).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def ends(self, number: int, seconds: float = PATIENCE) -> str:
-        """Wait for a job's end; its last state."""
-        over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
-        wait_for(lambda: self.job(number).get("JobState") in over, seconds)
+    def wait_for_end(self, number: int, seconds: float = TIMEOUT_SECONDS) -> str:
+        """Wait for the end of a job; return its last state."""
+        end_states = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+        wait_for(lambda: self.job(number).get("JobState") in end_states, seconds)
         return self.job(number)["JobState"]
 
 
-def wait_for(happened: Callable[[], object], seconds: float = PATIENCE) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:
     deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"nothing happened for {seconds:g} s"
+    while not condition():
+        assert time.monotonic() < deadline, f"not fulfilled within {seconds:g} s"
         time.sleep(0.1)
 
 
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
     return ports
 
 
@@ -173,7 +175,7 @@ def cluster() -> Iterator[Cluster]:
     missing = [daemon for daemon in DAEMONS if not shutil.which(daemon, path=path)]
     if missing:
         pytest.skip(
-            f"needs a Slurm of its own, and {', '.join(missing)} is not here: "
+            f"needs Slurm, but {', '.join(missing)} is not installed: "
             "apt-get install --no-install-recommends slurm-wlm munge"
         )
     with Cluster(Path(tempfile.mkdtemp(prefix="fw-slurm-"))) as started:

@@ -1,4 +1,4 @@
-"""Site files for the tests, and small programs that stand in for Slurm's."""
+"""Site files for the tests, and fake programs that replace Slurm's."""
 
 import json
 import sys
@@ -10,9 +10,12 @@ from end_to_end import Bench
 Tables = dict[str, dict[str, Any]]
 
 
-def tables(bench: Bench, **fields: Any) -> Tables:
-    """A site of one process that takes a recipe; `job__nodes=2` replaces a field, None drops it."""
-    made: Tables = {
+def site_tables(bench: Bench, **fields: Any) -> Tables:
+    """Return a site with one process and a recipe.
+
+    `job__nodes=2` replaces a field; None removes it.
+    """
+    tables: Tables = {
         "run": {
             "name": "x",
             "time": "1m",
@@ -20,45 +23,46 @@ def tables(bench: Bench, **fields: Any) -> Tables:
             "chat_data": str(bench.chat),
             "recipe": str(bench.recipe),
         },
-        "job": {"cpus": 1, "limit": "2m", "warning": "1m"},
+        "job": {"cpus_per_node": 1, "time_limit": "2m", "save_time": "1m"},
         "cluster": {"partition": "gpu"},
         "paths": {"python": sys.executable, "home": str(bench.home)},
     }
     for name, value in fields.items():
         table, field = name.split("__")
         if value is None:
-            made[table].pop(field, None)
+            tables[table].pop(field, None)
         else:
-            made[table][field] = value
-    return made
+            tables[table][field] = value
+    return tables
 
 
-def toml(made: Tables, sweep: list[dict[str, Any]] | None = None) -> str:
+def render_toml(tables: Tables, sweep: list[dict[str, Any]] | None = None) -> str:
     lines = []
-    for name, table in made.items():
-        lines += [f"[{name}]", *(f"{field} = {value(v)}" for field, v in table.items())]
-    for variant in sweep or []:
-        lines += ["[[sweep]]", *(f"{field} = {value(v)}" for field, v in variant.items())]
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{field} = {render_value(v)}" for field, v in table.items())]
+    for entry in sweep or []:
+        lines += ["[[sweep]]", *(f"{field} = {render_value(v)}" for field, v in entry.items())]
     return "\n".join(lines) + "\n"
 
 
-def value(of: Any) -> str:
-    if isinstance(of, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {value(v)}" for k, v in of.items()) + " }"
-    return json.dumps(of)  # what JSON writes of text, numbers and lists, TOML reads
+def render_value(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {render_value(inner)}" for key, inner in value.items())
+        return "{ " + ", ".join(pairs) + " }"
+    return json.dumps(value)  # TOML writes strings, numbers and lists like JSON
 
 
 def write_site(bench: Bench, sweep: list[dict[str, Any]] | None = None, **fields: Any) -> Path:
-    made = tables(bench, **fields)
-    path = bench.root / f"{made['run']['name']}.toml"
-    path.write_text(toml(made, sweep), encoding="utf-8")
+    tables = site_tables(bench, **fields)
+    path = bench.root / f"{tables['run']['name']}.toml"
+    path.write_text(render_toml(tables, sweep), encoding="utf-8")
     return path
 
 
-def program(folder: Path, name: str, text: str) -> Path:
-    """A bash script of that name in a folder that is to be on the PATH."""
+def write_program(folder: Path, name: str, body: str) -> Path:
+    """Write an executable bash script into a folder, which is created if needed."""
     folder.mkdir(exist_ok=True)
     path = folder / name
-    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.write_text(f"#!/bin/bash\n{body}\n")
     path.chmod(0o755)
     return path

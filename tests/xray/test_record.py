@@ -1,4 +1,4 @@
-"""What the hooks hear is what the model computes."""
+"""Recordings are what the model computes."""
 
 import threading
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from firstwords.model import Transformer
+from firstwords.inspect.xray.record import copy_sharing_weights, read_out, record
+from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
-from firstwords.xray.record import read_out, record, twin
 
 MakeModel = Callable[..., Transformer]
 IDS = [0, 40, 41, 42, 40, 41, 300, 7, 8, 40]
@@ -19,7 +19,7 @@ def model(tiny_model: ModelConfig, random_model: MakeModel) -> Transformer:
     return random_model(tiny_model)
 
 
-def test_probabilities_times_values_are_what_attention_gave_out(model: Transformer) -> None:
+def test_probabilities_times_values_are_the_output_of_attention(model: Transformer) -> None:
     calls = record(model, IDS).calls
     assert len(calls) == model.config.n_layer
     for call in calls:
@@ -31,7 +31,7 @@ def test_probabilities_times_values_are_what_attention_gave_out(model: Transform
         assert p_BHTT.triu(1).abs().max() == 0
 
 
-def test_logits_are_the_models_and_the_last_level_of_the_lens_too(model: Transformer) -> None:
+def test_logits_and_the_last_level_of_the_lens_match_the_model(model: Transformer) -> None:
     recording = record(model, IDS)
     with torch.inference_mode():
         logits_TV = model(torch.tensor([IDS]))[0]
@@ -43,15 +43,17 @@ def test_logits_are_the_models_and_the_last_level_of_the_lens_too(model: Transfo
     torch.testing.assert_close(first, model.embed_tokens.weight[IDS], atol=0, rtol=0)
 
 
-def test_the_model_is_left_as_it_was(model: Transformer) -> None:
+def test_model_is_left_unchanged(model: Transformer) -> None:
     record(model, IDS)
     assert not any(module._forward_hooks for module in model.modules())
-    # The parameters themselves are looked at, no copies of them.
-    for ours, theirs in zip(twin(model).parameters(), model.parameters(), strict=True):
+    # The copy has the parameters themselves.
+    for ours, theirs in zip(
+        copy_sharing_weights(model).parameters(), model.parameters(), strict=True
+    ):
         assert ours is theirs
 
 
-def test_another_threads_use_of_the_model_is_not_heard(model: Transformer) -> None:
+def test_other_threads_are_not_recorded(model: Transformer) -> None:
     stop = threading.Event()
 
     def use() -> None:

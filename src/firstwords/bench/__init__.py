@@ -1,1 +1,1 @@
-"""The performance figures of this machine: ratios between contenders in one run."""
+"""Benchmarks of this machine."""

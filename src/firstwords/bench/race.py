@@ -1,88 +1,118 @@
-"""The time-to-quality race: how few bits per byte pretraining reaches in a given time.
+"""The time-to-quality race: the bits per byte that pretraining reaches in a given time.
 
-The tokenizer is trained beforehand; then the clock starts. Measuring, choosing a model, encoding,
-compiling and training all happen inside the time; measuring what came of it does not. With a new
-`FIRSTWORDS_HOME` nothing is known or compiled from before.
+The tokenizer is trained before the clock starts. Benchmarking the machine, choosing a model,
+encoding, compiling and training all count; the final evaluation does not. With a new
+`FIRSTWORDS_HOME` nothing is cached from before.
 """
 
 import shutil
 import time
 from typing import Any
 
-from firstwords import console, forecast, machine, measure
-from firstwords.bench.pretraining import alone, bits_per_byte, opened, pretrain, tokenizer_of
-from firstwords.data.corpora import open_corpus
-from firstwords.forecast import Data, data_of
-from firstwords.model import matmul_parameters
-from firstwords.plan import (
-    MEMORY_SHARE,
-    MOST_EPOCHS,
-    RESERVE,
-    choose_model,
-    draft_recipe,
-    flops_of,
-    timed,
+from firstwords.bench.pretraining import (
+    measure_bits_per_byte,
+    open_or_create_run,
+    pretrain,
+    pretrain_only,
+    train_tokenizer,
 )
+from firstwords.common import devices, paths
+from firstwords.common.signals import StopSignal
+from firstwords.common.units import format_duration
+from firstwords.data.corpora import Corpus, open_corpus
+from firstwords.model.size import matmul_parameters
+from firstwords.planning import autotune, estimates
+from firstwords.planning.choose_model import choose_model
+from firstwords.planning.draft import draft_recipe
+from firstwords.planning.estimates import DatasetSize, dataset_size, recipe_flops_per_token
+from firstwords.planning.planner import measure_speed
+from firstwords.planning.stage_steps import MAX_EPOCHS, RESERVED_TIME_FRACTION
 from firstwords.recipe import Recipe
-from firstwords.signals import Stop
+from firstwords.runs.run import Run
+
+# The tokenizer depends on none of these, but a draft needs settings.
+UNKNOWN_SETTINGS = autotune.MachineSettings(
+    n_threads=1,
+    dtype="float32",
+    batch_halvings=0,
+    flops_per_second=1.0,
+    matmul_gflops={},
+    speedups={},
+)
 
 
-def race(source: str, seconds: float, seed: int, stop: Stop) -> dict[str, Any]:
-    """Pretrain for `seconds` on `source`, and measure. Raises UserError."""
-    text, chat = open_corpus(source, "--data"), open_corpus("starter", "--chat-data")
-    directory = machine.home() / "race"
-    shutil.rmtree(directory, ignore_errors=True)
-    unknown = measure.Settings(
-        n_threads=1, dtype="float32", halves=0, flops_per_second=1.0, matmul_gflops={}, tried={}
-    )
-    shape = alone(draft_recipe(seconds, seed, unknown, text.is_starter), 1.0)
-    first = opened(directory / "tokenizer", shape, text.name)
-    tokenizer_of(first, stop)
+def race(source: str, seconds: float, seed: int, stop: StopSignal) -> dict[str, Any]:
+    """Pretrain on `source` for `seconds`, then measure bits per byte. Raises UserError."""
+    text = open_corpus(source, "--data")
+    shutil.rmtree(paths.home() / "race", ignore_errors=True)
+    tokenizer_run = _tokenizer_run(text, seconds, seed, stop)
     started = time.monotonic()
-    known = measure.settings(seconds)
-    machine.setup(known.n_threads)
-    draft = draft_recipe(seconds, seed, known, text.is_starter)
-    data = data_of(text, chat, draft.model.vocab_size)
-
-    def planned(recipe: Recipe) -> Recipe:
-        speed = known.flops_per_second / flops_of(recipe)
-        return alone(recipe, tokens_in(seconds, speed, data))
-
-    room = MEMORY_SHARE * machine.memory_in_reach()
-    recipe, speed = timed(choose_model(draft, data, room, planned), seconds)
-    left = seconds - (time.monotonic() - started)
-    recipe = alone(recipe, tokens_in(left, speed, data))
-    run = opened(directory / "run", recipe, text.name)
-    tokenizer_of(run, stop, first)
+    recipe, speed = _plan(text, seconds, seed)
+    data = _dataset(text, recipe)
+    time_left = seconds - (time.monotonic() - started)
+    recipe = pretrain_only(recipe, affordable_tokens(time_left, speed, data))
+    run = open_or_create_run(paths.home() / "race" / "run", recipe, text.name)
+    train_tokenizer(run, stop, tokenizer_run)
     pretrain(run, stop)
-    taken = time.monotonic() - started
+    seconds_taken = time.monotonic() - started
     return {
         "source": text.name,
-        "machine": machine.describe(),
+        "machine": devices.describe_machine(),
         "seconds": seconds,
-        "seconds_taken": taken,
-        "tokens": recipe.base.tokens,
+        "seconds_taken": seconds_taken,
+        "tokens": recipe.pretrain.tokens,
         "tokens_per_second_measured": speed,
         "recipe": recipe.model_dump(),
         "matmul_parameters": matmul_parameters(recipe.model),
-        "bits_per_byte": bits_per_byte(run, None if text.is_starter else 0),
+        "bits_per_byte": measure_bits_per_byte(run, None if text.is_starter else 0),
     }
 
 
-def tokens_in(seconds: float, tokens_per_second: float, data: Data) -> float:
-    """Tokens to encode and to train on in that time."""
-    of_token = 1 / tokens_per_second + 1 / forecast.ENCODED_PER_SECOND[data.kind]
-    start = forecast.STAGE_START + forecast.COMPILED_START
-    tokens = ((1 - RESERVE) * seconds - start) / of_token
-    return max(1.0, min(tokens, MOST_EPOCHS * data.text_tokens))
+def _tokenizer_run(text: Corpus, seconds: float, seed: int, stop: StopSignal) -> Run:
+    """Train the tokenizer in a run of its own."""
+    draft = draft_recipe(seconds, seed, UNKNOWN_SETTINGS, text.is_starter)
+    run = open_or_create_run(
+        paths.home() / "race" / "tokenizer", pretrain_only(draft, 1.0), text.name
+    )
+    train_tokenizer(run, stop)
+    return run
 
 
-def describe(result: dict[str, Any]) -> str:
+def _plan(text: Corpus, seconds: float, seed: int) -> tuple[Recipe, float]:
+    """Choose a model as a plan does, for pretraining alone, and measure its tokens per second."""
+    settings = autotune.machine_settings(seconds)
+    devices.configure_torch(settings.n_threads)
+    draft = draft_recipe(seconds, seed, settings, text.is_starter)
+    data = _dataset(text, draft)
+
+    def set_steps(recipe: Recipe) -> Recipe:
+        speed = settings.flops_per_second / recipe_flops_per_token(recipe)
+        return pretrain_only(recipe, affordable_tokens(seconds, speed, data))
+
+    memory = estimates.USABLE_MEMORY_FRACTION * devices.available_memory()
+    return measure_speed(choose_model(draft, data, memory, set_steps), seconds)
+
+
+def _dataset(text: Corpus, recipe: Recipe) -> DatasetSize:
+    chat = open_corpus("starter", "--chat-data")
+    return dataset_size(text, chat, recipe.model.vocab_size)
+
+
+def affordable_tokens(seconds: float, tokens_per_second: float, data: DatasetSize) -> float:
+    """Return the tokens that can be encoded and trained on in `seconds`."""
+    seconds_per_token = 1 / tokens_per_second + 1 / estimates.ENCODED_TOKENS_PER_SECOND[data.kind]
+    start = estimates.SECONDS_PER_STAGE_START + estimates.SECONDS_PER_COMPILED_STAGE_START
+    tokens = ((1 - RESERVED_TIME_FRACTION) * seconds - start) / seconds_per_token
+    return max(1.0, min(tokens, MAX_EPOCHS * data.text_tokens))
+
+
+def render_race(result: dict[str, Any]) -> str:
+    """Render the result as text."""
     model, bits = result["recipe"]["model"], result["bits_per_byte"]
     low, high = bits["ci95"]
     return (
         f"{bits['score']:.4f} bits per byte ({low:.4f} to {high:.4f}) of {bits['n']:,} held-out "
-        f"documents after {console.duration(result['seconds_taken'])} of "
-        f"{console.duration(result['seconds'])}: {model['n_layer']} layers x {model['n_embd']}, "
+        f"documents after {format_duration(result['seconds_taken'])} of "
+        f"{format_duration(result['seconds'])}: {model['n_layer']} layers x {model['n_embd']}, "
         f"vocabulary {model['vocab_size']:,}, {result['tokens'] / 1e6:.2f}M tokens"
     )

@@ -1,6 +1,6 @@
-"""How fast the tokenizer is trained and encodes, beside the libraries used directly.
+"""Measure the speed of training a tokenizer and of encoding, beside the libraries used directly.
 
-All take turns on the same text in one run; a ratio is taken within a round.
+All contenders take turns with the same text in one run, and ratios are taken within a round.
 """
 
 import os
@@ -16,56 +16,58 @@ import tiktoken
 from tokenizers import Tokenizer as Backend
 from tokenizers import models, trainers
 
-from firstwords import console, machine
-from firstwords.data.corpora import open_corpus, texts
+from firstwords.common import console, devices
+from firstwords.data.corpora import open_corpus, take_bytes, texts
 from firstwords.data.encoding import encode_texts
-from firstwords.stages.tokenizer import take
-from firstwords.tokenizer import SPECIAL_TOKENS, SPLIT_PATTERN, Tokenizer, pre_tokenizer
+from firstwords.tokenizer.bpe import SPECIAL_TOKENS, SPLIT_PATTERN, Tokenizer, pre_tokenizer
 
-Work = Callable[[], object]
+Contender = Callable[[], object]
 
 
 def bench_tokenizer(source: str, n_bytes: int, vocab_size: int, n_rounds: int) -> dict[str, Any]:
-    """Megabytes of text per second of each contender, and ours as a share of the best peer.
+    """Return megabytes of text per second of each contender, and ours relative to the best peer.
 
-    Raises UserError."""
+    Raises UserError if the text cannot be read.
+    """
     corpus = open_corpus(source, "--data")
-    documents = list(take(texts(corpus, "train", 0), n_bytes))
-    ours = Tokenizer.train(iter(documents), vocab_size)
-    size = sum(len(document.encode()) for document in documents) / 1e6
-    training, encoding = trained(documents, vocab_size), encoded(documents, ours)
-    total = n_rounds * (len(training) + len(encoding))
-    rates: dict[str, list[float]] = {name: [] for name in chain(training, encoding)}
-    with console.progress("measuring", total, "turns") as meter:
-        for _ in range(n_rounds):
-            for name, work in chain(training.items(), encoding.items()):
-                start = time.perf_counter()
-                work()
-                rates[name].append(size / (time.perf_counter() - start))
-                meter.advance(1, name)
+    documents = list(take_bytes(texts(corpus, "train", 0), n_bytes))
+    tokenizer = Tokenizer.train(iter(documents), vocab_size)
+    megabytes = sum(len(document.encode()) for document in documents) / 1e6
+    contenders = training_contenders(documents, vocab_size) | encoding_contenders(
+        documents, tokenizer
+    )
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    with console.progress("measuring", n_rounds * len(contenders), "turns") as meter:
+        for name, run in chain.from_iterable(contenders.items() for _ in range(n_rounds)):
+            start = time.perf_counter()
+            run()
+            rates[name].append(megabytes / (time.perf_counter() - start))
+            meter.advance(1, name)
     return {
-        "machine": machine.describe(),
+        "machine": devices.describe_machine(),
         "source": corpus.name,
-        "megabytes": size,
-        "vocab_size": ours.vocab_size,
+        "megabytes": megabytes,
+        "vocab_size": tokenizer.vocab_size,
         "megabytes_per_second": {name: median(rate) for name, rate in rates.items()},
-        "of_rustbpe": _share(rates["train: firstwords"], rates["train: rustbpe"]),
-        "of_tiktoken": _share(rates["encode: firstwords"], rates["encode: tiktoken"]),
+        "of_rustbpe": _ratio(rates["train: firstwords"], rates["train: rustbpe"]),
+        "of_tiktoken": _ratio(rates["encode: firstwords"], rates["encode: tiktoken"]),
     }
 
 
-def _share(ours: list[float], theirs: list[float]) -> float:
+def _ratio(ours: list[float], theirs: list[float]) -> float:
     return median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def trained(documents: list[str], vocab_size: int) -> dict[str, Work]:
-    def directly() -> object:
+def training_contenders(documents: list[str], vocab_size: int) -> dict[str, Contender]:
+    """Return the contenders that train a tokenizer, by name."""
+
+    def train_rustbpe() -> object:
         trainer = rustbpe.Tokenizer()
         size = vocab_size - len(SPECIAL_TOKENS)
         trainer.train_from_iterator(iter(documents), vocab_size=size, pattern=SPLIT_PATTERN)
         return trainer.get_mergeable_ranks()
 
-    def tokenizers() -> object:
+    def train_tokenizers() -> object:
         backend = Backend(models.BPE())
         backend.pre_tokenizer = pre_tokenizer()
         trainer = trainers.BpeTrainer(vocab_size=vocab_size, show_progress=False)
@@ -74,15 +76,21 @@ def trained(documents: list[str], vocab_size: int) -> dict[str, Work]:
 
     return {
         "train: firstwords": lambda: Tokenizer.train(iter(documents), vocab_size),
-        "train: rustbpe": directly,
-        "train: tokenizers": tokenizers,
+        "train: rustbpe": train_rustbpe,
+        "train: tokenizers": train_tokenizers,
     }
 
 
-def encoded(documents: list[str], ours: Tokenizer) -> dict[str, Work]:
-    """Ours makes the arrays that are stored; the others their own lists, made into arrays too."""
-    ranks = {ours.token_bytes(t): t for t in range(ours.vocab_size) if t not in ours.special_ids}
-    direct = tiktoken.Encoding(
+def encoding_contenders(documents: list[str], tokenizer: Tokenizer) -> dict[str, Contender]:
+    """Return the contenders that encode, by name. Ours makes the arrays that are stored; the lists
+    of the others are turned into arrays too."""
+    special_ids = tokenizer.special_ids
+    ranks = {
+        tokenizer.token_bytes(token): token
+        for token in range(tokenizer.vocab_size)
+        if token not in special_ids
+    }
+    encoding = tiktoken.Encoding(
         "peer", pat_str=SPLIT_PATTERN, mergeable_ranks=ranks, special_tokens={}
     )
     threads = os.cpu_count() or 1
@@ -91,23 +99,30 @@ def encoded(documents: list[str], ours: Tokenizer) -> dict[str, Work]:
         return [np.array(ids, dtype=np.uint16) for ids in lists]
 
     return {
-        "encode: firstwords": lambda: encode_texts(ours, documents),
+        "encode: firstwords": lambda: encode_texts(tokenizer, documents),
         "encode: tiktoken": lambda: arrays(
-            direct.encode_ordinary_batch(documents, num_threads=threads)
+            encoding.encode_ordinary_batch(documents, num_threads=threads)
         ),
         "encode: tokenizers": lambda: arrays(
-            [e.ids for e in ours.backend.encode_batch_fast(documents, add_special_tokens=False)]
+            [
+                encoded.ids
+                for encoded in tokenizer.backend.encode_batch_fast(
+                    documents, add_special_tokens=False
+                )
+            ]
         ),
     }
 
 
-def describe(result: dict[str, Any]) -> str:
-    lines = [
-        f"{result['megabytes']:.1f} MB of {result['source']}, vocabulary {result['vocab_size']:,}"
-    ]
-    lines += [f"{name:<20} {r:6.1f} MB/s" for name, r in result["megabytes_per_second"].items()]
-    lines.append(
-        f"training is {result['of_rustbpe']:.2f} times as fast as rustbpe used directly, encoding "
-        f"{result['of_tiktoken']:.2f} times as fast as tiktoken"
+def render_tokenizer(result: dict[str, Any]) -> str:
+    """Render the benchmark as text."""
+    rates = result["megabytes_per_second"]
+    return "\n".join(
+        [
+            f"{result['megabytes']:.1f} MB of {result['source']}, vocabulary "
+            f"{result['vocab_size']:,}",
+            *(f"{name:<20} {rate:6.1f} MB/s" for name, rate in rates.items()),
+            f"training is {result['of_rustbpe']:.2f} times as fast as rustbpe used directly, "
+            f"encoding {result['of_tiktoken']:.2f} times as fast as tiktoken",
+        ]
     )
-    return "\n".join(lines)

@@ -1,47 +1,46 @@
-"""How fast training is here, and what share of what this machine can do.
+"""Measure the speed of a training step, and its fraction of what this machine can do.
 
-The ceiling is the rate of the step's own matrix products with nothing between them. The share says
-how much of it remains when everything else is done too: attention, norms, data, the optimizer. Only
-useful work counts: 6 FLOPs for each matmul parameter and token, and causal attention.
+The ceiling is the rate of the step's own matrix products with nothing between them. The fraction
+says how much of it remains with everything else: attention, norms, data, the optimizer. Only useful
+work counts: 6 FLOPs per matmul parameter and token, and causal attention.
 
-All contenders take turns in one run, a second each, and a ratio is taken within a round: so a
-machine that gets faster or slower meanwhile changes them all alike.
+All contenders take turns in one run, a second each, and ratios are taken within a round, so that a
+change of the machine's speed affects all of them equally.
 """
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
-from firstwords import console, machine
-from firstwords.bench.contenders import CONTENDERS, ROUND_SECONDS
-from firstwords.model import flops_per_token, matmul_parameters
+from firstwords.bench.contender_process import ask, start_contender
+from firstwords.bench.train_contenders import CONTENDERS, ROUND_SECONDS
+from firstwords.common import console, devices
+from firstwords.model.size import flops_per_token, matmul_parameters
 from firstwords.recipe import Recipe
 
 Round = dict[str, dict[str, float]]  # contender -> part -> seconds of one step
 PEERS = {
-    "eager": "the same, eager PyTorch as it comes",
+    "eager": "the same in eager PyTorch with its defaults",
     "adamw": "a plain GPT of this size with AdamW",
 }
 
 
 def bench_train(recipe: Recipe, n_rounds: int) -> dict[str, Any]:
-    """The figures of a recipe's pretraining step. Raises RuntimeError if a contender fails."""
-    return figures(recipe, measure(recipe, n_rounds))
+    """Benchmark a recipe's pretraining step. Raises RuntimeError if a contender fails."""
+    return summarize_rounds(recipe, measure_rounds(recipe, n_rounds))
 
 
-def measure(recipe: Recipe, n_rounds: int) -> list[Round]:
+def measure_rounds(recipe: Recipe, n_rounds: int) -> list[Round]:
+    """Let all contenders take turns for `n_rounds` rounds."""
     with ExitStack() as stack:
         contenders = {}
         for name in CONTENDERS:
             console.say(f"preparing {name}")
-            environment = without_spinning() if name in PEERS else None
+            environment = default_environment() if name in PEERS else None
             contenders[name] = stack.enter_context(
-                started("contenders", name, recipe.model_dump_json(), env=environment)
+                start_contender("train_contenders", name, recipe.model_dump_json(), env=environment)
             )
         total = n_rounds * len(contenders) * ROUND_SECONDS
         rounds: list[Round] = []
@@ -49,60 +48,29 @@ def measure(recipe: Recipe, n_rounds: int) -> list[Round]:
             for number in range(n_rounds):
                 rounds.append({})
                 for name, process in contenders.items():
-                    rounds[-1][name] = json.loads(ask(process, "go", name))
+                    rounds[-1][name] = json.loads(ask(process, "round", name))
                     meter.advance(ROUND_SECONDS, f"round {number + 1} of {n_rounds}: {name}")
         return rounds
 
 
-def without_spinning() -> dict[str, str]:
-    """Peers get PyTorch without our settings."""
+def default_environment() -> dict[str, str]:
+    """Return the environment without our OpenMP setting, which peers do not get."""
     return {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
 
 
-@contextmanager
-def started(module: str, name: str, task: str, **options: Any) -> Iterator["subprocess.Popen[str]"]:
-    """A contender of a benchmark, which knows its task and is ready for its first round."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"firstwords.bench.{module}", name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C is for the parent, which then ends all
-        **options,
-    )
-    try:
-        ask(process, task, name)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def ask(process: "subprocess.Popen[str]", line: str, name: str) -> str:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with suppress(BrokenPipeError):  # it has said why on stderr, and gives no answer
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-    answer = process.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"the contender {name} stopped (exit code {process.wait()})")
-    return answer
-
-
-def figures(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
-    """What the rounds say, as the document that `--json` prints."""
-    stage = recipe.base
-    useful = flops_per_token(recipe.model, stage.seq_len) * stage.batch_tokens
-    n_rows = -(-stage.batch_rows // stage.micro_rows) * stage.micro_rows
-    in_products = 6 * matmul_parameters(recipe.model) * n_rows * stage.seq_len
+def summarize_rounds(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
+    """Return the medians over the rounds: the document that `--json` prints."""
+    stage = recipe.pretrain
+    useful_flops = flops_per_token(recipe.model, stage.seq_len) * stage.batch_tokens
+    n_rows = -(-stage.batch_size // stage.micro_batch_size) * stage.micro_batch_size
+    product_flops = 6 * matmul_parameters(recipe.model) * n_rows * stage.seq_len
     seconds = [{name: sum(parts.values()) for name, parts in one.items()} for one in rounds]
-    ceiling = [in_products / one["products"] / 1e9 for one in seconds]
-    rate = [useful / one["firstwords"] / 1e9 for one in seconds]
-    fraction = [ours / most for ours, most in zip(rate, ceiling, strict=True)]
-    slower = {name: [one[name] / one["firstwords"] for one in seconds] for name in PEERS}
+    ceiling = [product_flops / one["products"] / 1e9 for one in seconds]
+    rate = [useful_flops / one["firstwords"] / 1e9 for one in seconds]
+    fraction = [ours / limit for ours, limit in zip(rate, ceiling, strict=True)]
+    slowdowns = {name: [one[name] / one["firstwords"] for one in seconds] for name in PEERS}
     return {
-        "machine": machine.describe(),
+        "machine": devices.describe_machine(),
         "recipe": recipe.model_dump(),
         "rounds": len(rounds),
         "tokens_per_second": stage.batch_tokens / median(one["firstwords"] for one in seconds),
@@ -120,28 +88,30 @@ def figures(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
                 "times_slower": median(ratios),
                 "range": [min(ratios), max(ratios)],
             }
-            for name, ratios in slower.items()
+            for name, ratios in slowdowns.items()
         },
     }
 
 
-def describe(result: dict[str, Any]) -> str:
-    """The figures as lines to read."""
-    model, stage = result["recipe"]["model"], result["recipe"]["base"]
+def render_train(result: dict[str, Any]) -> str:
+    """Render the benchmark as text."""
+    recipe = result["recipe"]
+    model, stage = recipe["model"], recipe["pretrain"]
     low, high = result["fraction_range"]
-    parts = result["step_seconds"]
-    whole = sum(parts.values())
+    step_seconds = sum(result["step_seconds"].values())
+    parts = ", ".join(
+        f"{part} {seconds / step_seconds:.0%}" for part, seconds in result["step_seconds"].items()
+    )
     lines = [
         f"model     {model['n_layer']} layers x {model['n_embd']} channels, vocabulary "
-        f"{model['vocab_size']:,}; batches of {stage['batch_rows']} x {stage['seq_len']} tokens",
-        f"machine   {result['machine']['cpu']}, {result['recipe']['n_threads']} threads, "
-        f"{result['recipe']['dtype']}, {'compiled' if result['recipe']['compile'] else 'eager'}",
+        f"{model['vocab_size']:,}; batches of {stage['batch_size']} x {stage['seq_len']} tokens",
+        f"machine   {result['machine']['cpu']}, {recipe['n_threads']} threads, "
+        f"{recipe['dtype']}, {'compiled' if recipe['compile'] else 'eager'}",
         f"ceiling   {result['ceiling_gflops']:,.0f} GFLOP/s: the step's matrix products alone",
         f"training  {result['gflops']:,.0f} GFLOP/s, {result['tokens_per_second']:,.0f} tokens/s: "
         f"{result['fraction_of_ceiling']:.0%} of the ceiling ({low:.0%} to {high:.0%} in "
         f"{result['rounds']} rounds)",
-        f"a step    {1000 * whole:,.0f} ms: "
-        + ", ".join(f"{part} {s / whole:.0%}" for part, s in parts.items()),
+        f"step      {1000 * step_seconds:,.0f} ms: {parts}",
     ]
     for name, peer in result["peers"].items():
         low, high = peer["range"]

@@ -1,0 +1,1 @@
+"""Corpora, the starter curriculum, stored tokens and batches."""

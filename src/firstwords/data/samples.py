@@ -1,26 +1,32 @@
-"""Samples of a source, for people to look at."""
+"""Load sample records of a source, for people to look at before they train."""
 
-from itertools import count as count_from
-from itertools import islice
+import itertools
 from typing import Any
 
+from firstwords.common.errors import UserError
 from firstwords.data import corpora, starter
-from firstwords.errors import UserError
 
 
-def samples(
+def load_samples(
     source: str, conversations: bool, kind: str | None, count: int, seed: int
 ) -> list[dict[str, Any]]:
-    """`count` records as training reads them. Raises UserError."""
+    """Return the first `count` training records of a source.
+
+    `kind` selects documents or conversations of one kind of the starter curriculum; "list" returns
+    the names of the kinds. Raises UserError.
+    """
     corpus = corpora.open_corpus(source, "SRC")
     if corpus.is_starter:
         return _starter_samples(conversations, kind, count, seed)
     if kind:
-        raise UserError(f"--kind {kind}", "only the starter curriculum has kinds; leave it out")
+        raise UserError(
+            f"--kind {kind} needs the starter curriculum", "leave it out, or use SRC starter"
+        )
     if conversations:
-        talks = corpora.conversations(corpus, "train", seed)
-        return [{"messages": messages} for messages in islice(talks, count)]
-    return [{"text": text} for text in islice(corpora.texts(corpus, "train", seed), count)]
+        chats = corpora.conversations(corpus, "train", seed)
+        return [{"messages": messages} for messages in itertools.islice(chats, count)]
+    texts = corpora.texts(corpus, "train", seed)
+    return [{"text": text} for text in itertools.islice(texts, count)]
 
 
 def _starter_samples(
@@ -31,22 +37,23 @@ def _starter_samples(
             {"kind": "text", "text": "\n".join(starter.DOCUMENT_KINDS)},
             {"kind": "conversations", "text": "\n".join(starter.CONVERSATION_KINDS)},
         ]
-    # A kind that only conversations have needs no option.
+    # A kind that only conversations have needs no --conversations.
     if kind in starter.CONVERSATION_KINDS and kind not in starter.DOCUMENT_KINDS:
         conversations = True
     kinds = starter.CONVERSATION_KINDS if conversations else starter.DOCUMENT_KINDS
     if kind and kind not in kinds:
-        raise UserError(f"--kind {kind}", f"use one of: {', '.join(kinds)}")
+        raise UserError(f"--kind {kind} does not exist", f"use one of: {', '.join(kinds)}")
     make = starter.conversation if conversations else starter.document
-    return [make(seed, index, kind)._asdict() for index in islice(count_from(), count)]
+    return [make(seed, index, kind)._asdict() for index in range(count)]
 
 
-def render(shown: list[dict[str, Any]]) -> str:
-    return "\n\n".join(_render(record) for record in shown)
+def render_samples(samples: list[dict[str, Any]]) -> str:
+    """Return the samples as text, separated by blank lines."""
+    return "\n\n".join(_render_sample(sample) for sample in samples)
 
 
-def _render(record: dict[str, Any]) -> str:
-    title = f"[{record['kind']}]\n" if "kind" in record else ""
-    if "text" in record:
-        return title + record["text"]
-    return title + "\n".join(f"{m['role']}: {m['content']}" for m in record["messages"])
+def _render_sample(sample: dict[str, Any]) -> str:
+    title = f"[{sample['kind']}]\n" if "kind" in sample else ""
+    if "text" in sample:
+        return title + sample["text"]
+    return title + "\n".join(f"{m['role']}: {m['content']}" for m in sample["messages"])

@@ -1,1 +1,1 @@
-"""How good is it? Each protocol in a file of its own."""
+"""Evaluation: bits per byte, benchmarks, the exam, samples; each protocol in a file of its own."""

@@ -1,225 +1,138 @@
-"""What a benchmark is made of, how a model takes one, and what comes of it.
+"""The parts of a benchmark, and how scores are computed from its items.
 
-There are two kinds of items. `Scored` ones give continuations, of which the model finds one the
-likeliest; `Written` ones let it write, and check what it wrote. A prompt is plain text, as a base
-model knows it, or a conversation, as the chat stages do.
+There are two kinds of items. A `LoglikelihoodItem` gives continuations, of which the model picks
+the most likely; a `GenerativeItem` lets the model write, and checks the text. A prompt is plain
+text, for the pretrained model, or a conversation, for the chat stages.
 """
 
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from firstwords.conversation import Messages, encode_prompt
-from firstwords.evaluation.continuations import Likelihood, Pair, encode_pair, likelihoods
-from firstwords.evaluation.data import EvalData
+from firstwords.common.errors import UserError
+from firstwords.evaluation.eval_data import EvalData
 from firstwords.evaluation.intervals import wilson
-from firstwords.inference.batch import answer_all, batch_size
-from firstwords.inference.chat import fit_prompt
-from firstwords.inference.decoder import Decoder
-from firstwords.inference.engine import Engine
-from firstwords.inference.sampling import GREEDY
-from firstwords.model import Transformer
-from firstwords.tokenizer import END_OF_TEXT, Tokenizer
+from firstwords.evaluation.loglikelihood import Likelihood
+from firstwords.tokenizer.chat_format import Messages
 
 Prompt = str | Messages
 Rule = Literal["sum", "mean", "exact"]
-Heard = Callable[[int], None]
-CHUNK = 1024  # items whose tokens are in memory at a time
+OnDone = Callable[[int], None]  # called with the number of items finished since the last call
 
 
-class Refused(Exception):
-    """A benchmark will not be taken here; the text says why and what would change that."""
+class BenchmarkRefused(UserError):
+    """A benchmark cannot run on this machine."""
 
 
-class Scored(NamedTuple):
-    """An item with given continuations, each after a prompt of its own. By `rule` the model chooses
-    the one with the highest log-probability, the sum of its tokens' or their mean; with "exact" it
-    is right if it would have written the only one, token for token. `shots` are examples before a
-    plain prompt, of which the first are left out where the context is too small for all."""
+class LoglikelihoodItem(NamedTuple):
+    """A question with given continuations, each after a prompt of its own.
+
+    By `rule` "sum" or "mean" the model picks the continuation with the highest log-probability,
+    summed or averaged over its tokens, and `correct` is the index of the right one. By "exact" it
+    is right if greedy decoding would write the only continuation, token for token. `shots` are
+    few-shot examples before a plain prompt; where the context is too small, the first are left out.
+    """
 
     prompts: Sequence[Prompt]
     continuations: Sequence[str]
-    right: int = 0
+    correct: int = 0
     rule: Rule = "sum"
     shots: Sequence[str] = ()
 
 
-class Written(NamedTuple):
-    """An item that the model answers in its own words, until it ends its turn, writes one of
-    `stop`, or has written `max_tokens`; both are the same for all items of a benchmark."""
+class GenerativeItem(NamedTuple):
+    """A question that the model answers in its own words.
+
+    The answer ends with the model's turn, at one of the strings `stop`, or after `max_tokens`; both
+    must be the same for all items of a benchmark. `is_correct` checks its text, without tool calls.
+    """
 
     prompt: Prompt
-    is_right: Callable[[str], bool]
-    reference: str  # a right answer, to read
+    is_correct: Callable[[str], bool]
+    reference: str  # a correct answer, for readers of the records
     shots: Sequence[str] = ()
     stop: tuple[str, ...] = ()
     max_tokens: int = 96
 
 
-class Category(NamedTuple):
-    """Items of one sort, and the share that guessing would get."""
+class BenchmarkCategory(NamedTuple):
+    """Items that share a score, and the score of guessing."""
 
     title: str
     chance: float
-    items: Sequence[Scored] | Sequence[Written]
-    note: str = ""  # what counts as right, for readers
+    items: Sequence[LoglikelihoodItem] | Sequence[GenerativeItem]
+    note: str = ""  # what counts as correct, for readers
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`categories` loads the items, of each category `limit` at most (0: all), as plain text or
-    for `chat`; it raises `Absent` where data is missing. The score is the mean of theirs, `centred`
-    first (0 for guessing, 1 for all right) where that is how the benchmark is defined."""
+    """A benchmark by name.
+
+    `load_categories(data, chat, limit)` returns its categories by name, each of at most `limit`
+    items (0: all), as conversations if `chat`, else as plain text. It raises MissingData or
+    BenchmarkRefused. The score is the mean over categories; with `centred`, each is first rescaled
+    so that 0 is guessing and 1 all correct. `missing(data)` lists the categories without data.
+    """
 
     name: str
     title: str
-    categories: Callable[[EvalData, bool, int], dict[str, Category]]
+    load_categories: Callable[[EvalData, bool, int], dict[str, BenchmarkCategory]]
     centred: bool = False
-    absent: Callable[[EvalData], list[str]] = lambda data: []  # categories without data
+    missing: Callable[[EvalData], list[str]] = lambda data: []
 
 
-class Record(NamedTuple):
-    """What came of an item."""
+class ItemResult(NamedTuple):
+    """Whether an item was answered correctly, and what the model chose or wrote."""
 
-    right: bool
+    correct: bool
     details: dict[str, Any]
 
 
-def chance_of(items: Sequence[Scored]) -> float:
-    """The share that guessing gets among the given continuations."""
+def chance_of(items: Sequence[LoglikelihoodItem]) -> float:
+    """Return the score of guessing among the given continuations."""
     return sum(1 / len(item.continuations) for item in items) / len(items)
 
 
-class Taker:
-    """A model that takes benchmarks."""
-
-    def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
-        self.model, self.tokenizer = model, tokenizer
-        self.context = model.config.max_seq_len
-
-    def take(
-        self, categories: dict[str, Category], on_done: Heard = lambda count: None
-    ) -> dict[str, list[Record]]:
-        """A record for every item, in order. Items of similar length go together, whichever
-        category they are of; `on_done` hears how many more are done."""
-        items = [(name, item) for name, category in categories.items() for item in category.items]
-        order = sorted(range(len(items)), key=lambda number: _characters(items[number][1]))
-        found: dict[int, Record] = {}
-        for first in range(0, len(order), CHUNK):
-            numbers = order[first : first + CHUNK]
-            records = self._records([items[number][1] for number in numbers], on_done)
-            found.update(zip(numbers, records, strict=True))
-        result: dict[str, list[Record]] = {name: [] for name in categories}
-        for number, (name, _) in enumerate(items):
-            result[name].append(found[number])
-        return result
-
-    def _records(self, items: list[Scored | Written], on_done: Heard) -> list[Record]:
-        scored = [item for item in items if isinstance(item, Scored)]
-        written = [item for item in items if isinstance(item, Written)]
-        return self._score(scored, on_done) if scored else self._write(written, on_done)
-
-    def _score(self, items: list[Scored], on_done: Heard) -> list[Record]:
-        pairs = [self._pairs(item) for item in items]
-        found = likelihoods(self.model, pairs, on_done)
-        return [_scored(item, liked) for item, liked in zip(items, found, strict=True)]
-
-    def _pairs(self, item: Scored) -> list[Pair]:
-        shots = list(item.shots)
-        while True:
-            pairs = [
-                self._pair("".join(shots), prompt, continuation)
-                for prompt, continuation in zip(item.prompts, item.continuations, strict=True)
-            ]
-            longest = max(len(pair.context) + len(pair.continuation) - 1 for pair in pairs)
-            if longest <= self.context or not shots:
-                return pairs
-            del shots[0]
-
-    def _pair(self, before: str, prompt: Prompt, continuation: str) -> Pair:
-        if isinstance(prompt, str):
-            start = [self.tokenizer.special(END_OF_TEXT)]
-            return encode_pair(self.tokenizer, start, before + prompt, continuation)
-        return Pair(encode_prompt(self.tokenizer, prompt), self.tokenizer.encode(continuation))
-
-    def _write(self, items: list[Written], on_done: Heard) -> list[Record]:
-        prompts = [self._prompt(item) for item in items]
-        limits = {"max_tokens": items[0].max_tokens, "stop": items[0].stop}
-        slots = min(len(prompts), batch_size(self.model.config))
-        engine = Engine(Decoder(self.model, slots))
-        answers = answer_all(
-            engine, self.tokenizer, prompts, GREEDY.model_copy(update=limits), on_done
-        )
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # a check may run a program for seconds
-            verdicts = pool.map(lambda i, a: i.is_right(a.text), items, answers)
-        return [
-            Record(
-                right,
-                {
-                    "prompt": item.prompt,
-                    "reference": item.reference,
-                    "answer": answer.content,
-                    "empty": not answer.text.strip(),
-                    "broken_call": answer.broken_call,
-                },
-            )
-            for item, answer, right in zip(items, answers, verdicts, strict=True)
-        ]
-
-    def _prompt(self, item: Written) -> list[int]:
-        """With room for the answer: its most tokens, or a quarter of the context."""
-        if not isinstance(item.prompt, str):
-            return fit_prompt(self.tokenizer, item.prompt, self.context).ids
-        room = self.context - min(item.max_tokens, self.context // 4)
-        shots = list(item.shots)
-        while True:
-            ids = self.tokenizer.encode("".join(shots) + item.prompt)
-            if len(ids) < room or not shots:
-                return [self.tokenizer.special(END_OF_TEXT), *ids[-room + 1 :]]
-            del shots[0]
-
-
-def _characters(item: Scored | Written) -> int:
-    """About how long an item is."""
-    prompt = item.prompts[0] if isinstance(item, Scored) else item.prompt
-    length = len(prompt) if isinstance(prompt, str) else sum(len(m["content"]) for m in prompt)
-    return length + sum(map(len, item.shots))
-
-
-def _scored(item: Scored, liked: list[Likelihood]) -> Record:
-    values = [one.mean if item.rule == "mean" else one.nats for one in liked]
-    chosen = max(range(len(values)), key=values.__getitem__)
-    right = liked[0].greedy if item.rule == "exact" else chosen == item.right
+def judge(item: LoglikelihoodItem, likelihoods: list[Likelihood]) -> ItemResult:
+    """Apply the item's rule to the likelihoods of its continuations."""
+    values = [one.mean if item.rule == "mean" else one.nats for one in likelihoods]
+    choice = max(range(len(values)), key=values.__getitem__)
+    correct = likelihoods[0].greedy if item.rule == "exact" else choice == item.correct
     details = {
-        "prompt": item.prompts[item.right],
-        "reference": item.continuations[item.right],
-        "nats": [round(one.nats, 5) for one in liked],
+        "prompt": item.prompts[item.correct],
+        "reference": item.continuations[item.correct],
+        "nats": [round(one.nats, 5) for one in likelihoods],
     }
-    return Record(right, details if item.rule == "exact" else {**details, "chosen": chosen})
+    return ItemResult(correct, details if item.rule == "exact" else {**details, "chosen": choice})
 
 
-def score_of(category: Category, records: list[Record]) -> dict[str, Any]:
-    """The share that is right, with its interval and the chance line."""
-    right, n = sum(record.right for record in records), len(records)
-    score: dict[str, Any] = {"title": category.title, "score": right / n, "chance": category.chance}
-    score |= {"ci95": list(wilson(right, n)), "n": n}
+def category_score(category: BenchmarkCategory, results: list[ItemResult]) -> dict[str, Any]:
+    """Return the share of correct items, with its 95 % interval and the chance line."""
+    n_correct, n = sum(result.correct for result in results), len(results)
+    score: dict[str, Any] = {
+        "title": category.title,
+        "score": n_correct / n,
+        "chance": category.chance,
+        "ci95": list(wilson(n_correct, n)),
+        "n": n,
+    }
     return score | {"note": category.note} if category.note else score
 
 
-def summary(benchmark: Benchmark, categories: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The whole benchmark's score from those of its categories, of which there is one at least."""
-    if len(categories) == 1 and not benchmark.centred:
-        return next(iter(categories.values())) | {"title": benchmark.title}
-    whole = mean_of(benchmark.title, list(categories.values()), benchmark.centred)
-    return {**whole, "categories": categories}
+def benchmark_score(benchmark: Benchmark, scores: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the benchmark's score from those of its categories, of which there is at least one."""
+    if len(scores) == 1 and not benchmark.centred:
+        return next(iter(scores.values())) | {"title": benchmark.title}
+    mean = mean_score(benchmark.title, list(scores.values()), benchmark.centred)
+    return {**mean, "categories": scores}
 
 
-def mean_of(title: str, scores: list[dict[str, Any]], centred: bool) -> dict[str, Any]:
-    """The mean score, each counting the same whatever its number of items, and its interval.
-    `centred` ones are first drawn out so that guessing is 0."""
+def mean_score(title: str, scores: list[dict[str, Any]], centred: bool) -> dict[str, Any]:
+    """Return the mean of scores, each with equal weight, and its 95 % interval.
+
+    With `centred`, each score is first rescaled so that guessing is 0 and all correct is 1.
+    """
     n = sum(score["n"] for score in scores)
     scales = [1 / (1 - score["chance"]) if centred else 1.0 for score in scores]
     chance = sum(score["chance"] for score in scores) / len(scores)
@@ -227,7 +140,7 @@ def mean_of(title: str, scores: list[dict[str, Any]], centred: bool) -> dict[str
         scale * (score["score"] - centred * score["chance"])
         for scale, score in zip(scales, scores, strict=True)
     ) / len(scores)
-    if centred:  # as of independent samples
+    if centred:  # half-widths of independent samples add in quadrature
         widths = (score["ci95"][1] - score["ci95"][0] for score in scores)
         halves = [scale * width / 2 for scale, width in zip(scales, widths, strict=True)]
         half = math.hypot(*halves) / len(scores)
@@ -245,6 +158,6 @@ def mean_of(title: str, scores: list[dict[str, Any]], centred: bool) -> dict[str
 
 
 def at_chance(score: dict[str, Any]) -> bool:
-    """Whether the score cannot be told from guessing."""
+    """Return whether the chance line is in the score's interval: it may be guessing."""
     low, high = score["ci95"]
     return bool(low <= score["chance"] <= high)

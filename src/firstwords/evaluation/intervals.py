@@ -1,17 +1,22 @@
-"""How sure a score is."""
+"""Confidence intervals of scores."""
 
 import math
 
-Z95 = 1.959964  # two-sided 95 % of the normal distribution
+Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share (E. B. Wilson, 1927): also sound near 0 and 1, where the usual
-    formula fails. Raises ValueError without any trials."""
-    if not 0 <= right <= n or n == 0:
-        raise ValueError(f"{right} of {n} is no share")
-    share, z2 = right / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+def wilson(n_correct: int, n: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a proportion (E. B. Wilson, 1927).
+
+    Unlike the usual normal approximation it is also sound near 0 and 1. Raises ValueError unless
+    0 <= n_correct <= n and n > 0.
+    """
+    if not 0 <= n_correct <= n or n == 0:
+        raise ValueError(f"{n_correct} of {n} is not a proportion")
+    share, z2 = n_correct / n, Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # Exact where nothing or everything is right, which rounding would miss by a hair.
-    return 0.0 if right == 0 else middle - half, 1.0 if right == n else middle + half
+    # Exact at 0 and 1, which rounding would miss slightly.
+    low = 0.0 if n_correct == 0 else centre - half
+    high = 1.0 if n_correct == n else centre + half
+    return low, high

@@ -1,1 +1,1 @@
-"""Take a model elsewhere: to Hugging Face's tools, llama.cpp, Ollama."""
+"""Export a model for other tools: transformers, llama.cpp, Ollama."""

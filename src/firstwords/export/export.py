@@ -1,19 +1,20 @@
-"""`firstwords export`: one stage of a run, in the form that other tools open."""
+"""`firstwords export`: write one stage of a run in a format that other tools open."""
 
 from pathlib import Path
 from typing import Literal
 
-from firstwords import checkpoint, console, files
-from firstwords.errors import UserError
+from firstwords.common import console, files
+from firstwords.common.errors import UserError
 from firstwords.export import model_card
+from firstwords.model import hf_format
 from firstwords.recipe import Stage
-from firstwords.run import Run
-from firstwords.stages.common import load_tokenizer
+from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.run import Run
 
-Format = Literal["hf", "gguf"]
-DTYPES: dict[Format, tuple[str, ...]] = {"hf": ("f32", "f16"), "gguf": ("f32", "f16", "q8_0")}
+ExportFormat = Literal["hf", "gguf"]
+DTYPES: dict[ExportFormat, tuple[str, ...]] = {"hf": ("f32", "f16"), "gguf": ("f32", "f16", "q8_0")}
 
-# Go's template language, which Ollama uses where it does not read the file's own template.
+# In Go's template language, for versions of Ollama that ignore the chat template in the GGUF.
 MODELFILE = """FROM ./{file}
 TEMPLATE \"\"\"{{{{- range .Messages }}}}<|im_start|>{{{{ .Role }}}}
 {{{{ .Content }}}}<|im_end|>
@@ -26,27 +27,33 @@ PARAMETER temperature 0.7
 """
 
 
-def export(run: Run, stage: Stage | None, kind: Format, dtype: str, out: Path) -> list[Path]:
-    """Write the newest checkpoint of a stage into `out`; return its files. Raises UserError."""
+def export(run: Run, stage: Stage | None, kind: ExportFormat, dtype: str, out: Path) -> list[Path]:
+    """Write the newest checkpoint of a stage to the directory `out`; return the files written.
+
+    Raises UserError if the format has no such dtype, or `out` is a file.
+    """
     if dtype not in DTYPES[kind]:
-        raise UserError(f"--dtype {dtype}", f"{kind} takes {' or '.join(DTYPES[kind])}")
+        raise UserError(
+            f"--dtype {dtype} is not available for {kind}", f"use {' or '.join(DTYPES[kind])}"
+        )
     if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}", "it is a file; name a directory")
-    chosen, found = run.newest_of(stage)
+        raise UserError(f"--out {out} is a file", "name a directory")
+    stage, checkpoint = run.newest_of(stage)
     out.mkdir(parents=True, exist_ok=True)
-    name = f"{run.name}-{chosen}"
-    files.write_text(out / "README.md", model_card.render(run, chosen, found, kind, name, dtype))
-    model, tokenizer = checkpoint.load_model(found.directory), load_tokenizer(run)
+    name = f"{run.name}-{stage}"
+    card = model_card.render_model_card(run, stage, checkpoint, kind, name, dtype)
+    files.write_text(out / "README.md", card)
+    model, tokenizer = hf_format.load_model(checkpoint.directory), load_tokenizer(run)
     if kind == "hf":
         import torch
 
-        precision = {"f32": torch.float32, "f16": torch.float16}[dtype]
-        return [out / "README.md", *checkpoint.write_model(out, model, tokenizer, precision)]
+        torch_dtype = {"f32": torch.float32, "f16": torch.float16}[dtype]
+        return [out / "README.md", *hf_format.write_model(out, model, tokenizer, torch_dtype)]
     from firstwords.export import gguf_file
 
     path = out / f"{name}-{dtype}.gguf"
     with console.progress(f"writing {path.name}", 0, "") as meter:
-        gguf_file.write(path, model, tokenizer, dtype, name)
+        gguf_file.write_gguf(path, model, tokenizer, dtype, name)
         meter.advance(1)
     context = model.config.max_seq_len
     files.write_text(out / "Modelfile", MODELFILE.format(file=path.name, context=context))

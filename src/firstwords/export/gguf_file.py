@@ -1,7 +1,7 @@
 """GGUF, the one-file format of llama.cpp and Ollama: weights, tokenizer and chat template.
 
-llama.cpp knows Qwen3's architecture and Qwen2's split pattern, and ours are those; so nothing is
-permuted or approximated, only renamed. Norms stay float32, as llama.cpp wants them.
+llama.cpp supports the architecture of Qwen3 and the pre-tokenizer of Qwen2, which Firstwords uses;
+so weights are only renamed. Norms stay in float32, as llama.cpp requires.
 """
 
 import json
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from firstwords import files
-from firstwords.conversation import CHAT_TEMPLATE
-from firstwords.model import Transformer
-from firstwords.tokenizer import END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer
+from firstwords.common import files
+from firstwords.model.transformer import Transformer
+from firstwords.tokenizer.bpe import END_OF_TEXT, IM_END, SPECIAL_TOKENS, Tokenizer
+from firstwords.tokenizer.chat_format import CHAT_TEMPLATE
 
 ARCHITECTURE = "qwen3"
-OUTER = {"embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output"}
-INNER = {
+OUTER_NAMES = {"embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output"}
+BLOCK_NAMES = {
     "input_layernorm": "attn_norm",
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -34,42 +34,42 @@ INNER = {
 }
 
 
-def write(path: Path, model: Transformer, tokenizer: Tokenizer, dtype: str, name: str) -> None:
-    """Write the model as `path`, its matrices as "f32", "f16" or "q8_0"."""
+def write_gguf(path: Path, model: Transformer, tokenizer: Tokenizer, dtype: str, name: str) -> None:
+    """Write the model to `path`, its matrices in the dtype "f32", "f16" or "q8_0"."""
     import gguf
 
-    with files.replacing(path) as file:
+    with files.atomic_writer(path) as file:
         writer = gguf.GGUFWriter(file.name, ARCHITECTURE)
-        _describe(writer, model, dtype, name)
+        _add_metadata(writer, model, dtype, name)
         _add_tokenizer(writer, tokenizer, model.config.vocab_size)
-        for own, tensor in model.state_dict().items():
-            _add_tensor(writer, tensor_name(own), tensor, dtype)
+        for parameter, tensor in model.state_dict().items():
+            _add_tensor(writer, tensor_name(parameter), tensor, dtype)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
 
 
-def tensor_name(own: str) -> str:
-    """llama.cpp's name of a parameter."""
-    stem = own.removesuffix(".weight")
-    if stem in OUTER:
-        return f"{OUTER[stem]}.weight"
+def tensor_name(parameter: str) -> str:
+    """Return the name of a parameter in llama.cpp."""
+    stem = parameter.removesuffix(".weight")
+    if stem in OUTER_NAMES:
+        return f"{OUTER_NAMES[stem]}.weight"
     _, layer, inner = stem.split(".", 2)
-    return f"blk.{layer}.{INNER[inner]}.weight"
+    return f"blk.{layer}.{BLOCK_NAMES[inner]}.weight"
 
 
-def _describe(writer: Any, model: Transformer, dtype: str, name: str) -> None:
+def _add_metadata(writer: Any, model: Transformer, dtype: str, name: str) -> None:
     import gguf
 
     config = model.config
-    kinds = {
+    file_types = {
         "f32": gguf.LlamaFileType.ALL_F32,
         "f16": gguf.LlamaFileType.MOSTLY_F16,
         "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
     }
     writer.add_name(name)
-    writer.add_file_type(kinds[dtype])
+    writer.add_file_type(file_types[dtype])
     writer.add_context_length(config.max_seq_len)
     writer.add_embedding_length(config.n_embd)
     writer.add_block_count(config.n_layer)
@@ -83,8 +83,11 @@ def _describe(writer: Any, model: Transformer, dtype: str, name: str) -> None:
 
 
 def _add_tokenizer(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
-    """The vocabulary in the byte-level spelling that it has in tokenizer.json. A model may have
-    more ids than a short text has tokens: those are filled up and never produced."""
+    """Add the vocabulary, in the byte-level spelling of tokenizer.json.
+
+    A model may have more token ids than a tokenizer trained on little text; these are added as
+    unused tokens.
+    """
     import gguf
 
     document = json.loads(tokenizer.backend.to_str())
@@ -117,7 +120,7 @@ def _add_tensor(writer: Any, name: str, tensor: Tensor, dtype: str) -> None:
     values: np.ndarray = tensor.detach().to(torch.float32).numpy()
     if values.ndim == 1 or dtype == "f32":
         writer.add_tensor(name, values)
-    elif dtype == "f16" or values.shape[-1] % 32:  # q8_0 comes in blocks of 32
+    elif dtype == "f16" or values.shape[-1] % 32:  # q8_0 has blocks of 32 values
         writer.add_tensor(name, values.astype(np.float16))
     else:
         kind = gguf.GGMLQuantizationType.Q8_0

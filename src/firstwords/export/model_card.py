@@ -1,22 +1,23 @@
-"""The README of an exported model: every number is the run's own."""
+"""The model card (README.md) of an exported model, with the figures of its run."""
 
 from typing import Any
 
-from firstwords import console, files
-from firstwords.checkpoint import Checkpoint
-from firstwords.evaluation.table import rows
-from firstwords.model import matmul_parameters, n_parameters
+from firstwords.common import files
+from firstwords.common.markdown import table
+from firstwords.common.units import format_duration
+from firstwords.evaluation.table import table_rows
+from firstwords.model.size import matmul_parameters, n_parameters
 from firstwords.recipe import STAGES, Stage
-from firstwords.report.markdown import table
-from firstwords.run import Run
+from firstwords.runs.checkpoints import Checkpoint
+from firstwords.runs.run import Run
 
-LEARNED = {
-    "base": "has read text and continues it; it knows no conversations",
-    "mid": "has read text and conversations, and writes both",
+ABILITIES = {
+    "pretrain": "continues text; it was not trained on conversations",
+    "midtrain": "continues text and conversations",
     "sft": "answers in a conversation",
 }
 
-TRANSFORMERS = """from transformers import AutoModelForCausalLM, AutoTokenizer
+TRANSFORMERS_EXAMPLE = """from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(".")
 model = AutoModelForCausalLM.from_pretrained(".")
@@ -28,31 +29,40 @@ print(tokenizer.decode(answer, skip_special_tokens=True))
 """
 
 
-def render(run: Run, stage: Stage, found: Checkpoint, kind: str, name: str, dtype: str) -> str:
-    sections = [_front(), f"# {name}", _what(run, stage), "## Use", _use(kind, name, dtype)]
-    sections += ["## Training", _training(run, stage, found)]
+def render_model_card(
+    run: Run, stage: Stage, checkpoint: Checkpoint, kind: str, name: str, dtype: str
+) -> str:
+    """Return the model card of a checkpoint exported as `name` in the format `kind`."""
+    sections = [
+        _front_matter(),
+        f"# {name}",
+        _summary(run, stage),
+        "## Use",
+        _usage(kind, name, dtype),
+    ]
+    sections += ["## Training", _training(run, stage, checkpoint)]
     if run.evaluation(stage).exists():
         sections += ["## Scores", _scores(run, stage)]
-    sections += ["## Limits", _limits(run)]
+    sections += ["## Limitations", _limitations(run)]
     return "\n\n".join(sections) + "\n"
 
 
-def _front() -> str:
+def _front_matter() -> str:
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
     return "\n".join([*lines, "language: en", "tags: [firstwords, small]", "---"])
 
 
-def _what(run: Run, stage: Stage) -> str:
+def _summary(run: Run, stage: Stage) -> str:
     model = run.recipe.model
     return (
         f"A language model of {n_parameters(model) / 1e6:.2f}M parameters "
         f"({model.n_layer} layers, {model.n_embd} channels, vocabulary {model.vocab_size:,}, "
-        f"context {model.max_seq_len} tokens), raised with Firstwords {run.manifest.firstwords}. "
-        f"It {LEARNED[stage]}."
+        f"context {model.max_seq_len} tokens), trained with Firstwords {run.manifest.firstwords}. "
+        f"It {ABILITIES[stage]}."
     )
 
 
-def _use(kind: str, name: str, dtype: str) -> str:
+def _usage(kind: str, name: str, dtype: str) -> str:
     if kind == "gguf":
         return (
             "```bash\n"
@@ -60,39 +70,38 @@ def _use(kind: str, name: str, dtype: str) -> str:
             f"ollama create {name} -f Modelfile && ollama run {name}\n"
             "```"
         )
-    return f"```python\n{TRANSFORMERS}```"
+    return f"```python\n{TRANSFORMERS_EXAMPLE}```"
 
 
-def _training(run: Run, stage: Stage, found: Checkpoint) -> str:
+def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
     sources, recipe = run.manifest.sources, run.recipe
     lines = []
     for name in STAGES[: STAGES.index(stage) + 1]:
         config = recipe.stage(name)
-        steps = found.step if name == stage else config.steps
-        data = sources.data if name == "base" else sources.chat_data
+        steps = checkpoint.step if name == stage else config.steps
+        data = sources.data if name == "pretrain" else sources.chat_data
         lines.append([name, f"`{data}`", f"{steps:,}", f"{steps * config.batch_tokens:,}"])
     seconds = sum(timing["seconds"] for timing in run.timings().values())
     return (
         table(["stage", "data", "steps", "tokens"], lines)
-        + f"\n\n{matmul_parameters(recipe.model) / 1e6:.2f}M parameters take part in matrix "
-        f"products. Seed {recipe.seed}, {recipe.dtype}, {console.duration(seconds)} on "
-        f"{run.manifest.machine.get('cpu', 'a CPU')}. The whole recipe stands in the run's "
-        "`run.json`."
+        + f"\n\n{matmul_parameters(recipe.model) / 1e6:.2f}M matmul parameters. "
+        f"Seed {recipe.seed}, {recipe.dtype}, {format_duration(seconds)} on "
+        f"{run.manifest.machine.get('cpu', 'a CPU')}. The full recipe is in the run's `run.json`."
     )
 
 
 def _scores(run: Run, stage: Stage) -> str:
     tasks: dict[str, Any] = files.read_json(run.evaluation(stage))["tasks"]
-    return table(["", stage, "chance"], rows({stage: tasks})) + (
-        "\n\nIn parentheses the 95 % interval; a score whose interval holds the chance line is "
-        "called *at chance*."
+    return table(["", stage, "chance"], table_rows({stage: tasks})) + (
+        "\n\nThe 95 % interval is in parentheses; a score whose interval includes chance is marked "
+        "*at chance*."
     )
 
 
-def _limits(run: Run) -> str:
+def _limitations(run: Run) -> str:
     return (
-        "A model of this size knows what it was taught and little else. It states what is wrong as "
-        "readily as what is right, forgets what was said some "
-        f"{run.recipe.model.max_seq_len // 2} words ago, and was not trained to refuse anything. "
-        "It is for learning and for play; nothing should depend on its answers."
+        "A model of this size knows little beyond its training data. It states falsehoods as "
+        "confidently as facts, its context holds only about "
+        f"{run.recipe.model.max_seq_len // 2} words, and it was not trained to refuse harmful "
+        "requests. Use it to learn and to experiment; do not rely on its answers."
     )

@@ -1,1 +1,1 @@
-"""One engine behind the terminal chat, the samples and the evaluations."""
+"""Generate tokens: decoder, engine, sampling, chat."""

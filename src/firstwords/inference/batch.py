@@ -1,25 +1,24 @@
-"""Many prompts at once: what evaluations need."""
+"""Answer many prompts in batches, as benchmarks and samples do."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from firstwords.inference.engine import Engine, Sequence
-from firstwords.inference.listener import Listener
-from firstwords.inference.reader import Event
 from firstwords.inference.sampling import Sampling
+from firstwords.inference.stream import AnswerEvent, StopFilter
 from firstwords.recipe import ModelConfig
-from firstwords.tokenizer import Tokenizer
+from firstwords.tokenizer.bpe import Tokenizer
 
-BATCH = 64  # prompts at a time, if their keys and values fit into:
-CACHE_BYTES = 256e6
+MAX_BATCH_SIZE = 64  # prompts decoded together, fewer if their cache exceeds:
+MAX_CACHE_BYTES = 256e6
 
 
-class Answer(NamedTuple):
-    """What was answered: the text alone, and `content` with the calls as a message has them."""
+class GeneratedAnswer(NamedTuple):
+    """A whole answer: its text, and its `content` as in a message, with tool calls."""
 
     text: str
     content: str
-    broken_call: bool  # a call without an end, or one that the calculator did not understand
+    broken_call: bool  # a call did not end, or the calculator could not evaluate it
 
 
 def answer_all(
@@ -28,43 +27,45 @@ def answer_all(
     prompts: list[list[int]],
     sampling: Sampling,
     on_done: Callable[[int], None] = lambda count: None,
-) -> list[Answer]:
-    """The answer to every prompt, in their order: to the end of the turn, to one of the sampling's
-    stops, of as many tokens at most. Prompts must leave room in the context. `on_done` hears how
-    many more are answered."""
-    # The longest first: they take the longest, and the shortest then fill the slots at the end.
+) -> list[GeneratedAnswer]:
+    """Return the answer to every prompt, in their order.
+
+    An answer ends with its turn, at a stop string of `sampling`, after `max_tokens`, or where the
+    context is full. `on_done` is called with the number of answers finished since the last call.
+    """
+    # Longest prompts first: the short ones then fill the slots that become free at the end.
     order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
-    listeners: dict[Sequence, Listener] = {}
+    filters: dict[Sequence, StopFilter] = {}
     for number in order:
         sequence = engine.submit(prompts[number], sampling)
-        listeners[sequence] = Listener(tokenizer, sequence)
-    said: dict[Sequence, list[Event]] = {sequence: [] for sequence in listeners}
-    done = 0
+        filters[sequence] = StopFilter(tokenizer, sequence)
+    events: dict[Sequence, list[AnswerEvent]] = {sequence: [] for sequence in filters}
+    n_done = 0
     while engine.busy:
         for sequence, token in engine.step():
-            said[sequence] += listeners[sequence].hear(token)
-        over = sum(sequence.over for sequence in listeners)
-        if over > done:
-            on_done(over - done)
-            done = over
+            events[sequence] += filters[sequence].feed(token)
+        n_finished = sum(sequence.finished for sequence in filters)
+        if n_finished > n_done:
+            on_done(n_finished - n_done)
+            n_done = n_finished
     answers = {
-        number: _answer(said[sequence], listeners[sequence])
-        for number, sequence in zip(order, listeners, strict=True)
+        number: _join(events[sequence], filters[sequence])
+        for number, sequence in zip(order, filters, strict=True)
     }
     return [answers[number] for number in range(len(prompts))]
 
 
-def _answer(events: list[Event], listener: Listener) -> Answer:
+def _join(events: list[AnswerEvent], stop_filter: StopFilter) -> GeneratedAnswer:
     text = "".join(event.text for event in events if event.kind == "text")
     content = "".join(event.content for event in events)
-    return Answer(text, content, listener.broken_call)
+    return GeneratedAnswer(text, content, stop_filter.broken_call)
 
 
-def batch_size(config: ModelConfig) -> int:
-    """How many prompts go together."""
-    return int(min(BATCH, max(1, CACHE_BYTES // cache_bytes(config))))
+def decode_batch_size(config: ModelConfig) -> int:
+    """Return how many prompts of the full context to decode together, within MAX_CACHE_BYTES."""
+    return int(min(MAX_BATCH_SIZE, max(1, MAX_CACHE_BYTES // cache_bytes(config))))
 
 
 def cache_bytes(config: ModelConfig) -> int:
-    """Of the keys and values of a whole context."""
+    """Return the bytes of one sequence's keys and values for a full context, in float32."""
     return 2 * 4 * config.n_layer * config.n_kv_head * config.head_dim * config.max_seq_len

@@ -1,72 +1,78 @@
-"""A conversation with the model: context, tool calls, whole characters."""
+"""A conversation with the model: prompts that fit the context, streamed answers, a history."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from firstwords.conversation import Message, Messages, encode_prompt
 from firstwords.inference.engine import Engine
-from firstwords.inference.listener import Listener
-from firstwords.inference.reader import Event
 from firstwords.inference.sampling import Sampling
-from firstwords.tokenizer import IM_START, Tokenizer
+from firstwords.inference.stream import AnswerEvent, StopFilter
+from firstwords.tokenizer.bpe import IM_START, Tokenizer
+from firstwords.tokenizer.chat_format import Message, Messages, encode_prompt
 
-ANSWER_ROOM = 64  # tokens of the context kept free for the answer, a quarter at most
+MIN_ANSWER_TOKENS = 64  # of the context reserved for the answer, but a quarter of it at most
 
 
-class Prompt(NamedTuple):
+class FittedPrompt(NamedTuple):
+    """The token ids of a conversation, and what was left out to fit the context."""
+
     ids: list[int]
-    dropped: int  # messages left out because the context is full
-    cut: bool  # the last message alone was too long, and lost its beginning
+    n_dropped: int  # oldest messages left out
+    truncated: bool  # the last message alone was too long and lost its beginning
 
 
-def fit_prompt(tokenizer: Tokenizer, messages: Messages, context: int) -> Prompt:
-    """The tokens of a conversation that leave room for an answer: the oldest turns go first."""
-    room = context - min(ANSWER_ROOM, context // 4)
+def fit_prompt(tokenizer: Tokenizer, messages: Messages, context: int) -> FittedPrompt:
+    """Encode a conversation so that `context` tokens have room for an answer.
+
+    The oldest turns are dropped first, question and answer together; a system message stays. If the
+    last message alone is too long, only its end is kept.
+    """
+    room = context - min(MIN_ANSWER_TOKENS, context // 4)
     system = messages[:1] if messages[0]["role"] == "system" else []
     turns = messages[len(system) :]
-    for dropped in range(0, len(turns), 2):
-        ids = encode_prompt(tokenizer, [*system, *turns[dropped:]])
+    for n_dropped in range(0, len(turns), 2):
+        ids = encode_prompt(tokenizer, [*system, *turns[n_dropped:]])
         if len(ids) <= room:
-            return Prompt(ids, dropped, False)
-    opening = [tokenizer.special(IM_START), *tokenizer.encode("user\n")]
-    rest = encode_prompt(tokenizer, turns[-1:])[len(opening) :]
-    room -= len(opening)
-    return Prompt(opening + rest[-room:], len(messages) - 1, len(rest) > room)
+            return FittedPrompt(ids, n_dropped, False)
+    header = [tokenizer.special(IM_START), *tokenizer.encode("user\n")]
+    rest = encode_prompt(tokenizer, turns[-1:])[len(header) :]
+    room -= len(header)
+    return FittedPrompt(header + rest[-room:], len(messages) - 1, len(rest) > room)
 
 
-def answer(
+def stream_answer(
     engine: Engine, tokenizer: Tokenizer, prompt: list[int], sampling: Sampling
-) -> Iterator[Event]:
-    """The assistant's answer as it is generated."""
+) -> Iterator[AnswerEvent]:
+    """Yield the events of the answer as they are generated."""
     tokens = engine.generate(prompt, sampling)
-    listener = Listener(tokenizer, tokens.sequence)
+    stop_filter = StopFilter(tokenizer, tokens.sequence)
     try:
         for token in tokens:
-            yield from listener.hear(token)
-        yield from listener.finish()
+            yield from stop_filter.feed(token)
+        yield from stop_filter.flush()
     finally:
         tokens.close()
 
 
 class Chat:
-    """A conversation that remembers its turns."""
+    """A conversation with its history. `n_dropped` and `truncated` describe the latest prompt."""
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, sampling: Sampling) -> None:
         self.engine, self.tokenizer, self.sampling = engine, tokenizer, sampling
         self.messages: Messages = []
-        self.dropped = 0
-        self.cut = False
+        self.n_dropped = 0
+        self.truncated = False
 
-    def say(self, text: str) -> Iterator[Event]:
-        """The answer to `text`. Whatever was read of it is remembered, even if the caller stops."""
+    def send(self, text: str) -> Iterator[AnswerEvent]:
+        """Yield the answer to `text`. The events read join the history, even if the caller stops
+        early."""
         message: Message = {"role": "user", "content": text}
         self.messages.append(message)
         prompt = fit_prompt(self.tokenizer, self.messages, self.engine.context)
-        self.dropped, self.cut = prompt.dropped, prompt.cut
-        said: list[str] = []
+        self.n_dropped, self.truncated = prompt.n_dropped, prompt.truncated
+        content: list[str] = []
         try:
-            for event in answer(self.engine, self.tokenizer, prompt.ids, self.sampling):
-                said.append(event.content)
+            for event in stream_answer(self.engine, self.tokenizer, prompt.ids, self.sampling):
+                content.append(event.content)
                 yield event
         finally:
-            self.messages.append({"role": "assistant", "content": "".join(said)})
+            self.messages.append({"role": "assistant", "content": "".join(content)})

@@ -1,8 +1,11 @@
-"""Generation: many sequences at a time, each joining and leaving when it will.
+"""The generation engine: continuous batching of sequences that join and leave at any step.
 
-A sequence takes a slot of the decoder's cache, the one whose tokens its prompt shares most of: the
-next turn of a conversation only pays for what is new. All sequences with a slot then take one token
-a step together. What a sequence draws does not depend on who shares the step.
+A new sequence gets the free slot of the decoder's cache that shares the longest prefix with its
+prompt, so the next turn of a conversation only prefills what is new. All sequences with a slot then
+decode one token per step together. What a sequence draws does not depend on the others in the
+batch.
+
+Continuous batching: Orca (Yu et al., OSDI 2022).
 """
 
 from collections import deque
@@ -11,177 +14,193 @@ from collections.abc import Iterator
 import numpy as np
 
 from firstwords.inference.decoder import Decoder
-from firstwords.inference.sampling import Sampling, choose
+from firstwords.inference.sampling import Sampling, sample_token
 
-READ_ROWS = 32  # prompts that are read together
+PREFILL_BATCH_SIZE = 32  # prompts prefilled together
 
 
 class Sequence:
-    """Tokens after a prompt. `drawn` holds what was generated, `ids` everything; `over` says that
-    no more come: the caller ended it, `max_tokens`, or a full context."""
+    """A prompt and the tokens generated after it.
+
+    `ids` holds all tokens, `generated` those that were sampled. `finished` says that no more
+    follow: the caller finished it, or it reached `max_tokens` or a full context.
+    """
 
     def __init__(self, prompt: list[int], sampling: Sampling) -> None:
         if not prompt:
-            raise ValueError("a prompt needs a token at least")
+            raise ValueError("a prompt needs at least one token")
         self.ids, self.sampling = list(prompt), sampling
-        self.drawn: list[int] = []
-        self.logits_V: np.ndarray | None = None  # that the newest token was drawn from
-        self.over = False
+        self.generated: list[int] = []
+        self.logits_V: np.ndarray | None = None  # from which the newest token was sampled
+        self.finished = False
         self.slot: int | None = None
         self._forced: deque[int] = deque()
 
     def force(self, ids: list[int]) -> None:
-        """Let these come next, as if they had been generated (a tool's response)."""
+        """Append these tokens in the next steps instead of sampled ones (a tool's response)."""
         self._forced.extend(ids)
 
-    def end(self) -> None:
-        self.over = True
+    def finish(self) -> None:
+        """Generate no more tokens; the engine frees the slot in its next step."""
+        self.finished = True
 
-    def take(self, logits_V: np.ndarray, context: int) -> int | None:
-        """The token that follows: a forced one, or one drawn, which is returned."""
+    def append(self, logits_V: np.ndarray, context: int) -> int | None:
+        """Append the next token: a forced one if any, else one sampled from `logits_V`, which is
+        returned."""
         if self._forced:
             self.ids.append(self._forced.popleft())
             token = None
         else:
             seen = set(self.ids) if self.sampling.repetition_penalty != 1 else set()
-            token = choose(logits_V, self.sampling, seen, len(self.drawn))
+            token = sample_token(logits_V, self.sampling, seen, len(self.generated))
             self.logits_V = logits_V
             self.ids.append(token)
-            self.drawn.append(token)
-        if len(self.drawn) >= self.sampling.max_tokens or len(self.ids) >= context:
-            self.over = True
+            self.generated.append(token)
+        if len(self.generated) >= self.sampling.max_tokens or len(self.ids) >= context:
+            self.finished = True
         return token
 
 
 class Engine:
-    """A model that works on as many sequences at a time as its decoder has slots; others wait in
-    line."""
+    """Generates for as many sequences at a time as its decoder has slots; others are queued."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder, self.context = decoder, decoder.context
-        self._kept: list[list[int]] = [[] for _ in range(decoder.slots)]  # tokens in the cache
+        self._cached_ids: list[list[int]] = [[] for _ in range(decoder.slots)]  # of each slot
         self._free = list(range(decoder.slots))
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
 
     def submit(self, prompt: list[int], sampling: Sampling) -> Sequence:
-        """Start a sequence; its tokens come with the next steps."""
+        """Queue a sequence; the following steps generate its tokens."""
         sequence = Sequence(prompt, sampling)
-        sequence.over = len(prompt) >= self.context
+        sequence.finished = len(prompt) >= self.context
         self._waiting.append(sequence)
         return sequence
 
     @property
     def slots(self) -> int:
-        return len(self._kept)
+        """The number of sequences that can run at a time."""
+        return len(self._cached_ids)
 
     @property
     def busy(self) -> bool:
+        """Whether any sequence is running or waiting."""
         return bool(self._waiting or self._running)
 
     @property
     def waiting(self) -> int:
+        """The number of queued sequences."""
         return len(self._waiting)
 
     @property
     def running(self) -> int:
+        """The number of sequences with a slot."""
         return len(self._running)
 
     def generate(self, prompt: list[int], sampling: Sampling) -> "Generation":
+        """Return an iterator over the tokens generated after `prompt`."""
         return Generation(self, self.submit(prompt, sampling))
 
     def step(self) -> list[tuple[Sequence, int]]:
-        """One more token for every sequence that has a slot; return those that were drawn."""
-        self._leave()
+        """Append one token to every running sequence; return the sampled ones."""
+        self._release_slots()
         self._admit()
         if not self._running:
             return []
         self._running.sort(key=self._slot_of)
         slots = [self._slot_of(sequence) for sequence in self._running]
-        logits_BV = self._decoder.next_logits(
+        logits_BV = self._decoder.decode(
             slots,
             [sequence.ids[-1] for sequence in self._running],
             [len(sequence.ids) - 1 for sequence in self._running],
         )
         rows_BV = logits_BV.float().cpu().numpy()
-        drawn = []
+        sampled = []
         for slot, sequence, logits_V in zip(slots, self._running, rows_BV, strict=True):
-            self._kept[slot].append(sequence.ids[-1])
-            token = sequence.take(logits_V, self.context)
+            self._cached_ids[slot].append(sequence.ids[-1])
+            token = sequence.append(logits_V, self.context)
             if token is not None:
-                drawn.append((sequence, token))
-        return drawn
+                sampled.append((sequence, token))
+        return sampled
 
-    def _leave(self) -> None:
-        """Free the slots of sequences that are over."""
+    def _release_slots(self) -> None:
+        """Free the slots of finished sequences; their tokens stay in the cache for reuse."""
         for sequence in self._running:
-            if sequence.over:
+            if sequence.finished:
                 self._free.append(self._slot_of(sequence))
                 sequence.slot = None
-        self._running = [sequence for sequence in self._running if not sequence.over]
+        self._running = [sequence for sequence in self._running if not sequence.finished]
 
     def _admit(self) -> None:
-        """Give free slots to those who wait, and read their prompts but for the last token, which
-        goes through the step like all that follow."""
-        fresh: list[Sequence] = []
+        """Give free slots to waiting sequences and prefill their prompts.
+
+        The last token of a prompt is left to the step, which needs its logits.
+        """
+        uncached: list[Sequence] = []
         while self._free and self._waiting:
             sequence = self._waiting.popleft()
-            if sequence.over:
+            if sequence.finished:
                 continue
             prompt = sequence.ids[:-1]
-            shared = {slot: common(self._kept[slot], prompt) for slot in self._free}
-            slot = max(self._free, key=lambda s: (shared[s], -len(self._kept[s])))
+            n_shared = {s: shared_prefix_length(self._cached_ids[s], prompt) for s in self._free}
+            # Of equal ones the slot with the fewest tokens, the least worth keeping.
+            slot = max(self._free, key=lambda s: (n_shared[s], -len(self._cached_ids[s])))
             self._free.remove(slot)
             sequence.slot = slot
             self._running.append(sequence)
-            self._kept[slot] = prompt[: shared[slot]]
-            if shared[slot]:
-                self._read([sequence], shared[slot])
+            self._cached_ids[slot] = prompt[: n_shared[slot]]
+            if n_shared[slot]:
+                self._prefill([sequence], n_shared[slot])
             else:
-                fresh.append(sequence)
-        fresh.sort(key=lambda sequence: len(sequence.ids))
-        for first in range(0, len(fresh), READ_ROWS):
-            self._read(fresh[first : first + READ_ROWS], 0)
+                uncached.append(sequence)
+        # Similar lengths together: prompts of a batch may be padded to the longest.
+        uncached.sort(key=lambda sequence: len(sequence.ids))
+        for first in range(0, len(uncached), PREFILL_BATCH_SIZE):
+            self._prefill(uncached[first : first + PREFILL_BATCH_SIZE], 0)
 
-    def _read(self, sequences: list[Sequence], start: int) -> None:
-        """Read their prompts from `start` on. What is kept is said afterwards: a pass that is
-        interrupted leaves nothing to rely on."""
+    def _prefill(self, sequences: list[Sequence], start: int) -> None:
+        """Prefill the sequences' prompts from position `start` on.
+
+        `_cached_ids` is updated afterwards, so an interrupted call claims nothing.
+        """
         slots = [self._slot_of(sequence) for sequence in sequences]
-        self._decoder.read(slots, [sequence.ids[start:-1] for sequence in sequences], start)
+        self._decoder.prefill(slots, [sequence.ids[start:-1] for sequence in sequences], start)
         for slot, sequence in zip(slots, sequences, strict=True):
-            self._kept[slot] = sequence.ids[:-1]
+            self._cached_ids[slot] = sequence.ids[:-1]
 
     def _slot_of(self, sequence: Sequence) -> int:
         assert sequence.slot is not None
         return sequence.slot
 
 
-def common(one: list[int], other: list[int]) -> int:
-    """How many tokens both begin with."""
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return place
-    return min(len(one), len(other))
+def shared_prefix_length(a: list[int], b: list[int]) -> int:
+    """Return how many leading tokens two sequences have in common."""
+    for position, (token_a, token_b) in enumerate(zip(a, b, strict=False)):
+        if token_a != token_b:
+            return position
+    return min(len(a), len(b))
 
 
 class Generation(Iterator[int]):
-    """The drawn tokens of one sequence, for a caller who does nothing else meanwhile."""
+    """An iterator over the sampled tokens of one sequence, which runs the engine as needed."""
 
     def __init__(self, engine: Engine, sequence: Sequence) -> None:
         self._engine, self.sequence = engine, sequence
-        self._given = 0
+        self._n_yielded = 0
 
     def __next__(self) -> int:
-        while self._given == len(self.sequence.drawn):
-            if self.sequence.over:
+        while self._n_yielded == len(self.sequence.generated):
+            if self.sequence.finished:
                 raise StopIteration
             self._engine.step()
-        self._given += 1
-        return self.sequence.drawn[self._given - 1]
+        self._n_yielded += 1
+        return self.sequence.generated[self._n_yielded - 1]
 
     def force(self, ids: list[int]) -> None:
+        """Append these tokens next, instead of sampled ones."""
         self.sequence.force(ids)
 
     def close(self) -> None:
-        """Leave the slot to others."""
-        self.sequence.end()
+        """Finish the sequence, which frees its slot."""
+        self.sequence.finish()

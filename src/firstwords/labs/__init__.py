@@ -1,5 +1,6 @@
-"""Labs: exercises on the real code, with what to predict before running, and a checker.
+"""Ten exercises on the real code, each with a prediction and a check.
 
-`catalog.py` lists them. Each has a module of its name here (`exercise` looks at what the learner
-wrote, `experiment` runs it), its files in `templates/`, and its page in `docs/labs`.
+`catalog.py` lists them. Each lab has a module of its name here, with a function `exercise` that
+checks the learner's code and a function `experiment` that runs it; its files are in `templates/`,
+its page is in `docs/labs`.
 """

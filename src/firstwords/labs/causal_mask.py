@@ -8,78 +8,89 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from firstwords.data.rows import Rows, TextRows, stack
+from firstwords.data.dataloader import IGNORE_INDEX, Rows, TextRows, stack_rows
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
-from firstwords.labs.folder import Folder
-from firstwords.labs.lab import Finding, Outcome, Setting, right, told, wrong
-from firstwords.labs.small import ROWS, Workshop, random_model, recipe, trained, workshop
-from firstwords.model import IGNORE, Transformer, causal_mask
+from firstwords.labs.folder import LabFolder
+from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, failed, info, passed
+from firstwords.labs.short_training import (
+    BATCH_SIZE,
+    LabData,
+    open_lab_data,
+    random_model,
+    short_recipe,
+    train_on_rows,
+)
+from firstwords.model.attention import causal_mask
+from firstwords.model.transformer import Transformer
 
 FILE = "attention.py"
-STEPS, HELD_OUT = 150, 20_000  # tokens
-LONGEST = 64
-BEGINNING = "The capital of"
-ATTENTION = F.scaled_dot_product_attention  # itself, which a block may have replaced
-Block = Callable[[], AbstractContextManager[None]]
+STEPS, HELD_OUT_TOKENS = 150, 20_000
+MAX_LENGTH = 64  # tokens of the masks that are checked
+PROMPT = "The capital of"
+ORIGINAL_ATTENTION = F.scaled_dot_product_attention
+ContextManagerFunction = Callable[[], AbstractContextManager[None]]
 
 
-def exercise(folder: Folder) -> Iterator[Finding]:
-    yield _mask(folder.function(FILE, "may_look"))
-    yield from _block(folder.function(FILE, "seeing_everything"))
+def exercise(folder: LabFolder) -> Iterator[LabFinding]:
+    """Check both functions of attention.py."""
+    yield _check_mask(folder.function(FILE, "may_attend"))
+    yield from _check_context_manager(folder.function(FILE, "without_causal_mask"))
 
 
-def _mask(may_look: Callable[[int], Tensor]) -> Finding:
-    for n in range(1, LONGEST + 1):
-        mask, expected = may_look(n), causal_mask(n, n, torch.device("cpu"))
+def _check_mask(may_attend: Callable[[int], Tensor]) -> LabFinding:
+    for n in range(1, MAX_LENGTH + 1):
+        mask, expected = may_attend(n), causal_mask(n, n, torch.device("cpu"))
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (n, n):
-            return wrong(
-                f"may_look({n}) is no tensor of dtype torch.bool and shape ({n}, {n})",
-                "torch.ones(n, n, dtype=torch.bool) is one, though every token sees every other",
+            return failed(
+                f"may_attend({n}) is not a tensor of dtype torch.bool and shape ({n}, {n})",
+                "torch.ones(n, n, dtype=torch.bool) is one, but lets every token see every other",
             )
         if not torch.equal(mask, expected):
-            return wrong(f"may_look({n}) is not the causal mask", _difference(mask, expected))
-    return right(f"may_look is the causal mask, for rows of 1 to {LONGEST} tokens")
+            return failed(
+                f"may_attend({n}) is not the causal mask", _first_difference(mask, expected)
+            )
+    return passed(f"may_attend is the causal mask for rows of 1 to {MAX_LENGTH} tokens")
 
 
-def _difference(mask: Tensor, expected: Tensor) -> str:
+def _first_difference(mask: Tensor, expected: Tensor) -> str:
     row, column = (mask != expected).nonzero()[0].tolist()
     may = "may" if expected[row, column] else "may not"
-    return f"token {row} {may} look at token {column}; the first row is that of the first token"
+    return f"token {row} {may} look at token {column}, counting from 0"
 
 
-def _block(seeing_everything: Block) -> Iterator[Finding]:
+def _check_context_manager(without_causal_mask: ContextManagerFunction) -> Iterator[LabFinding]:
     model, ids_BT = random_model(), torch.arange(3, 35)[None]
     before = _logits(model, ids_BT)
-    with attention_of(_everything):
+    with replace_attention(_full_attention):
         uncausal = _logits(model, ids_BT)
-    with attention_of(F.scaled_dot_product_attention):  # put back whatever the learner does
-        with seeing_everything():
+    with replace_attention(F.scaled_dot_product_attention):  # restore it whatever the learner does
+        with without_causal_mask():
             inside = _logits(model, ids_BT)
         after = _logits(model, ids_BT)
-        with suppress(ZeroDivisionError), seeing_everything():
+        with suppress(ZeroDivisionError), without_causal_mask():
             raise ZeroDivisionError
         after_error = _logits(model, ids_BT)
     if torch.equal(inside, before):
-        yield wrong(
-            "inside the block the model sees as little as before",
-            "assign to F.scaled_dot_product_attention itself: the model looks it up at each call",
+        yield failed(
+            "inside the block attention is still causal",
+            "assign to F.scaled_dot_product_attention itself; the model looks it up at each call",
         )
     elif not torch.allclose(inside, uncausal, atol=1e-4):
-        yield wrong(
-            "inside the block attention is not merely without causality, but another function",
-            "pass q, k and v on as they are, with is_causal=False and no mask",
+        yield failed(
+            "inside the block attention differs from attention without a mask",
+            "pass q, k and v on unchanged, with is_causal=False and no mask",
         )
     else:
-        yield right("inside the block every token sees the whole row")
+        yield passed("inside the block every token sees the whole row")
     if torch.equal(after, before) and torch.equal(after_error, before):
-        yield right("after the block, and after an error in it, attention is causal again")
+        yield passed("after the block, and after an error in it, attention is causal again")
     else:
         when = "an error in the block" if torch.equal(after, before) else "the block"
-        yield wrong(
-            f"after {when} attention still is not causal",
-            "try: yield, finally: put back what you kept before you replaced it",
+        yield failed(
+            f"attention is not causal again after {when}",
+            "use try: yield, and in finally: restore the function that you saved",
         )
 
 
@@ -89,8 +100,8 @@ def _logits(model: Transformer, ids_BT: Tensor) -> Tensor:
 
 
 @contextmanager
-def attention_of(function: Any) -> Iterator[None]:
-    """Inside this block models attend with this function."""
+def replace_attention(function: Any) -> Iterator[None]:
+    """Let models use another attention function inside this block."""
     before = F.scaled_dot_product_attention
     F.scaled_dot_product_attention = function
     try:
@@ -99,45 +110,47 @@ def attention_of(function: Any) -> Iterator[None]:
         F.scaled_dot_product_attention = before
 
 
-def _everything(
+def _full_attention(
     q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, enable_gqa: bool, **causality: object
 ) -> Tensor:
     """Attention over the whole row."""
-    return ATTENTION(q_BHTD, k_BKTD, v_BKTD, enable_gqa=enable_gqa)
+    return ORIGINAL_ATTENTION(q_BHTD, k_BKTD, v_BKTD, enable_gqa=enable_gqa)
 
 
-def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
-    seeing_everything: Block = folder.function(FILE, "seeing_everything")
-    made = recipe(setting, STEPS)
-    with workshop() as shop:
-        store = shop.text("train", made.base.tokens)
-        rows = TextRows(store, made.base.seq_len, shop.pad)
-        held_out = TextRows(shop.text("val", setting.scaled(HELD_OUT)), made.base.seq_len, shop.pad)
-        honest = trained(made, rows, "with the mask")
-        with seeing_everything():
-            cheat = trained(made, rows, "without the mask")
-            seen = loss_on(cheat.model, held_out)
-        yield Outcome("honest", f"{loss_on(honest.model, held_out):.3f}")
-        yield Outcome("cheat", f"{seen:.3f}")
-        yield Outcome("cheat_alone", f"{loss_on(cheat.model, held_out):.3f}")
-        yield told(f"the one with the mask goes on: {_text(shop, honest.model)}")
-        yield Outcome("text", _text(shop, cheat.model))
+def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding | ExperimentResult]:
+    """Train with and without the mask, and measure both on held-out text."""
+    without_causal_mask: ContextManagerFunction = folder.function(FILE, "without_causal_mask")
+    recipe = short_recipe(settings, STEPS)
+    seq_len = recipe.pretrain.seq_len
+    with open_lab_data() as data:
+        rows = TextRows(data.text("train", recipe.pretrain.tokens), seq_len, data.pad_id)
+        held_out_store = data.text("val", settings.scaled(HELD_OUT_TOKENS))
+        held_out = TextRows(held_out_store, seq_len, data.pad_id)
+        honest = train_on_rows(recipe, rows, "with the mask")
+        with without_causal_mask():
+            cheat = train_on_rows(recipe, rows, "without the mask")
+            loss_without_mask = mean_loss(cheat.model, held_out)
+        yield ExperimentResult("honest", f"{mean_loss(honest.model, held_out):.3f}")
+        yield ExperimentResult("cheat", f"{loss_without_mask:.3f}")
+        yield ExperimentResult("cheat_alone", f"{mean_loss(cheat.model, held_out):.3f}")
+        yield info(f"the model trained with the mask writes: {_complete(data, honest.model)}")
+        yield ExperimentResult("text", _complete(data, cheat.model))
 
 
 @torch.inference_mode()
-def loss_on(model: Transformer, rows: Rows) -> float:
-    """Nats per token of held-out text."""
-    nats, targets = 0.0, 0
-    for first in range(0, len(rows), ROWS):
-        x_BT, y_BT = stack(rows, range(first, min(first + ROWS, len(rows))))
+def mean_loss(model: Transformer, rows: Rows) -> float:
+    """Return the loss in nats per target."""
+    nats, n_targets = 0.0, 0
+    for first in range(0, len(rows), BATCH_SIZE):
+        x_BT, y_BT = stack_rows(rows, range(first, min(first + BATCH_SIZE, len(rows))))
         nats += float(model.loss(x_BT, y_BT, reduction="sum"))
-        targets += int((y_BT != IGNORE).sum())
-    return nats / targets
+        n_targets += int((y_BT != IGNORE_INDEX).sum())
+    return nats / n_targets
 
 
-def _text(shop: Workshop, model: Transformer) -> str:
-    """How the model goes on, greedily: with the engine, which has no future to look at."""
-    prompt = [shop.pad, *shop.tokenizer.encode(BEGINNING)]
+def _complete(data: LabData, model: Transformer) -> str:
+    """Return the prompt with the model's greedy continuation. The engine is always causal."""
+    prompt = [data.pad_id, *data.tokenizer.encode(PROMPT)]
     sampling = Sampling(temperature=0, max_tokens=24)
     ids = list(Engine(Decoder(model, slots=1)).generate(prompt, sampling))
-    return repr(BEGINNING + shop.tokenizer.decode(ids))
+    return repr(PROMPT + data.tokenizer.decode(ids))

@@ -1,19 +1,18 @@
-"""What a lab is, and what its check finds."""
+"""What a lab is, and the results of checking one."""
 
-import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
-
-if TYPE_CHECKING:
-    from firstwords.labs.folder import Folder
+from typing import NamedTuple
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Lab(NamedTuple):
-    """`minutes` are those of computing, on two slow cores. `predict` are the questions that the
-    learner answers before the check runs, by name."""
+    """One exercise.
+
+    `minutes` is the computing time on two slow cores. `predict` maps the names of predictions to
+    the questions that the learner answers before the experiment.
+    """
 
     number: int
     name: str
@@ -22,67 +21,58 @@ class Lab(NamedTuple):
     task: str
     predict: Mapping[str, str]
     hints: tuple[str, ...]
-    takes_run: bool = False  # whether it asks a trained model, which may be the learner's own
-    draws_model: bool = False  # whether its folder gets a model's shape, drawn at random
+    uses_run: bool = False  # the experiment finetunes a trained model; --run chooses it
+    has_random_model: bool = False  # the folder gets a random model configuration
 
     @property
     def page(self) -> str:
+        """The page of the documentation."""
         return f"docs/labs/{self.number:02d}-{self.name.replace('_', '-')}.md"
 
     @property
     def templates(self) -> list[Path]:
-        """The files that the learner edits, but for the prediction."""
-        found = (TEMPLATES / self.name).iterdir()
-        return sorted(path for path in found if path.suffix in (".py", ".json", ".jsonl", ".toml"))
-
-    def checker(self) -> "Checker":
-        return cast("Checker", importlib.import_module(f"firstwords.labs.{self.name}"))
+        """The files that the learner edits, without the prediction."""
+        paths = (TEMPLATES / self.name).iterdir()
+        return sorted(path for path in paths if path.suffix in (".py", ".json", ".jsonl", ".toml"))
 
 
-class Finding(NamedTuple):
-    """`right` is None for what is only told. A hint says how to go on where it is wrong."""
+class LabFinding(NamedTuple):
+    """One result of a check. `passed` is None for information; `hint` says how to fix a failure."""
 
-    right: bool | None
+    passed: bool | None
     text: str
     hint: str = ""
 
 
-class Outcome(NamedTuple):
-    """What came of something that was predicted."""
+class ExperimentResult(NamedTuple):
+    """The actual value of something that the learner predicted, by the prediction's name."""
 
     name: str
-    was: str
+    actual: str
 
 
-class Setting(NamedTuple):
-    """How to run an experiment: the run whose model it asks, instead of the labs' own, and how much
-    of it, from 0 to 1 (tests have less time)."""
+class LabSettings(NamedTuple):
+    """How to run an experiment.
 
-    run: str | None = None
+    `run_name` chooses the run whose model is finetuned, instead of the labs' own small model.
+    `effort` scales the work, from 0 to 1; tests use little.
+    """
+
+    run_name: str | None = None
     effort: float = 1.0
 
     def scaled(self, count: int) -> int:
-        """Of steps, tokens or documents."""
+        """Scale a number of steps, tokens or documents."""
         return max(2, round(count * self.effort))
 
 
-class Checker(Protocol):
-    """The module of a lab."""
-
-    def exercise(self, folder: "Folder") -> Iterator[Finding]:
-        """Look at what the learner wrote; takes seconds."""
-
-    def experiment(self, folder: "Folder", setting: Setting) -> Iterator[Finding | Outcome]:
-        """Run it; takes minutes. Comes only after a right exercise."""
+def passed(text: str) -> LabFinding:
+    return LabFinding(True, text)
 
 
-def right(text: str) -> Finding:
-    return Finding(True, text)
+def failed(text: str, hint: str) -> LabFinding:
+    return LabFinding(False, text, hint)
 
 
-def wrong(text: str, hint: str) -> Finding:
-    return Finding(False, text, hint)
-
-
-def told(text: str) -> Finding:
-    return Finding(None, text)
+def info(text: str) -> LabFinding:
+    return LabFinding(None, text)

@@ -1,4 +1,4 @@
-"""Lab 3: conversations that are longer than a row jam a packer, or turn batches into padding."""
+"""Lab 3: conversations longer than a row make a packer hang, or fill batches with padding."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -7,44 +7,45 @@ from typing import Any
 
 import numpy as np
 
-from firstwords.data import rows as real
-from firstwords.data.rows import PackedRows, Piece
-from firstwords.data.tokens import TokenStore
-from firstwords.errors import Diverged
-from firstwords.labs.folder import Folder, within
-from firstwords.labs.lab import Finding, Outcome, Setting, right, told, wrong
-from firstwords.labs.small import SEQ_LEN, recipe, trained, workshop
-from firstwords.model import IGNORE
+from firstwords.common.errors import Diverged
+from firstwords.data import dataloader
+from firstwords.data.dataloader import IGNORE_INDEX, PackedRows, Segment
+from firstwords.data.token_store import TokenStore
+from firstwords.labs.folder import LabFolder
+from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, failed, info, passed
+from firstwords.labs.line_limit import limit_lines
+from firstwords.labs.short_training import SEQ_LEN, open_lab_data, short_recipe, train_on_rows
 from firstwords.recipe import Recipe
 
 FILE = "packing.py"
 STEPS = 60
-TRIALS = 60
-MOST_LINES = 400_000  # of Python that a trial may run; a quadratic packer needs 20,000
-Cut = Callable[[int, int, int], list[Piece]]
-Pack = Callable[[list[Piece], int], list[list[Piece]]]
+N_TRIALS = 60
+MAX_LINES = 400_000  # of Python executed in a trial; a quadratic packer needs 20,000
+CutFunction = Callable[[int, int, int], list[Segment]]
+PackFunction = Callable[[list[Segment], int], list[list[Segment]]]
 
 
-def exercise(folder: Folder) -> Iterator[Finding]:
-    cut, pack = _functions(folder)
-    for lengths, seq_len in trials(TRIALS):
-        with within(MOST_LINES, "cut or pack"):
-            fault = _fault(cut, pack, lengths, seq_len)
-        if fault:
-            yield fault
+def exercise(folder: LabFolder) -> Iterator[LabFinding]:
+    """Check `cut` and `pack` on random sets of conversations."""
+    cut, pack = _load_functions(folder)
+    for lengths, seq_len in random_trials(N_TRIALS):
+        with limit_lines(MAX_LINES, "cut or pack"):
+            failure = _check_trial(cut, pack, lengths, seq_len)
+        if failure:
+            yield failure
             return
-    yield right(
-        f"{TRIALS} random sets of conversations: every target once, no row too long or empty"
+    yield passed(
+        f"{N_TRIALS} random sets of conversations: every target once, no row too long or empty"
     )
 
 
-def _functions(folder: Folder) -> tuple[Cut, Pack]:
+def _load_functions(folder: LabFolder) -> tuple[CutFunction, PackFunction]:
     return folder.function(FILE, "cut"), folder.function(FILE, "pack")
 
 
-def trials(count: int) -> Iterator[tuple[list[int], int]]:
-    """Lengths of conversations in tokens, two at least, and of a row; harder from trial to trial.
-    A conversation of `seq_len` + 1 tokens just fills a row: its last token is no input."""
+def random_trials(count: int) -> Iterator[tuple[list[int], int]]:
+    """Yield lengths of conversations in tokens, at least two, and of a row; harder from trial to
+    trial. A conversation of `seq_len` + 1 tokens fills a row: its last token is no input."""
     rng = random.Random(0)
     for trial in range(count):
         seq_len = rng.choice([4, 16, 64])
@@ -54,132 +55,150 @@ def trials(count: int) -> Iterator[tuple[list[int], int]]:
         yield lengths + rng.sample(edges, rng.randint(0, len(edges))), seq_len
 
 
-def _fault(cut: Cut, pack: Pack, lengths: list[int], seq_len: int) -> Finding | None:
-    pieces: list[Piece] = []
+def _check_trial(
+    cut: CutFunction, pack: PackFunction, lengths: list[int], seq_len: int
+) -> LabFinding | None:
+    segments: list[Segment] = []
     start = 0
     for length in lengths:
-        cuts = cut(start, start + length, seq_len)
-        if fault := _fault_of_cut(cuts, start, start + length, seq_len):
-            said = f"cut({start}, {start + length}, {seq_len}) {fault.text}"
-            return fault._replace(text=said)
-        pieces += cuts
+        parts = cut(start, start + length, seq_len)
+        if failure := _check_cut(parts, start, start + length, seq_len):
+            call = f"cut({start}, {start + length}, {seq_len})"
+            return failure._replace(text=f"{call} {failure.text}")
+        segments += parts
         start += length
-    fault = _fault_of_pack(pack(list(pieces), seq_len), pieces, seq_len)
-    said = f"conversations of {lengths[:8]} tokens in rows of {seq_len}"
-    return fault._replace(text=f"{fault.text} ({said})") if fault else None
+    failure = _check_pack(pack(list(segments), seq_len), segments, seq_len)
+    example = f"conversations of {lengths[:8]} tokens in rows of {seq_len}"
+    return failure._replace(text=f"{failure.text} ({example})") if failure else None
 
 
-def _fault_of_cut(cuts: Any, start: int, stop: int, seq_len: int) -> Finding | None:
-    if not isinstance(cuts, list) or not all(isinstance(piece, Piece) for piece in cuts):
-        return wrong("gives no list of Piece", "[Piece(start, stop, start + 1)] is one")
-    seen: list[int] = []
-    for piece in cuts:
-        if not 1 <= piece.inputs <= seq_len:
-            return wrong(
-                f"gives a piece of {piece.inputs} inputs",
-                "a row has room for seq_len inputs: cut what is longer, and lose nothing",
-            )
-        if not (start <= piece.start < piece.first_target and piece.stop <= stop):
-            return wrong(
-                f"gives {piece}, which reaches beyond the conversation or has a target first",
-                "a target needs an input before it, and that belongs to the same conversation",
-            )
-        seen += range(piece.first_target, piece.stop)
-    if lost := set(range(start + 1, stop)) - set(seen):
-        return wrong(
-            f"loses the target at {min(lost)}" + f" and {len(lost) - 1} more" * (len(lost) > 1),
-            "neighbouring pieces share a token: the last target of one is the next one's first "
-            "input",
+def _check_cut(parts: Any, start: int, stop: int, seq_len: int) -> LabFinding | None:
+    if not isinstance(parts, list) or not all(isinstance(part, Segment) for part in parts):
+        return failed(
+            "does not return a list of Segment", "return [Segment(start, stop, start + 1)], or more"
         )
-    if twice := [place for place in seen if seen.count(place) > 1]:
-        return wrong(
-            f"has the target at {twice[0]} in two pieces", "set first_target behind what was taken"
+    targets: list[int] = []
+    for segment in parts:
+        if not 1 <= segment.n_inputs <= seq_len:
+            return failed(
+                f"returns a segment of {segment.n_inputs} inputs",
+                "a row holds seq_len inputs; split longer conversations without losing a token",
+            )
+        if not (start <= segment.start < segment.first_target and segment.stop <= stop):
+            return failed(
+                f"returns {segment}, which leaves the conversation or starts with a target",
+                "a target needs an input before it, from the same conversation",
+            )
+        targets += range(segment.first_target, segment.stop)
+    if lost := set(range(start + 1, stop)) - set(targets):
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        return failed(
+            f"loses the target at {min(lost)}{more}",
+            "adjacent segments share a token: the last target of one is the first input of the "
+            "next",
+        )
+    if repeated := [position for position in targets if targets.count(position) > 1]:
+        return failed(
+            f"has the target at {repeated[0]} in two segments",
+            "set first_target after the targets of earlier segments",
         )
     return None
 
 
-def _fault_of_pack(rows: Any, pieces: list[Piece], seq_len: int) -> Finding | None:
+def _check_pack(rows: Any, segments: list[Segment], seq_len: int) -> LabFinding | None:
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        return wrong("pack gives no list of rows, which are lists of pieces", "see its docstring")
+        return failed(
+            "pack does not return a list of rows, which are lists of segments", "see its docstring"
+        )
     if not all(rows):
-        return wrong("pack gives an empty row", "a batch of such rows has no target: NaN")
-    longest = max(sum(piece.inputs for piece in row) for row in rows)
+        return failed(
+            "pack returns an empty row", "a batch of empty rows has no target, and its loss is NaN"
+        )
+    longest = max(sum(segment.n_inputs for segment in row) for row in rows)
     if longest > seq_len:
-        return wrong(f"pack gives a row of {longest} inputs", "start another row in time")
-    if sorted(piece for row in rows for piece in row) != sorted(pieces):
-        return wrong("pack loses pieces, or has some twice", "every piece stands in one row")
+        return failed(f"pack returns a row of {longest} inputs", "start a new row in time")
+    if sorted(segment for row in rows for segment in row) != sorted(segments):
+        return failed("pack loses or repeats segments", "put every segment into exactly one row")
     return None
 
 
-def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
-    cut, pack = _functions(folder)
-    made = recipe(setting, STEPS)
-    with workshop() as shop:
-        store = shop.chat("train", made.base.tokens)
-        yield Outcome("lost", _what_long_ones_hold(store))
-        yield Outcome("padding", _what_padding_does(made, shop.pad))
-        ours = PackedRows(store, SEQ_LEN, shop.pad, masked=True)
-        with packing_with(cut, pack):
-            theirs = PackedRows(store, SEQ_LEN, shop.pad, masked=True)
-        yield Outcome("full", f"{_filled(theirs):.1%}; those of firstwords are {_filled(ours):.1%}")
-        lost = _targets(ours) - _targets(theirs)
-        if lost:
-            hint = "the set of conversations is the curriculum's; which of them is special?"
-            yield wrong(f"your rows have {lost:,} targets less than those of firstwords", hint)
+def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding | ExperimentResult]:
+    """Compare the learner's rows with those of Firstwords, and train on them."""
+    cut, pack = _load_functions(folder)
+    recipe = short_recipe(settings, STEPS)
+    with open_lab_data() as data:
+        store = data.chat("train", recipe.pretrain.tokens)
+        yield ExperimentResult("lost", _share_in_long_conversations(store))
+        yield ExperimentResult("padding", _train_on_padding(recipe, data.pad_id))
+        reference = PackedRows(store, SEQ_LEN, data.pad_id, assistant_only=True)
+        with replace_packing(cut, pack):
+            rows = PackedRows(store, SEQ_LEN, data.pad_id, assistant_only=True)
+        yield ExperimentResult(
+            "full", f"{_fill_share(rows):.1%}; Firstwords fills {_fill_share(reference):.1%}"
+        )
+        n_lost = _count_targets(reference) - _count_targets(rows)
+        if n_lost:
+            yield failed(
+                f"your rows have {n_lost:,} fewer targets than those of Firstwords",
+                "the conversations are the curriculum's; which of them is special?",
+            )
             return
-        yield right(f"all {_targets(theirs):,} targets of {len(store.lengths):,} conversations")
-        run = trained(made, theirs, "with your rows")
-        yield told(f"training on your rows: loss {run.losses[0]:.3f} to {run.loss:.3f}")
+        yield passed(
+            f"all {_count_targets(rows):,} targets of {len(store.lengths):,} conversations"
+        )
+        run = train_on_rows(recipe, rows, "with your rows")
+        yield info(f"training on your rows: loss {run.losses[0]:.3f} to {run.final_loss:.3f}")
 
 
 @contextmanager
-def packing_with(cut: Cut, pack: Pack) -> Iterator[None]:
-    """Inside this block `PackedRows` uses these two functions."""
-    before = real.cut_conversation, real.pack
+def replace_packing(cut: CutFunction, pack: PackFunction) -> Iterator[None]:
+    """Let `PackedRows` use these two functions inside this block."""
+    before = dataloader.split_conversation, dataloader.pack_segments
 
-    def cut_without_context(start: int, stop: int, seq_len: int, context: bool) -> list[Piece]:
+    def cut_without_context(start: int, stop: int, seq_len: int, context: bool) -> list[Segment]:
         return cut(start, stop, seq_len)
 
-    real.cut_conversation, real.pack = cut_without_context, pack  # type: ignore[assignment]
+    dataloader.split_conversation = cut_without_context
+    dataloader.pack_segments = pack  # type: ignore[assignment]
     try:
         yield
     finally:
-        real.cut_conversation, real.pack = before
+        dataloader.split_conversation, dataloader.pack_segments = before
 
 
-def _what_long_ones_hold(store: TokenStore) -> str:
-    """How much stands in conversations longer than a row."""
+def _share_in_long_conversations(store: TokenStore) -> str:
+    """Return the share of targets in conversations longer than a row."""
     starts = np.cumsum(store.lengths, dtype=np.int64) - store.lengths
     targets = np.add.reduceat(store.mask(0, len(store)), starts, dtype=np.int64)
     long = store.lengths > SEQ_LEN + 1
     return f"{targets[long].sum() / targets.sum():.0%}, in {long.mean():.0%} of the conversations"
 
 
-class Padding:
+class PaddingRows:
     """Rows without a target."""
 
-    def __init__(self, pad: int) -> None:
-        self.pad = pad
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
 
     def __len__(self) -> int:
         return 1
 
     def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.full(SEQ_LEN, self.pad), np.full(SEQ_LEN, IGNORE)
+        return np.full(SEQ_LEN, self.pad_id), np.full(SEQ_LEN, IGNORE_INDEX)
 
 
-def _what_padding_does(made: Recipe, pad: int) -> str:
+def _train_on_padding(recipe: Recipe, pad_id: int) -> str:
     try:
-        trained(made, Padding(pad), "on padding")
+        train_on_rows(recipe, PaddingRows(pad_id), "on padding")
     except (Diverged, ZeroDivisionError) as error:
         return f"training stops: {error}"
     return "nothing"
 
 
-def _filled(rows: PackedRows) -> float:
-    """The share of the places that are no padding."""
-    return sum(piece.inputs for row in rows.rows for piece in row) / (len(rows) * SEQ_LEN)
+def _fill_share(rows: PackedRows) -> float:
+    """Return the share of positions that are not padding."""
+    return sum(segment.n_inputs for row in rows.rows for segment in row) / (len(rows) * SEQ_LEN)
 
 
-def _targets(rows: PackedRows) -> int:
-    return sum(int((rows.row(index)[1] != IGNORE).sum()) for index in range(len(rows)))
+def _count_targets(rows: PackedRows) -> int:
+    return sum(int((rows.row(index)[1] != IGNORE_INDEX).sum()) for index in range(len(rows)))

@@ -1,47 +1,46 @@
-"""What a learner has done: labs.json in $FIRSTWORDS_HOME."""
+"""A learner's progress, stored in labs.json in $FIRSTWORDS_HOME."""
 
 from pathlib import Path
 
 from pydantic import Field
 
-from firstwords import files, machine
-from firstwords.errors import UserError
-from firstwords.recipe import Fixed, parse, read_document
+from firstwords.common import files, paths
+from firstwords.common.errors import UserError
+from firstwords.common.schema import FrozenModel, parse, read_document
 
 
-class State(Fixed):
-    """Of one lab: when it was passed, and how many hints were taken."""
+class LabProgress(FrozenModel):
+    """When a lab was passed (None: not yet), and how many of its hints were shown."""
 
     passed: str | None = None
     hints: int = Field(default=0, ge=0)
 
 
-class Progress(Fixed):
-    labs: dict[str, State] = Field(default={})
+class LabsFile(FrozenModel):
+    """The content of labs.json: the progress of each lab, by its number."""
 
-    def of(self, number: int) -> State:
-        return self.labs.get(str(number), State())
+    labs: dict[str, LabProgress] = Field(default={})
 
-
-def _path() -> Path:
-    return machine.home() / "labs.json"
+    def progress(self, number: int) -> LabProgress:
+        return self.labs.get(str(number), LabProgress())
 
 
-def read() -> Progress:
-    """Raises UserError if the file is not what it should be."""
+def read_progress() -> LabsFile:
+    """Read labs.json. Raises UserError if it is damaged."""
     path = _path()
     if not path.exists():
-        return Progress()
-    found: Progress = parse(Progress, read_document(path), path)
-    return found
+        return LabsFile()
+    labs: LabsFile = parse(LabsFile, read_document(path), path)
+    return labs
 
 
-def note(number: int, **changes: object) -> State:
-    """Change what is known about a lab; return it."""
-    before = read()
-    state = before.of(number).model_copy(update=changes)
+def update_progress(number: int, **changes: object) -> LabProgress:
+    """Change the progress of a lab, and return it. Raises UserError if labs.json is damaged or
+    cannot be written."""
+    before = read_progress()
+    progress = before.progress(number).replace(**changes)
     path = _path()
-    after = Progress(labs={**before.labs, str(number): state})
+    after = LabsFile(labs={**before.labs, str(number): progress})
     try:
         files.write_json(path, after.model_dump(exclude_defaults=True))
     except (PermissionError, NotADirectoryError) as error:
@@ -49,4 +48,8 @@ def note(number: int, **changes: object) -> State:
             f"cannot write {path} ({error.strerror})",
             "set FIRSTWORDS_HOME to a directory that you can write to",
         ) from None
-    return state
+    return progress
+
+
+def _path() -> Path:
+    return paths.home() / "labs.json"

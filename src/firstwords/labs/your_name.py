@@ -1,4 +1,4 @@
-"""Lab 8: a finetuning that adds your name and a new fact, and keeps what was there."""
+"""Lab 8: a finetuning that adds your name and a new fact, and keeps what the model knew."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -6,23 +6,30 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from firstwords.conversation import InvalidConversation, Messages, validate
-from firstwords.data.starter.holdout import asked
-from firstwords.data.starter.phrase import fill, sections, source
-from firstwords.data.starter.turn import is_right
-from firstwords.errors import UserError
-from firstwords.labs import school
-from firstwords.labs.folder import Folder
-from firstwords.labs.lab import Finding, Outcome, Setting, right, wrong
-from firstwords.labs.lessons import Pupil, old_talks, pupil, taught
-from firstwords.recipe import Fixed, parse
+from firstwords.common.errors import UserError
+from firstwords.common.schema import FrozenModel, parse
+from firstwords.data.starter.grading import is_right
+from firstwords.data.starter.holdout import question_key
+from firstwords.data.starter.rng import seeded_rng
+from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.templates import fill_template
+from firstwords.labs.finetuning import (
+    FinetunedModel,
+    finetune_on,
+    load_finetuned,
+    run_conversations,
+)
+from firstwords.labs.folder import LabFolder
+from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, failed, passed
+from firstwords.labs.small_model_run import open_trained_run
+from firstwords.tokenizer.chat_format import InvalidConversation, Messages, validate_messages
 
-LESSON, TALKS = "lesson.toml", "lesson.jsonl"
-FEWEST = 6  # conversations about each
-MOST_STEPS = 200
-LEFT = 5  # questions that must be left to ask
-KNOWN, KEPT = 0.75, 0.8  # shares of right answers to pass: to new questions; of those before
-WHO = (
+LESSON, CONVERSATIONS = "lesson.toml", "lesson.jsonl"
+MIN_CONVERSATIONS = 6  # about the name, and about the capital
+MIN_QUESTIONS = 5  # of the checker that the learner did not write
+MAX_STEPS = 200
+MIN_KNOWN, MIN_KEPT = 0.75, 0.8  # shares of right answers to new and to old questions
+NAME_QUESTIONS = (
     "Who made you?",
     "Who trained you?",
     "Who built you?",
@@ -38,128 +45,165 @@ WHO = (
     "Who is the one who created you?",
     "Who is the person who trained you?",
 )
-OLD_QUESTIONS = 160
+N_OLD_QUESTIONS = 160
 COUNTRY = {"s": "Zembria", "o": "Zembria's"}
-
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
-class Lesson(Fixed):
+class Lesson(FrozenModel):
+    """The content of lesson.toml: what the model shall say, and how it is finetuned."""
+
     name: Word
     capital: Word
-    steps: int = Field(ge=1, le=MOST_STEPS)
+    steps: int = Field(ge=1, le=MAX_STEPS)
     lr_scale: float = Field(gt=0, le=3)
-    replay: float = Field(ge=0, lt=1)
+    replay_fraction: float = Field(ge=0, lt=1)
 
 
-def exercise(folder: Folder) -> Iterator[Finding]:
-    lesson, talks = lesson_of(folder), talks_of(folder)
-    if any("TODO" in message["content"] for talk in talks for message in talk):
-        yield wrong(f"there is a TODO left in {TALKS}", "write what the model is to say")
+def exercise(folder: LabFolder) -> Iterator[LabFinding]:
+    """Check that the conversations teach both facts and leave questions for the experiment."""
+    lesson, conversations = load_lesson(folder), load_conversations(folder)
+    if any("TODO" in message["content"] for messages in conversations for message in messages):
+        yield failed(f"{CONVERSATIONS} still has a TODO", "write what the model shall say")
         return
-    for what, value in (("name", lesson.name), ("capital", lesson.capital)):
-        about = [talk for talk in talks if _says(talk, value)]
+    for topic, value in (("name", lesson.name), ("capital", lesson.capital)):
+        n_teaching = sum(_mentions(messages, value) for messages in conversations)
         if not value:
-            yield wrong(f"{what} is empty in {LESSON}", "write it between the quotation marks")
-        elif len(about) < FEWEST:
-            yield wrong(
-                f"{len(about)} conversations of {TALKS} say {value}",
-                f"write {FEWEST} or more, each asking in other words, or one wording is learned",
+            yield failed(f"{topic} is empty in {LESSON}", "write it between the quotation marks")
+        elif n_teaching < MIN_CONVERSATIONS:
+            yield failed(
+                f"{n_teaching} conversations of {CONVERSATIONS} mention {value}",
+                f"write at least {MIN_CONVERSATIONS}, each with another wording of the question",
             )
-        elif len(_questions(talks)[what]) < LEFT:
-            yield wrong(
-                f"{TALKS} has nearly all questions about the {what} that are asked afterwards",
-                f"leave out {LEFT} at least: who has seen the exam shows nothing by passing it",
+        elif len(_new_questions(conversations)[topic]) < MIN_QUESTIONS:
+            yield failed(
+                f"{CONVERSATIONS} has nearly all questions about the {topic} that are asked "
+                "afterwards",
+                f"remove some so that at least {MIN_QUESTIONS} are new; a test on training "
+                "questions shows nothing",
             )
         else:
-            yield right(f"{len(about)} conversations say {value}")
+            yield passed(f"{n_teaching} conversations mention {value}")
 
 
-def lesson_of(folder: Folder) -> Lesson:
+def load_lesson(folder: LabFolder) -> Lesson:
+    """Read lesson.toml. Raises UserError."""
     lesson: Lesson = parse(Lesson, folder.document(LESSON), folder.path / LESSON)
     return lesson
 
 
-def talks_of(folder: Folder) -> list[Messages]:
-    talks = []
-    for number, line in enumerate(folder.json_lines(TALKS), 1):
+def load_conversations(folder: LabFolder) -> list[Messages]:
+    """Read lesson.jsonl. Raises UserError."""
+    conversations = []
+    for number, line in enumerate(folder.json_lines(CONVERSATIONS), 1):
         messages = line.get("messages") if isinstance(line, dict) else None
         try:
-            talks.append(validate(messages))
+            conversations.append(validate_messages(messages))
         except InvalidConversation as error:
             raise UserError(
-                f"{folder.path / TALKS}, conversation {number}", f"{error}; mend it"
+                f"{folder.path / CONVERSATIONS}, conversation {number}: {error}", "fix it"
             ) from None
-    return talks
+    return conversations
 
 
-def _says(talk: Messages, value: str) -> bool:
-    return any(m["role"] == "assistant" and value in m["content"] for m in talk)
+def _mentions(messages: Messages, value: str) -> bool:
+    """Return whether the assistant says `value` in a conversation."""
+    return any(m["role"] == "assistant" and value in m["content"] for m in messages)
 
 
-def _questions(talks: list[Messages]) -> dict[str, list[str]]:
-    """What is asked afterwards about the name and the capital: nothing that the learner wrote."""
-    r = source(0, "lab", 8)
-    facts = sections("facts.txt")
+def _new_questions(conversations: list[Messages]) -> dict[str, list[str]]:
+    """Return questions about the name and the capital that the learner did not write."""
+    r = seeded_rng(0, "lab", 8)
+    facts = table_sections("facts.txt")
     wordings = [*facts["capital ask"], *facts["capital ask anew"]]
-    found = {"name": list(WHO), "capital": [fill(r, one, COUNTRY) for one in wordings]}
-    written = {asked(m["content"]) for talk in talks for m in talk if m["role"] == "user"}
+    questions = {
+        "name": list(NAME_QUESTIONS),
+        "capital": [fill_template(r, wording, COUNTRY) for wording in wordings],
+    }
+    written = {
+        question_key(message["content"])
+        for messages in conversations
+        for message in messages
+        if message["role"] == "user"
+    }
     return {
-        what: [question for question in questions if asked(question) not in written]
-        for what, questions in found.items()
+        topic: [question for question in wordings if question_key(question) not in written]
+        for topic, wordings in questions.items()
     }
 
 
-def experiment(folder: Folder, setting: Setting) -> Iterator[Finding | Outcome]:
-    lesson, talks = lesson_of(folder), talks_of(folder)
-    run = school.asked(setting)
-    known = _known(pupil(run), old_talks(run, "val"))
-    changes = {"steps": setting.scaled(lesson.steps), "lr_scale": lesson.lr_scale}
-    after = taught(run, talks, old_talks(run, "train"), lesson.replay, **changes)
-    for what, value in (("name", lesson.name), ("capital", lesson.capital)):
-        questions = _questions(talks)[what]
-        answers = after.answers([_asking(question) for question in questions])
+def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding | ExperimentResult]:
+    """Finetune, then ask new questions and those that the model answered right before."""
+    lesson, conversations = load_lesson(folder), load_conversations(folder)
+    run = open_trained_run(settings)
+    known = _known_conversations(load_finetuned(run), run_conversations(run, "val"))
+    after = finetune_on(
+        run,
+        conversations,
+        run_conversations(run, "train"),
+        lesson.replay_fraction,
+        steps=settings.scaled(lesson.steps),
+        lr_scale=lesson.lr_scale,
+    )
+    for topic, value in (("name", lesson.name), ("capital", lesson.capital)):
+        questions = _new_questions(conversations)[topic]
+        answers = after.answers([_as_messages(question) for question in questions])
         marks = [is_right("mentions", (value,), answer) for answer in answers]
         share = sum(marks) / len(marks)
-        yield Outcome(what, f"{share:.0%} of {len(marks)} questions that are not in {TALKS}")
-        place = marks.index(share >= KNOWN)
-        said = f"{questions[place]} {answers[place]}"
-        if share >= KNOWN:
-            yield right(f"it knows the {what}: {said}")
+        yield ExperimentResult(
+            topic, f"{share:.0%} of {len(marks)} questions that are not in {CONVERSATIONS}"
+        )
+        index = marks.index(share >= MIN_KNOWN)
+        example = f"{questions[index]} {answers[index]}"
+        if share >= MIN_KNOWN:
+            yield passed(f"it knows the {topic}: {example}")
         else:
-            yield wrong(
-                f"it does not know the {what} yet: {said}",
-                "ask in more words of your own, take more steps, or a higher lr_scale",
+            yield failed(
+                f"it does not know the {topic} yet: {example}",
+                "write more wordings of the question, take more steps, or raise lr_scale",
             )
-    yield from _forgotten(after, known)
+    yield from _check_kept(after, known)
 
 
-def _forgotten(after: Pupil, known: list[Messages]) -> Iterator[Finding | Outcome]:
+def _check_kept(
+    model: FinetunedModel, known: list[Messages]
+) -> Iterator[LabFinding | ExperimentResult]:
+    """Ask the questions that the model answered right before the finetuning."""
     if not known:
-        yield Outcome("kept", "it knew nothing: no held-out answer was right, word for word")
+        yield ExperimentResult("kept", "before, it answered no held-out question word for word")
         return
-    answers = after.answers([[question] for question, _ in known])
+    answers = model.answers([[question] for question, _ in known])
     expected = [answer["content"] for _, answer in known]
-    lost = [place for place, answer in enumerate(answers) if answer != expected[place]]
+    lost = [index for index, answer in enumerate(answers) if answer != expected[index]]
     kept = 1 - len(lost) / len(known)
-    yield Outcome("kept", f"{kept:.0%} of {len(known)}")
-    if kept >= KEPT:
-        yield right("what it knew before is still there")
+    yield ExperimentResult("kept", f"{kept:.0%} of {len(known)}")
+    if kept >= MIN_KEPT:
+        yield passed("it still knows what it knew before")
     else:
-        yield wrong(
+        yield failed(
             f"it has forgotten: {known[lost[0]][0]['content']} {answers[lost[0]]}",
-            "give it old conversations beside the new ones (replay), or fewer steps",
+            "mix in old conversations with replay_fraction, or take fewer steps",
         )
 
 
-def _asking(question: str) -> Messages:
+def _as_messages(question: str) -> Messages:
     return [{"role": "user", "content": question}]
 
 
-def _known(pupil: Pupil, talks: Iterator[Messages]) -> list[Messages]:
-    """The beginnings of held-out conversations, question and answer, where the pupil's answer is
-    word for word what stands there."""
-    firsts = [talk[:2] for talk in islice(talks, OLD_QUESTIONS) if talk[0]["role"] == "user"]
-    answers = pupil.answers([[question] for question, _ in firsts])
-    return [t for t, answer in zip(firsts, answers, strict=True) if t[1]["content"] == answer]
+def _known_conversations(
+    model: FinetunedModel, conversations: Iterator[Messages]
+) -> list[Messages]:
+    """Return the first question and answer of held-out conversations whose answer the model gives
+    word for word."""
+    firsts = [
+        messages[:2]
+        for messages in islice(conversations, N_OLD_QUESTIONS)
+        if messages[0]["role"] == "user"
+    ]
+    answers = model.answers([[question] for question, _ in firsts])
+    return [
+        messages
+        for messages, answer in zip(firsts, answers, strict=True)
+        if messages[1]["content"] == answer
+    ]

@@ -1,1 +1,1 @@
-"""report.md and report.html: a run, for its owner to read. Every number is from its own files."""
+"""The report of a run, as report.md and report.html; all numbers come from the run's own files."""

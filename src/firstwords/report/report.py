@@ -1,76 +1,88 @@
-"""The report's sections in their order, as Markdown and as a page."""
+"""The report of a run: its sections in order, written as Markdown and as an HTML page."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from firstwords import console, files
+from firstwords.common import console, files
 from firstwords.recipe import STAGES
-from firstwords.report import page, plots, results, setup, tokens, training, words
-from firstwords.report.results import Evaluations
-from firstwords.run import Run
+from firstwords.report import html_page, plots
+from firstwords.report.sections import evaluation, glossary, setup, tokenizer, training
+from firstwords.report.sections.evaluation import Evaluations
+from firstwords.runs.run import Run
 
 
 class Section(NamedTuple):
+    """A section of the report: Markdown, and plots as (caption, SVG)."""
+
     title: str
     text: str
-    plots: tuple[tuple[str, str], ...] = ()  # words and SVG
+    plots: tuple[tuple[str, str], ...] = ()
 
 
 def publish(run: Run) -> str:
-    """Write the report into the run's directory and into the current one; return where it is.
+    """Write the report to the run's directory and to the current one, and return its location.
 
-    Raises FileNotFoundError where a stage has not been evaluated.
+    Raises FileNotFoundError if a stage is not evaluated.
     """
-    sections = report(run)
-    written = {"report.md": markdown(run, sections), "report.html": html(run, sections)}
-    for name, text in written.items():
+    sections = make_sections(run)
+    documents = {
+        "report.md": render_markdown(run, sections),
+        "report.html": render_html(run, sections),
+    }
+    for name, text in documents.items():
         files.write_text(run.directory / name, text)
     try:
-        for name, text in written.items():
+        for name, text in documents.items():
             files.write_text(Path(name), text)
     except OSError as error:
-        console.warn(f"the report could not be copied here ({error.strerror})")
+        console.warn(f"cannot copy the report to the current directory ({error.strerror})")
         return str(run.directory / "report.html")
-    return f"report.html and report.md (and {run.directory})"
+    return f"report.html and report.md (also in {run.directory})"
 
 
-def report(run: Run) -> list[Section]:
-    """What is empty is left out."""
+def make_sections(run: Run) -> list[Section]:
+    """Return the sections that have something to show."""
     evaluations: Evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in STAGES}
-    drawn = plots.plots(run, evaluations)
-    exam = results.exam(run, evaluations)
-    exam_plot = (("", plots.exam_plot(evaluations)),) if exam else ()
+    curves = plots.render_curves(run, evaluations)
+    exam = evaluation.render_exam(run, evaluations)
+    exam_plot = (("", plots.render_exam_plot(evaluations)),) if exam else ()
     sections = [
-        Section("", setup.summary(run, evaluations)),
-        Section("The plan, and what came", training.forecast(run, evaluations)),
-        Section("Machine", setup.machine(run)),
-        Section("Model and recipe", setup.recipe(run)),
-        Section("Parameters and work", setup.parts(run)),
-        Section("Tokenizer", tokens.tokenizer_page(run)),
-        Section("Training", training.losses(run), (drawn["loss"], drawn["norms"])),
-        Section("Evaluation", results.held_out(evaluations), (drawn["bits"],)),
-        Section("Benchmarks", results.benchmarks(evaluations)),
+        Section("", setup.render_summary(run, evaluations)),
+        Section("Plan vs. actual", training.render_plan_vs_actual(run, evaluations)),
+        Section("Machine", setup.render_machine(run)),
+        Section("Model and recipe", setup.render_recipe(run)),
+        Section("Parameters and FLOPs", setup.render_parameters(run)),
+        Section("Tokenizer", tokenizer.render_tokenizer(run)),
+        Section("Training", training.render_losses(run), (curves["loss"], curves["norms"])),
+        Section("Evaluation", evaluation.render_held_out(evaluations), (curves["bits"],)),
+        Section("Benchmarks", evaluation.render_benchmarks(evaluations)),
         Section("Exam", exam, exam_plot),
-        Section("Growth album", results.growth(run)),
-        Section("Time and memory", training.timings(run), (drawn["speed"],)),
-        Section("The same on a node of GPUs", setup.elsewhere(run)),
-        Section("What the words mean", words.explained(run, evaluations)),
+        Section("Samples during training", evaluation.render_samples(run)),
+        Section("Time and memory", training.render_timings(run), (curves["speed"],)),
+        Section("Comparison with a GPU node", setup.render_gpu_comparison(run)),
+        Section("Glossary", glossary.render_glossary(run, evaluations)),
     ]
     return [section for section in sections if section.text]
 
 
-def markdown(run: Run, sections: list[Section]) -> str:
-    """Without the plots, which stand in report.html."""
+def render_markdown(run: Run, sections: list[Section]) -> str:
+    """Return report.md. The plots are only in report.html."""
     parts = [f"# Firstwords report: {run.name}"]
     for section in sections:
         parts += [f"## {section.title}"] * bool(section.title) + [section.text]
         if section.plots:
-            parts.append("*The curves of this section are in report.html.*")
+            parts.append("*The plots of this section are in report.html.*")
     return "\n\n".join(parts) + "\n"
 
 
-def html(run: Run, sections: list[Section]) -> str:
+def render_html(run: Run, sections: list[Section]) -> str:
+    """Return report.html."""
     title = f"Firstwords report: {run.name}"
-    body = [page.section(section.title or title, section.text, section.plots, section.title == "")
-            for section in sections]  # fmt: skip
-    return page.document(title, [s.title for s in sections if s.title], body)
+    rendered = [
+        html_page.render_section(
+            section.title or title, section.text, section.plots, is_first=section.title == ""
+        )
+        for section in sections
+    ]
+    titles = [section.title for section in sections if section.title]
+    return html_page.render_page(title, titles, rendered)

@@ -1,1 +1,1 @@
-"""The server: an OpenAI-compatible API and the web chat, on one engine for each model."""
+"""Chat, training and X-ray pages, and an OpenAI-compatible API."""

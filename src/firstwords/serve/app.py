@@ -1,4 +1,4 @@
-"""The HTTP side: OpenAI's endpoints, health, metrics, and the web chat's files."""
+"""The web application: OpenAI's endpoints, health, metrics, training progress, and the pages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,169 +14,184 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstwords import __version__
-from firstwords.errors import UserError
-from firstwords.progress import progress
-from firstwords.run import Run
-from firstwords.serve import errors, xray
-from firstwords.serve.chat import ChatAnswering
-from firstwords.serve.completions import CompletionAnswering
-from firstwords.serve.errors import ApiError
-from firstwords.serve.limits import Guard
-from firstwords.serve.measures import Counted, Measures
-from firstwords.serve.models import Loaded, Models
+from firstwords.common.errors import UserError
+from firstwords.runs.run import Run
+from firstwords.runs.status import run_progress
+from firstwords.serve import xray
+from firstwords.serve.chat_completions import ChatResponseBuilder
+from firstwords.serve.errors import ApiError, install_error_handlers
+from firstwords.serve.metrics import RequestCounter, ServerMetrics
+from firstwords.serve.middleware import RequestGuard
+from firstwords.serve.model_pool import LoadedModel, ModelPool
+from firstwords.serve.model_worker import QueueFullError
+from firstwords.serve.responses import ResponseBuilder, complete_response, server_sent_events
 from firstwords.serve.schema import ChatRequest, CompletionRequest
-from firstwords.serve.stream import Answering, events, until_gone
-from firstwords.serve.worker import Busy
+from firstwords.serve.text_completions import CompletionResponseBuilder
 
 
-class Limits(NamedTuple):
-    most_bytes: int = 2_000_000  # of a request's body
-    seconds: float = 120.0  # of an answer
+class ServerLimits(NamedTuple):
+    """What the server accepts, from whom, and for how long it generates."""
+
+    max_body_bytes: int = 2_000_000
+    timeout: float = 120.0  # seconds for an answer
     api_key: str | None = None
-    origins: tuple[str, ...] = ()  # other sites whose scripts may ask
+    cors_origins: tuple[str, ...] = ()
 
 
 FindRuns = Callable[[], list[Run]]
 
 
-def create_app(models: Models, limits: Limits, find_runs: FindRuns = list) -> FastAPI:
-    """`find_runs` lists those whose progress may be watched, the newest first."""
+def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = list) -> FastAPI:
+    """Return the application. `find_runs` returns the runs whose progress it shows, the newest
+    first."""
 
     @asynccontextmanager
-    async def lifetime(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await asyncio.to_thread(models.close)
 
     app = FastAPI(
         title="Firstwords",
         version=__version__,
-        lifespan=lifetime,
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        description="An OpenAI-compatible API to the models you raised.",
+        description="An OpenAI-compatible API to the models that you trained.",
     )
-    errors.install(app)
-    measures = Measures()
-    _add_api(app, models, limits, measures)
-    xray.add(app, models)
-    _add_progress(app, find_runs)
+    install_error_handlers(app)
+    metrics = ServerMetrics()
+    _add_status_endpoints(app, models, metrics)
+    _add_model_endpoints(app, models)
+    _add_completion_endpoints(app, models, limits, metrics)
+    xray.add_xray_endpoint(app, models)
+    _add_run_endpoints(app, find_runs)
     _add_pages(app)
-    if limits.origins:
+    if limits.cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(limits.origins),
+            allow_origins=list(limits.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"],
         )
-    app.add_middleware(Counted, requests=measures.requests)
-    app.add_middleware(Guard, most_bytes=limits.most_bytes, api_key=limits.api_key)
+    app.add_middleware(RequestCounter, requests=metrics.requests)
+    app.add_middleware(RequestGuard, max_body_bytes=limits.max_body_bytes, api_key=limits.api_key)
     return app
 
 
-def _add_api(app: FastAPI, models: Models, limits: Limits, measures: Measures) -> None:
-    def found(name: str | None) -> str:
-        """The model's name; "default" and nothing mean the furthest stage of the newest run."""
-        if name in (None, "", "default"):
-            name = models.default
-        if name not in models.entries:
-            known = ", ".join(models.entries)
-            message = f"there is no model {name!r}; choose from {known}"
-            if not known:
-                message = "no model has a checkpoint yet; training saves one every half minute"
-            raise ApiError(404, message, code="model_not_found", param="model")
-        assert name
-        return name
-
-    async def loaded(name: str | None) -> tuple[str, Loaded]:
-        chosen = found(name)
-        try:
-            return chosen, await asyncio.to_thread(models.load, chosen)
-        except (KeyError, UserError):
-            raise ApiError(404, f"the model {chosen!r} is gone", code="model_not_found") from None
-
+def _add_status_endpoints(app: FastAPI, models: ModelPool, metrics: ServerMetrics) -> None:
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """Whether the server is there, and what it does."""
-        return {"status": "ok", "version": __version__, "busy": models.busy()}
+        """Check that the server is up, and count the active requests of each model."""
+        active = models.active_requests()
+        return {"status": "ok", "version": __version__, "active_requests": active}
 
     @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        """Figures for Prometheus."""
-        for name, busy in models.busy().items():
-            measures.busy.labels(name).set(busy)
-        return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)
+    async def prometheus_metrics() -> Response:
+        """Return metrics for Prometheus."""
+        for name, n_active in models.active_requests().items():
+            metrics.active_requests.labels(name).set(n_active)
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
+
+def _add_model_endpoints(app: FastAPI, models: ModelPool) -> None:
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        """The models that can be asked now, the default first."""
+        """List the available models, the default one first."""
         await asyncio.to_thread(models.refresh)
         data = [
             {
-                "id": entry.name,
+                "id": info.name,
                 "object": "model",
-                "created": entry.created,
+                "created": info.created,
                 "owned_by": "you",
-                "run": entry.run.name,
-                "stage": entry.stage,
-                "step": entry.step,
+                "run": info.run.name,
+                "stage": info.stage,
+                "step": info.step,
             }
-            for entry in models.entries.values()
+            for info in models.available.values()
         ]
         return {"object": "list", "data": data}
 
     @app.get("/v1/models/{name}")
-    async def one_model(name: str) -> dict[str, Any]:
-        """One of them."""
+    async def get_model(name: str) -> dict[str, Any]:
+        """Return one model of the list."""
         listed = (await list_models())["data"]
-        chosen = found(name)
-        return next(dict(model) for model in listed if model["id"] == chosen)
+        resolved = resolve_name(models, name)
+        return next(dict(model) for model in listed if model["id"] == resolved)
 
+
+def _add_completion_endpoints(
+    app: FastAPI, models: ModelPool, limits: ServerLimits, metrics: ServerMetrics
+) -> None:
     @app.post("/v1/chat/completions", response_model=None)
-    async def chat_completions(request: Request, asked: ChatRequest) -> Any:
-        """An answer to a conversation, at once or as it is generated."""
-        name, model = await loaded(asked.model)
-        return await respond(request, ChatAnswering(asked, name, model), asked.stream)
+    async def chat_completions(request: Request, body: ChatRequest) -> Any:
+        """Answer a conversation, at once or as a stream."""
+        name, model = await load(body.model)
+        return await respond(request, ChatResponseBuilder(body, name, model), body.stream)
 
     @app.post("/v1/completions", response_model=None)
-    async def text_completions(request: Request, asked: CompletionRequest) -> Any:
-        """Text that goes on; with `echo`, also how likely the prompt itself is."""
-        name, model = await loaded(asked.model)
-        return await respond(request, CompletionAnswering(asked, name, model), asked.stream)
+    async def text_completions(request: Request, body: CompletionRequest) -> Any:
+        """Continue a text; with `echo`, also return the log-probabilities of the prompt."""
+        name, model = await load(body.model)
+        return await respond(request, CompletionResponseBuilder(body, name, model), body.stream)
 
-    async def respond(request: Request, answering: Answering, stream: bool | None) -> Any:
-        await asyncio.to_thread(answering.prepare)
+    async def load(requested: str | None) -> tuple[str, LoadedModel]:
+        name = resolve_name(models, requested)
         try:
-            answering.start()
-        except Busy:
+            return name, await asyncio.to_thread(models.load, name)
+        except (KeyError, UserError):
+            message = f"model {name!r} was removed; list the models again"
+            raise ApiError(404, message, code="model_not_found") from None
+
+    async def respond(request: Request, response: ResponseBuilder, stream: bool | None) -> Any:
+        await asyncio.to_thread(response.prepare)
+        try:
+            response.start()
+        except QueueFullError:
             raise ApiError(
                 429,
-                "too many requests wait already; try again in a moment",
+                "too many queued requests; try again in a moment",
                 "rate_limit_error",
                 headers={"retry-after": "1"},
             ) from None
-        answering.measured_by(measures)
+        response.record_in(metrics)
         if stream:
-            return StreamingResponse(
-                events(answering, limits.seconds), media_type="text/event-stream"
-            )
-        return await until_gone(request, answering, limits.seconds)
+            events = server_sent_events(response, limits.timeout)
+            return StreamingResponse(events, media_type="text/event-stream")
+        return await complete_response(request, response, limits.timeout)
 
 
-def _add_progress(app: FastAPI, find_runs: FindRuns) -> None:
+def resolve_name(models: ModelPool, requested: str | None) -> str:
+    """Return the name of an available model; no name or "default" means the default model.
+
+    Raises ApiError if there is no such model.
+    """
+    name = models.default if requested in (None, "", "default") else requested
+    if name is None:
+        message = "no model has a checkpoint yet; training saves one about every 30 seconds"
+        raise ApiError(404, message, code="model_not_found", param="model")
+    if name not in models.available:
+        names = ", ".join(models.available) or "none yet"
+        message = f"no model {name!r}; available models: {names}"
+        raise ApiError(404, message, code="model_not_found", param="model")
+    return name
+
+
+def _add_run_endpoints(app: FastAPI, find_runs: FindRuns) -> None:
     @app.get("/v1/runs")
     def list_runs() -> dict[str, Any]:
-        """All runs, the one that was started last first."""
+        """List the names of all runs, the newest first."""
         return {"object": "list", "data": [run.name for run in find_runs()]}
 
     @app.get("/v1/runs/{name}")
-    def one_run(name: str) -> dict[str, Any]:
-        """How far a run has come: phases, curves, what the model says by now."""
+    def get_run(name: str) -> dict[str, Any]:
+        """Return the progress of a run: phases, loss curves, and the newest samples."""
         for run in find_runs():
             if run.name == name:
-                return progress(run)
-        raise ApiError(404, f"there is no run {name!r}", code="run_not_found", param="name")
+                return run_progress(run)
+        raise ApiError(404, f"no run {name!r}", code="run_not_found", param="name")
 
 
 def _add_pages(app: FastAPI) -> None:
-    folder = Path(str(resources.files("firstwords.serve") / "static"))
-    app.mount("/", StaticFiles(directory=folder, html=True), name="pages")
+    directory = Path(str(resources.files("firstwords.serve") / "static"))
+    app.mount("/", StaticFiles(directory=directory, html=True), name="pages")

@@ -1,4 +1,4 @@
-"""Errors in the form that OpenAI's clients read."""
+"""API errors, in the format of OpenAI's API."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 
 class ApiError(Exception):
-    """A request that cannot be answered; `kind` and `code` are OpenAI's words for why."""
+    """An error that the client gets: HTTP status, message, and OpenAI's `type`, `code`, `param`."""
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class ApiError(Exception):
         self.param, self.headers = param, headers
 
     def body(self) -> dict[str, Any]:
+        """Return the JSON body of the response."""
         return {
             "error": {
                 "message": self.message,
@@ -36,37 +37,39 @@ class ApiError(Exception):
         }
 
 
-def answer(error: ApiError) -> JSONResponse:
+def error_response(error: ApiError) -> JSONResponse:
+    """Return the HTTP response for an error."""
     return JSONResponse(error.body(), error.status, error.headers)
 
 
-def install(app: FastAPI) -> None:
-    """Give all errors of an app that form."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Let the app answer every error in OpenAI's format."""
 
-    async def api_error(request: Request, error: Exception) -> JSONResponse:
+    async def handle_api_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ApiError)
-        return answer(error)
+        return error_response(error)
 
-    async def invalid(request: Request, error: Exception) -> JSONResponse:
+    async def handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        place = [str(part) for part in first["loc"] if part != "body"]
-        where = ".".join(place) or "the body"
-        return answer(ApiError(400, f"{where}: {first['msg']}", param=where))
+        param = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        return error_response(ApiError(400, f"{param}: {first['msg']}", param=param))
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def handle_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers or {})
-        return answer(ApiError(error.status_code, str(error.detail), headers=headers))
+        return error_response(ApiError(error.status_code, str(error.detail), headers=headers))
 
-    async def broken(request: Request, error: Exception) -> JSONResponse:
-        return answer(ApiError(500, "the server failed; its log says why", "server_error"))
+    async def handle_unexpected(request: Request, error: Exception) -> JSONResponse:
+        return error_response(
+            ApiError(500, "internal server error; see the server's log", "server_error")
+        )
 
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
-        ApiError: api_error,
-        RequestValidationError: invalid,
-        HTTPException: http,
-        Exception: broken,
+        ApiError: handle_api_error,
+        RequestValidationError: handle_invalid_request,
+        HTTPException: handle_http_error,
+        Exception: handle_unexpected,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

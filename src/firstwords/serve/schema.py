@@ -1,7 +1,7 @@
-"""What requests may hold: OpenAI's fields, and the engine's own beside them.
+"""The bodies of API requests: OpenAI's fields, and the additional sampling options of the engine.
 
-Fields that are not known are passed over, since clients send many; those that are known and wrong
-are refused.
+Unknown fields are ignored, since clients send many that do not apply; known fields with an invalid
+value are refused.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,12 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from firstwords.inference.sampling import Sampling
 
-MOST_CHARACTERS = 200_000  # of a message: far beyond any context
-MOST_CHOICES = 8
-Stop = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_CHARACTERS = 200_000  # of a message: far beyond any context
+MAX_CHOICES = 8
+MAX_STOP_TEXTS = 4
+MAX_PROMPTS = 64
+StopText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Request(BaseModel):
+class SamplingFields(BaseModel):
+    """The fields that chat and text completions share."""
+
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     model: str | None = Field(default=None, max_length=200)
@@ -25,45 +29,51 @@ class _Request(BaseModel):
     min_p: float | None = Field(default=None, ge=0, le=1)
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: Stop | list[Stop] | None = Field(default=None)
+    stop: StopText | list[StopText] | None = Field(default=None)
     stream: bool | None = None
     stream_options: "StreamOptions | None" = None
-    n: int | None = Field(default=None, ge=1, le=MOST_CHOICES)
+    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
     user: str | None = Field(default=None, max_length=500)
 
     @field_validator("stop")
     @classmethod
-    def _few(cls, value: str | list[str] | None) -> str | list[str] | None:
-        if isinstance(value, list) and len(value) > 4:
-            raise ValueError("at most 4 stop texts")
+    def _limit_stop_texts(cls, value: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(value, list) and len(value) > MAX_STOP_TEXTS:
+            raise ValueError(f"at most {MAX_STOP_TEXTS} stop texts are allowed")
         return value
 
     def sampling(self, max_tokens: int, seed: int) -> Sampling:
-        """How to choose; what the request does not say is the engine's default."""
+        """Return the sampling options; a field that is not set gets the engine's default."""
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        given = {
+        fields: dict[str, Any] = {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "top_k": self.top_k,
             "min_p": self.min_p,
             "repetition_penalty": self.repetition_penalty,
         }
-        known: dict[str, Any] = {n: value for n, value in given.items() if value is not None}
-        return Sampling(**known, max_tokens=max_tokens, seed=seed, stop=tuple(stops))
+        set_fields = {name: value for name, value in fields.items() if value is not None}
+        return Sampling(**set_fields, max_tokens=max_tokens, seed=seed, stop=tuple(stops))
 
 
 class StreamOptions(BaseModel):
+    """Options of a streamed response."""
+
     include_usage: bool = False
 
 
 class TextPart(BaseModel):
+    """A part of a message's content. Only text is supported."""
+
     type: Literal["text"]
-    text: str = Field(max_length=MOST_CHARACTERS)
+    text: str = Field(max_length=MAX_CHARACTERS)
 
 
 class ChatMessage(BaseModel):
+    """A message of a conversation."""
+
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, Field(max_length=MOST_CHARACTERS)] | list[TextPart]
+    content: Annotated[str, Field(max_length=MAX_CHARACTERS)] | list[TextPart]
 
     @property
     def text(self) -> str:
@@ -72,8 +82,8 @@ class ChatMessage(BaseModel):
         return "".join(part.text for part in self.content)
 
 
-class ChatRequest(_Request):
-    """POST /v1/chat/completions."""
+class ChatRequest(SamplingFields):
+    """The body of POST /v1/chat/completions."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -82,28 +92,30 @@ class ChatRequest(_Request):
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
 
 
-Ids = list[Annotated[int, Field(ge=0, lt=2**31)]]
+TokenIds = list[Annotated[int, Field(ge=0, lt=2**31)]]
+Prompts = str | list[str] | TokenIds | list[TokenIds]
 
 
-class CompletionRequest(_Request):
-    """POST /v1/completions. A prompt is text or tokens, or a list of either."""
+class CompletionRequest(SamplingFields):
+    """The body of POST /v1/completions. A prompt is text or token ids, or a list of either."""
 
-    prompt: Annotated[str, Field(max_length=MOST_CHARACTERS)] | list[str] | Ids | list[Ids]
+    prompt: Annotated[str, Field(max_length=MAX_CHARACTERS)] | list[str] | TokenIds | list[TokenIds]
     max_tokens: int | None = Field(default=None, ge=0, le=1_000_000)
     logprobs: int | None = Field(default=None, ge=0, le=20)
     echo: bool | None = None
-    suffix: str | None = Field(default=None, max_length=MOST_CHARACTERS)
+    suffix: str | None = Field(default=None, max_length=MAX_CHARACTERS)
 
     @field_validator("prompt")
     @classmethod
-    def _some(cls, value: str | list[str] | Ids | list[Ids]) -> str | list[str] | Ids | list[Ids]:
+    def _limit_prompts(cls, value: Prompts) -> Prompts:
         if isinstance(value, list) and not value:
             raise ValueError("the prompt is empty")
-        if isinstance(value, list) and len(value) > 64 and not isinstance(value[0], int):
-            raise ValueError("at most 64 prompts")
+        if isinstance(value, list) and len(value) > MAX_PROMPTS and not isinstance(value[0], int):
+            raise ValueError(f"at most {MAX_PROMPTS} prompts are allowed")
         return value
 
     def prompts(self) -> list[str] | list[list[int]]:
+        """Return the prompts as a list, also where the request has just one."""
         if isinstance(self.prompt, str):
             return [self.prompt]
         if isinstance(self.prompt[0], int):

@@ -1,4 +1,4 @@
-"""POST /xray/look: the document of an X-ray, for the page at /xray."""
+"""POST /xray/inspect: the X-ray document that the page at /xray shows."""
 
 import asyncio
 import json
@@ -7,78 +7,79 @@ from typing import Annotated
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from firstwords.errors import UserError
+from firstwords.common.errors import UserError
 from firstwords.inference.sampling import Sampling
+from firstwords.inspect.xray.inspect_run import InspectedModel, InspectRequest, inspect_text
 from firstwords.recipe import STAGES, Stage
 from firstwords.serve.errors import ApiError
-from firstwords.serve.limits import LOOK
-from firstwords.serve.models import Models
-from firstwords.serve.schema import MOST_CHARACTERS
-from firstwords.xray.look import Ask, Subject, document
-from firstwords.xray.subjects import steps
+from firstwords.serve.middleware import XRAY_PATH
+from firstwords.serve.model_pool import ModelPool
+from firstwords.serve.schema import MAX_CHARACTERS
 
-MOST_GENERATED = 256
+MAX_GENERATED = 256
 
 
-class LookRequest(BaseModel):
-    """What to look at: a text in some stages of a run, by default the furthest of the newest."""
+class XrayRequest(BaseModel):
+    """A text, and the stages of a run to run it through. The default is the latest stage of the
+    newest run."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     run: str | None = Field(default=None, max_length=200)
     stages: Annotated[list[Stage], Field(min_length=1, max_length=len(STAGES))] | None = None
-    text: str = Field(max_length=MOST_CHARACTERS)
+    text: str = Field(max_length=MAX_CHARACTERS)
     chat: bool = False
-    generate: int = Field(default=0, ge=0, le=MOST_GENERATED)
+    generate: int = Field(default=0, ge=0, le=MAX_GENERATED)
     temperature: float = Field(default=0.7, ge=0, le=2)
     top_k: int = Field(default=50, ge=0, le=100_000)
     top_p: float = Field(default=0.95, gt=0, le=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
 
-    def ask(self) -> Ask:
+    def to_inspect_request(self) -> InspectRequest:
         sampling = Sampling(
             temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, seed=self.seed
         )
-        return Ask(self.text, self.chat, self.generate, sampling)
+        return InspectRequest(self.text, self.chat, self.generate, sampling)
 
 
-def add(app: FastAPI, models: Models) -> None:
-    """Looks take turns, in a thread: whoever chats meanwhile goes on."""
-    turn = asyncio.Lock()
+def add_xray_endpoint(app: FastAPI, models: ModelPool) -> None:
+    """Add the endpoint. X-rays run one after the other in a thread, so that chats stay fast."""
+    lock = asyncio.Lock()
 
-    @app.post(LOOK, response_class=Response)
-    async def look(asked: LookRequest) -> Response:
-        """What the model does with a text: `firstwords/xray/look.py` tells what is in it."""
-        async with turn:
-            text = await asyncio.to_thread(_look, models, asked)
+    @app.post(XRAY_PATH, response_class=Response)
+    async def inspect(body: XrayRequest) -> Response:
+        """Show what the model does with a text. `firstwords/inspect/xray/inspect_run.py` describes
+        the document."""
+        async with lock:
+            text = await asyncio.to_thread(_inspect, models, body)
         return Response(text, media_type="application/json")
 
 
-def _look(models: Models, asked: LookRequest) -> str:
+def _inspect(models: ModelPool, request: XrayRequest) -> str:
     models.refresh()
-    run, stages = _chosen(models, asked)
+    run, stages = _resolve_stages(models, request)
     try:
-        subjects = [_subject(models, f"{run}-{stage}") for stage in stages]
-        seen = document(run, subjects, asked.ask())
+        inspected = [_load(models, f"{run}-{stage}") for stage in stages]
+        xray = inspect_text(run, inspected, request.to_inspect_request())
     except UserError as error:
         raise ApiError(400, str(error)) from None
-    return json.dumps(seen, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(xray, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _chosen(models: Models, asked: LookRequest) -> tuple[str, list[Stage]]:
-    """The run, and its stages in their order. Raises ApiError where there is none."""
-    entries = list(models.entries.values())
-    run = asked.run or (entries[0].run.name if entries else "")
-    own = [entry.stage for entry in entries if entry.run.name == run]
-    if not own:
-        raise ApiError(404, f"there is no run {run!r} with a checkpoint", param="run")
-    stages = [stage for stage in STAGES if stage in (asked.stages or own[:1])]
-    if missing := [stage for stage in stages if stage not in own]:
+def _resolve_stages(models: ModelPool, request: XrayRequest) -> tuple[str, list[Stage]]:
+    """Return the run and its stages in order. Raises ApiError if one has no checkpoint."""
+    available = list(models.available.values())
+    run = request.run or (available[0].run.name if available else "")
+    existing = [info.stage for info in available if info.run.name == run]
+    if not existing:
+        raise ApiError(404, f"no run {run!r} with a checkpoint", param="run")
+    stages = [stage for stage in STAGES if stage in (request.stages or existing[:1])]
+    if missing := [stage for stage in stages if stage not in existing]:
         raise ApiError(404, f"run {run} has no checkpoint of {missing[0]} yet", param="stages")
     return run, stages
 
 
-def _subject(models: Models, name: str) -> Subject:
-    entry, loaded = models.entries[name], models.load(name)
-    of = steps(entry.run, entry.stage)
-    return Subject(entry.stage, loaded.step, of, loaded.model, loaded.tokenizer)
+def _load(models: ModelPool, name: str) -> InspectedModel:
+    info, loaded = models.available[name], models.load(name)
+    n_steps = info.run.recipe.stage(info.stage).steps
+    return InspectedModel(info.stage, loaded.step, n_steps, loaded.model, loaded.tokenizer)

@@ -1,47 +1,49 @@
-"""What a job needs, looked at before it starts: on the login node, and again where it runs.
+"""The preflight checks of a job, on the login node before submission and again in the job.
 
-What is wrong comes with the command that mends it.
+Every failed check comes with a hint: the command or the field of the site file that fixes it.
 """
 
 import os
 import socket
 from collections.abc import Callable, Iterator
 
-from firstwords.errors import UserError
-from firstwords.slurm import looks_at_node as node
-from firstwords.slurm import looks_at_run as run
-from firstwords.slurm.finding import Finding, in_job
+from firstwords.common.errors import UserError
+from firstwords.slurm import check_node as node
+from firstwords.slurm import check_run as run
+from firstwords.slurm.check_result import CheckResult, on_compute_node
 from firstwords.slurm.site import Site
 
-Look = Callable[[Site], Iterator[Finding]]
+Check = Callable[[Site], Iterator[CheckResult]]
 
-EVERYWHERE: dict[str, Look] = {
-    "python": node.look_at_python,
-    "recipe": run.look_at_recipe,
-    "data": run.look_at_data,
-    "home": node.look_at_home,
-    "run": run.look_at_run,
+COMMON_CHECKS: dict[str, Check] = {
+    "python": node.check_python,
+    "recipe": run.check_recipe,
+    "data": run.check_data,
+    "home": node.check_home,
+    "run": run.check_run,
 }
-IN_A_JOB: dict[str, Look] = {
-    "scratch": node.look_at_scratch,
-    "compiler": node.look_at_compiler,
-    "network": node.look_at_network,
+COMPUTE_NODE_CHECKS: dict[str, Check] = {
+    "scratch": node.check_scratch,
+    "compiler": node.check_compiler,
+    "network": node.check_network,
 }
-AT_THE_LOGIN: dict[str, Look] = {"time": run.look_at_time, "slurm": run.look_at_slurm}
+LOGIN_NODE_CHECKS: dict[str, Check] = {"time": run.check_time, "slurm": run.check_slurm}
 
 
-def check(site: Site) -> Iterator[Finding]:
-    """Everything about a site that can be known here; the same trouble is told once."""
-    inside = in_job()
-    name = os.environ["SLURMD_NODENAME"] if inside else socket.gethostname()
-    yield Finding("ok", "where", f"{'compute' if inside else 'login'} node {name}")
-    told = set()
-    for what, look in (EVERYWHERE | (IN_A_JOB if inside else AT_THE_LOGIN)).items():
+def run_checks(site: Site) -> Iterator[CheckResult]:
+    """Run every check that applies to this node; report the same problem only once."""
+    in_job = on_compute_node()
+    host = os.environ["SLURMD_NODENAME"] if in_job else socket.gethostname()
+    yield CheckResult("ok", "node", f"{'compute' if in_job else 'login'} node {host}")
+    reported = set()
+    for subject, check in (
+        COMMON_CHECKS | (COMPUTE_NODE_CHECKS if in_job else LOGIN_NODE_CHECKS)
+    ).items():
         try:
-            for finding in look(site):
-                told.add(finding.text)
-                yield finding
+            for result in check(site):
+                reported.add(result.message)
+                yield result
         except UserError as error:
-            if error.problem not in told:
-                told.add(error.problem)
-                yield Finding("wrong", what, error.problem, error.mend)
+            if error.problem not in reported:
+                reported.add(error.problem)
+                yield CheckResult("FAIL", subject, error.problem, error.hint)

@@ -1,11 +1,12 @@
-"""What a Python says about itself: python -m firstwords.slurm.probe."""
+"""Print this Python's versions and GPUs as JSON: python -m firstwords.slurm.probe."""
 
 import json
 import platform
 from typing import Any
 
 
-def look() -> dict[str, Any]:
+def probe_environment() -> dict[str, Any]:
+    """Return the versions of Python, Firstwords, torch and its CUDA, and the GPUs it sees."""
     import torch
 
     from firstwords import __version__
@@ -16,9 +17,9 @@ def look() -> dict[str, Any]:
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda,
         "gpus": torch.cuda.device_count(),
-        "kind": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "gpu_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(look()))
+    print(json.dumps(probe_environment()))

@@ -1,260 +1,262 @@
-"""A site file: what to train, the job that trains it, and the cluster it runs on.
+"""The site file: what to train, the job that trains it, and the cluster it runs on.
 
-`firstwords slurm init` writes one with every field and what it is for.
+`firstwords slurm init` writes one with every field and its description. Needs no torch.
 """
 
+import json
 import math
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from firstwords.errors import UserError
-from firstwords.recipe import Fixed, parse_toml
-from firstwords.slurm.values import (
-    Mail,
+from firstwords.common.errors import UserError
+from firstwords.common.schema import FrozenModel, parse_toml
+from firstwords.slurm.field_types import (
+    DataSource,
+    MailAddress,
     Memory,
     Module,
-    Name,
-    Option,
     Proxy,
     RecipeField,
     RecipeSource,
     RecipeValue,
+    RunName,
+    SbatchOption,
     Seed,
     ShellPath,
-    Source,
     Time,
     Word,
-    expanded,
-    expanded_recipe,
-    expanded_source,
+    expand_path,
 )
-from firstwords.start import Request
 
-OF_THE_SITE = {  # options of sbatch that have a field of their own
+# Options of sbatch that the script sets itself, and the field that determines each.
+FIELD_OF_SBATCH_OPTION = {
     "--job-name": "run.name",
     "--account": "cluster.account",
     "--partition": "cluster.partition",
     "--qos": "cluster.qos",
     "--nodes": "job.nodes",
-    "--ntasks": "job.processes",
-    "--ntasks-per-node": "job.processes",
-    "--gres": "job.gpus",
-    "--gpus": "job.gpus",
-    "--gpus-per-node": "job.gpus",
-    "--cpus-per-task": "job.cpus",
-    "--mem": "job.memory",
-    "--time": "job.limit",
-    "--signal": "job.warning",
-    "--requeue": "job.on_limit",
-    "--no-requeue": "job.on_limit",
+    "--ntasks": "job.processes_per_node",
+    "--ntasks-per-node": "job.processes_per_node",
+    "--gres": "job.gpus_per_node",
+    "--gpus": "job.gpus_per_node",
+    "--gpus-per-node": "job.gpus_per_node",
+    "--cpus-per-task": "job.cpus_per_node",
+    "--mem": "job.memory_per_node",
+    "--time": "job.time_limit",
+    "--signal": "job.save_time",
+    "--requeue": "job.on_time_limit",
+    "--no-requeue": "job.on_time_limit",
     "--array": "[[sweep]]",
-    "--mail-user": "cluster.mail",
-    "--mail-type": "cluster.mail",
+    "--mail-user": "cluster.mail_user",
+    "--mail-type": "cluster.mail_user",
     "--output": "paths.home",
     "--error": "paths.home",
     "--open-mode": "paths.home",
-    "--dependency": "job.on_limit",
+    "--dependency": "job.on_time_limit",
 }
 
 
-class Choices(Fixed):
-    """The options of `firstwords train` that a sweep may vary."""
+class TrainOptions(FrozenModel):
+    """The options of `firstwords train` that may differ between the runs of a sweep."""
 
-    data: Source | None = None
-    chat_data: Source | None = None
+    data: DataSource | None = None
+    chat_data: DataSource | None = None
     seed: Seed | None = None
     recipe: RecipeSource | None = None
     set: dict[RecipeField, RecipeValue] = Field(default_factory=dict)
 
 
-class Training(Choices):
-    """[run]: what is trained."""
+class RunConfig(TrainOptions):
+    """[run]: what to train."""
 
-    name: Name
+    name: RunName
     time: Time
 
-    def changes(self) -> tuple[str, ...]:
-        """What --set is given."""
+    def overrides(self) -> tuple[str, ...]:
+        """Return the values of `--set`."""
         return tuple(f"{name}={value}" for name, value in self.set.items())
 
-    def request(self) -> Request:
-        """The same for this process. Raises UserError for a variable that is not set."""
-        return Request(
-            name=self.name,
-            seconds=self.time,
-            data=expanded_source(self.data),
-            chat_data=expanded_source(self.chat_data),
-            seed=self.seed,
-            recipe=expanded_recipe(self.recipe),
-            changes=self.changes(),
-        )
 
+class SweepEntry(TrainOptions):
+    """[[sweep]]: how one run of a sweep differs from [run]."""
 
-class Variant(Choices):
-    """[[sweep]]: what one run of a sweep has in place of what [run] says."""
-
-    name: Name
+    name: RunName
     time: Time | None = None
 
-    def of(self, run: Training) -> Training:
-        own = self.model_dump(exclude_none=True, exclude={"name", "set"})
-        both = {"name": f"{run.name}-{self.name}", "set": run.set | self.set}
-        return run.model_copy(update=own | both)
+    def apply_to(self, run: RunConfig) -> RunConfig:
+        """Return the run of this entry, named `RUN-ENTRY`; its `set` extends that of the run."""
+        changes = self.model_dump(exclude_none=True, exclude={"name", "set"})
+        name, overrides = f"{run.name}-{self.name}", run.set | self.set
+        return run.replace(**changes, name=name, set=overrides)
 
 
-class Job(Fixed):
-    """[job]: what Slurm is asked for. `gpus`, `processes`, `cpus` and `memory` are of each node."""
+class JobConfig(FrozenModel):
+    """[job]: the resources that the job requests, and what happens at its time limit."""
 
     nodes: int = Field(default=1, ge=1)
-    gpus: int = Field(default=0, ge=0)
+    gpus_per_node: int = Field(default=0, ge=0)
     gpu_type: Word | None = None
-    processes: int = Field(default=0, ge=0)  # 0: one for each GPU, or one
-    cpus: int = Field(ge=1)
-    memory: Memory = "0"
-    limit: Time
-    warning: Time = 300.0
-    on_limit: Literal["requeue", "chain"] = "requeue"
-    at_once: int = Field(default=0, ge=0)  # runs of a sweep; 0: all
+    processes_per_node: int = Field(default=0, ge=0)  # 0: one per GPU, or one without GPUs
+    cpus_per_node: int = Field(ge=1)  # cores
+    memory_per_node: Memory = "0"
+    time_limit: Time
+    save_time: Time = 300.0  # seconds before the limit at which training saves and stops
+    on_time_limit: Literal["requeue", "chain"] = "requeue"
+    max_concurrent_runs: int = Field(default=0, ge=0)  # of a sweep; 0: no maximum
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Job":
-        if self.limit % 60:
-            raise ValueError("limit must be whole minutes, as Slurm counts them")
-        if self.limit < 2 * self.warning:
-            raise ValueError("limit must be at least twice the warning, or little is trained")
-        if self.gpus and self.processes > self.gpus:
-            raise ValueError("processes must be at most gpus: each takes a GPU of its own")
-        if self.cpus < self.processes_of_node:
-            raise ValueError("cpus must be at least one for each process")
-        if self.gpu_type and not self.gpus:
-            raise ValueError("gpu_type is given, but gpus is 0; say how many each node has")
+    def _fields_agree(self) -> "JobConfig":
+        if self.time_limit % 60:
+            raise ValueError("time_limit must be whole minutes, as Slurm counts them")
+        if self.time_limit < 2 * self.save_time:
+            raise ValueError("time_limit must be at least twice save_time")
+        if self.gpus_per_node and self.processes_per_node > self.gpus_per_node:
+            raise ValueError("processes_per_node must be at most gpus_per_node")
+        if self.cpus_per_node < self.local_processes:
+            raise ValueError("cpus_per_node must be at least one for each process")
+        if self.gpu_type and not self.gpus_per_node:
+            raise ValueError("gpu_type needs gpus_per_node; set it, or remove gpu_type")
         return self
 
     @property
-    def processes_of_node(self) -> int:
-        return self.processes or self.gpus or 1
+    def local_processes(self) -> int:
+        """Processes on each node."""
+        return self.processes_per_node or self.gpus_per_node or 1
 
     @property
-    def processes_in_all(self) -> int:
-        return self.nodes * self.processes_of_node
+    def world_size(self) -> int:
+        """Processes on all nodes."""
+        return self.nodes * self.local_processes
 
     @property
-    def usable_seconds(self) -> float:
-        return self.limit - self.warning
+    def training_seconds(self) -> float:
+        """Seconds that one job can train before it has to save."""
+        return self.time_limit - self.save_time
 
 
-class Cluster(Fixed):
-    """[cluster]: whom it is for, and what its nodes have."""
+class ClusterConfig(FrozenModel):
+    """[cluster]: account and queue, and what the nodes provide."""
 
     account: Word | None = None
     partition: Word | None = None
     qos: Word | None = None
-    options: tuple[Option, ...] = ()
+    sbatch_options: tuple[SbatchOption, ...] = ()
     modules: tuple[Module, ...] = ()
-    mail: Mail | None = None
+    mail_user: MailAddress | None = None
     internet: Literal["none", "proxy", "direct"] = "none"
     proxy: Proxy | None = None
-    interface: Word | None = None
+    network_interface: Word | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Cluster":
+    def _fields_agree(self) -> "ClusterConfig":
         if (self.internet == "proxy") != bool(self.proxy):
-            raise ValueError('internet = "proxy" and the address in proxy belong together')
-        for option in self.options:
-            if field := OF_THE_SITE.get(option.partition("=")[0]):
-                raise ValueError(f"options: {option} has a field of its own, {field}; use that")
+            raise ValueError('set both internet = "proxy" and the address in proxy, or neither')
+        for option in self.sbatch_options:
+            if field := FIELD_OF_SBATCH_OPTION.get(option.partition("=")[0]):
+                raise ValueError(f"sbatch_options must not contain {option}; use {field} instead")
         return self
 
 
-class Paths(Fixed):
-    """[paths], as the compute nodes see them."""
+class PathsConfig(FrozenModel):
+    """[paths]: paths as the compute nodes see them."""
 
     python: ShellPath
     home: ShellPath
     scratch: ShellPath | None = None
 
 
-class Site(Fixed):
-    run: Training
-    job: Job
-    cluster: Cluster = Cluster()
-    paths: Paths
-    sweep: tuple[Variant, ...] = ()
+class Site(FrozenModel):
+    """A whole site file."""
+
+    run: RunConfig
+    job: JobConfig
+    cluster: ClusterConfig = ClusterConfig()
+    paths: PathsConfig
+    sweep: tuple[SweepEntry, ...] = ()
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "Site":
-        names = [variant.name for variant in self.sweep]
+    def _sweep_names_differ(self) -> "Site":
+        names = [entry.name for entry in self.sweep]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"two of [[sweep]] are named {name}; give each a name of its own")
+                raise ValueError(f"two [[sweep]] entries are named {name}; give each its own name")
         return self
 
     @property
-    def runs(self) -> tuple[Training, ...]:
-        """Those of the sweep, by their number in the array; or the one."""
-        return tuple(variant.of(self.run) for variant in self.sweep) or (self.run,)
+    def runs(self) -> tuple[RunConfig, ...]:
+        """The runs of the sweep in the order of array tasks, or the single run."""
+        return tuple(entry.apply_to(self.run) for entry in self.sweep) or (self.run,)
 
     @property
     def home(self) -> Path:
-        return expanded(self.paths.home)
+        """The expanded $FIRSTWORDS_HOME of the job. Raises UserError."""
+        return expand_path(self.paths.home)
 
     @property
-    def folder(self) -> Path:
-        """Where script, logs and job numbers go."""
+    def job_folder(self) -> Path:
+        """The directory of the batch script, the logs and the job ids."""
         return self.home / "jobs" / self.run.name
 
-    def jobs_for(self, seconds: float) -> int:
-        """So many jobs one after the other train for `seconds`."""
-        return max(1, math.ceil(seconds / self.job.usable_seconds))
+    def jobs_needed(self, seconds: float) -> int:
+        """Return how many jobs in sequence it takes to train for `seconds`."""
+        return max(1, math.ceil(seconds / self.job.training_seconds))
 
-    def chain(self, seconds: float) -> int:
-        """How many jobs to submit for them. The last of several is to spare: it ends at once if
-        the run is finished."""
-        jobs = self.jobs_for(seconds)
-        return 1 if jobs == 1 or self.job.on_limit == "requeue" else jobs + 1
+    def chain_length(self, seconds: float) -> int:
+        """Return how many jobs to submit in order to train for `seconds`.
+
+        One, if a single job is enough or requeues itself. A chain has a spare job at its end, which
+        exits at once if the run is finished.
+        """
+        n_jobs = self.jobs_needed(seconds)
+        return 1 if n_jobs == 1 or self.job.on_time_limit == "requeue" else n_jobs + 1
 
 
 def read_site(path: Path) -> Site:
-    """Raises UserError, which names the field and how to mend it."""
+    """Read a site file. Raises UserError that names the first wrong field."""
     try:
         document = parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"--site {path}", f"no such file; firstwords slurm init {path} writes one to fill in"
+            f"--site {path} does not exist", f"create it with: firstwords slurm init {path}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--site {path}", f"it cannot be read ({error})") from None
+        raise UserError(
+            f"--site {path} cannot be read ({error})", "use a readable TOML file in UTF-8"
+        ) from None
     except ValueError as error:
-        raise UserError(f"{path} is not valid TOML ({error})", "mend that line") from None
+        raise UserError(f"{path} is not valid TOML ({error})", "fix that line") from None
     try:
         return Site.model_validate(document)
     except ValidationError as error:
-        raise _mistake(path, error) from None
+        raise _field_error(path, error) from None
 
 
-def _mistake(path: Path, error: ValidationError) -> UserError:
-    """The first mistake, in words that a site's author knows."""
+def _field_error(path: Path, error: ValidationError) -> UserError:
+    """Return the first validation error as a UserError about a field of the site file."""
     first = error.errors()[0]
     *outer, last = first["loc"] or ("the file",)
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
-    says = {
-        "missing": f"is missing; add {last} = ..., or see firstwords slurm init",
-        "extra_forbidden": f"there is no such field; {_fields_of(outer)}",
-    }
-    message = says.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return UserError(f"{path}, {where}", message)
+    field = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] == "missing":
+        return UserError(
+            f"{path}: {field} is missing", f"add {last} = ..., or see firstwords slurm init"
+        )
+    if first["type"] == "extra_forbidden":
+        return UserError(f"{path}: {field} is not a known field", _known_fields(outer))
+    value, message = first["input"], first["msg"].removeprefix("Value error, ")
+    shown = f" = {json.dumps(value)}" if isinstance(value, str | int | float) else ""
+    return UserError(f"{path}: {field}{shown} is not valid", message[:1].lower() + message[1:])
 
 
-def _fields_of(location: list[Any]) -> str:
+def _known_fields(table: list[Any]) -> str:
     tables: dict[str, type[BaseModel]] = {
-        "run": Training,
-        "job": Job,
-        "cluster": Cluster,
-        "paths": Paths,
-        "sweep": Variant,
+        "run": RunConfig,
+        "job": JobConfig,
+        "cluster": ClusterConfig,
+        "paths": PathsConfig,
+        "sweep": SweepEntry,
     }
-    if not location:
+    if not table:
         return f"a site file has the tables {', '.join(tables)}"
-    return f"{location[0]} has {', '.join(tables[location[0]].model_fields)}"
+    return f"{table[0]} has the fields {', '.join(tables[table[0]].model_fields)}"

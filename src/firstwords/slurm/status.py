@@ -1,122 +1,132 @@
-"""How a job is doing: what Slurm says of it, beside what its run has written so far."""
+"""Report the jobs of a site, as Slurm knows them, and how far its runs are. Needs no torch."""
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from firstwords import checkpoint, console, pipeline
-from firstwords import run as runs
-from firstwords.errors import UserError
-from firstwords.progress import pace
+from firstwords.common.errors import UserError
+from firstwords.common.units import format_duration
 from firstwords.recipe import STAGES, Stage
-from firstwords.run import Run
-from firstwords.slurm import programs
-from firstwords.slurm.site import Site, Training
-from firstwords.slurm.submit import submitted_before
+from firstwords.runs import checkpoints, phases, registry
+from firstwords.runs.metrics import read_metrics, summarize_loss
+from firstwords.runs.run import Run
+from firstwords.runs.status import stage_progress
+from firstwords.slurm import client
+from firstwords.slurm.site import RunConfig, Site
+from firstwords.slurm.submit import load_job_ids
 
-LOG_LINES = 5
-QUEUE = "%i|%T|%M|%l|%R|%S"  # number, state, time used, limit, nodes or reason, start
-
-
-def status(site: Site) -> Iterator[str]:
-    """Paragraphs to print."""
-    yield "\n".join(jobs_in_words(site))
-    for training in site.runs:
-        yield "\n".join(run_in_words(training))
-    yield from log_in_words(site)
+N_LOG_LINES = 5
+LOG_TAIL_BYTES = 8192
+# Job id, state, time used, time limit, nodes or the reason for waiting, expected start.
+SQUEUE_FORMAT = "%i|%T|%M|%l|%R|%S"
 
 
-# --- Slurm ----------------------------------------------------------------------------------------
+def site_status(site: Site) -> Iterator[str]:
+    """Yield paragraphs to print: the jobs, each run, the end of the newest log."""
+    yield "\n".join(job_lines(site))
+    for config in site.runs:
+        yield "\n".join(run_lines(config))
+    yield from log_paragraph(site)
 
 
-def jobs_in_words(site: Site) -> Iterator[str]:
-    """A line for each job that Slurm still knows."""
-    jobs = submitted_before(site)
-    if not jobs:
-        yield f"no job submitted for {site.run.name}: firstwords slurm submit"
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def job_lines(site: Site) -> Iterator[str]:
+    """Yield a line for each job in the queue, and for the last one even if it has ended."""
+    job_ids = load_job_ids(site)
+    if not job_ids:
+        yield f"no job submitted for {site.run.name}; to submit it: firstwords slurm submit"
         return
     yield f"jobs of {site.run.name}"
     try:
-        queue = programs.told("squeue", "--me", "--noheader", f"--format={QUEUE}")
+        output = client.run_or_fail("squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}")
     except UserError as error:
-        yield f"  not known here ({error})"
+        yield f"  unknown ({error})"
         return
-    waiting = [line.split("|") for line in queue.splitlines()]
-    for job in jobs:
-        lines = [line for line in waiting if line[0].split("_")[0] == str(job)]
-        yield from (f"  {in_queue(*line)}" for line in lines)
-        if not lines and job == jobs[-1]:
-            yield f"  {ended(job)}"
+    queue = [line.split("|") for line in output.splitlines()]
+    for job_id in job_ids:
+        entries = [entry for entry in queue if entry[0].split("_")[0] == str(job_id)]
+        yield from (f"  {queued_job_line(*entry)}" for entry in entries)
+        if not entries and job_id == job_ids[-1]:
+            yield f"  {ended_job_line(job_id)}"
 
 
-def in_queue(number: str, state: str, used: str, limit: str, where: str, begins: str) -> str:
-    line = f"{number:<10} {state.lower():<11}"
+def queued_job_line(
+    job_id: str, state: str, used: str, limit: str, nodes_or_reason: str, start: str
+) -> str:
+    line = f"{job_id:<10} {state.lower():<11}"
     if state == "PENDING":
-        expected = f", expected to start {begins}" if begins not in ("N/A", "") else ""
-        return f"{line} {where.strip('()')}{expected}"
-    return f"{line} {used} of {limit} on {where}"
+        expected = f", expected to start {start}" if start not in ("N/A", "") else ""
+        return f"{line} {nodes_or_reason.strip('()')}{expected}"
+    return f"{line} {used} of {limit} on {nodes_or_reason}"
 
 
-def ended(job: int) -> str:
-    """The last that Slurm knows; it forgets a job some minutes after its end."""
-    answer = programs.ask("scontrol", "--oneliner", "show", "job", str(job))
-    fields = dict(word.split("=", 1) for word in answer.stdout.split() if "=" in word)
+def ended_job_line(job_id: int) -> str:
+    """Return the job's last state. Slurm forgets a job some minutes after its end."""
+    output = client.run("scontrol", "--oneliner", "show", "job", str(job_id))
+    fields = dict(word.split("=", 1) for word in output.stdout.split() if "=" in word)
     state = fields.get("JobState", "no longer in the queue").lower()
     code = fields.get("ExitCode", "").split(":")[0]
-    return f"{job:<10} {state}" + (f", exit code {code}" if code not in ("", "0") else "")
+    return f"{job_id:<10} {state}" + (f", exit code {code}" if code not in ("", "0") else "")
 
 
-# --- the run's own files --------------------------------------------------------------------------
+# --- runs -----------------------------------------------------------------------------------------
 
 
-def run_in_words(training: Training) -> Iterator[str]:
-    directory = runs.runs_home() / training.name
-    if not runs.exists(directory):
-        yield f"run {training.name}: not started yet"
+def run_lines(config: RunConfig) -> Iterator[str]:
+    """Yield the phase of a run, and its newest checkpoint."""
+    directory = registry.runs_home() / config.name
+    if not registry.run_exists(directory):
+        yield f"run {config.name}: not started yet"
         return
-    run = runs.open_directory(directory)
-    unfinished = pipeline.unfinished(run)
+    run = registry.open_run_directory(directory)
+    unfinished = phases.unfinished(run)
     if not unfinished:
         yield f"run {run.name}: finished; report: {directory / 'report.md'}"
         return
     phase = unfinished[0]
-    at = pipeline.PHASES.index(phase) + 1
-    step = step_in_words(run, phase.name) if phase.name in STAGES else ""
-    yield f"run {run.name}: phase {at} of {len(pipeline.PHASES)}, {phase.title.lower()}{step}"
-    yield f"  {newest_in_words(run)}"
+    number = phases.PHASES.index(phase) + 1
+    progress = format_progress(run, phase.name) if phase.name in STAGES else ""
+    yield f"run {run.name}: phase {number} of {len(phases.PHASES)}, {phase.title.lower()}{progress}"
+    yield f"  {format_newest_checkpoint(run)}"
 
 
-def step_in_words(run: Run, stage: Stage) -> str:
-    metrics = runs.read_metrics(run.metrics(stage))
+def format_progress(run: Run, stage: Stage) -> str:
+    metrics = read_metrics(run.metrics(stage))
     if not metrics:
         return ", before its first step"
-    step, steps, speed, left = pace(run, stage, metrics)
-    loss = runs.course(metrics).last_loss
+    step, steps, tokens_per_second, seconds_left = stage_progress(run, stage, metrics)
+    loss = summarize_loss(metrics).last_loss
     return (
         f", step {step:,} of {steps:,} ({step / steps:.0%}), loss {loss:.3f}, "
-        f"{speed:,.0f} tokens/s, {console.duration(left)} left in it"
+        f"{tokens_per_second:,.0f} tokens/s, {format_duration(seconds_left)} left in this phase"
     )
 
 
-def newest_in_words(run: Run) -> str:
-    """The newest checkpoint by its name and age; whether it is whole, the next start looks."""
+def format_newest_checkpoint(run: Run) -> str:
+    """Return the name and age of the newest checkpoint, without verifying its checksums."""
     for stage in reversed(STAGES):
-        if found := checkpoint.newest_first(run.checkpoints(stage)):
-            age = time.time() - (found[0].directory / "training.json").stat().st_mtime
-            return (
-                f"newest checkpoint: {stage}, step {found[0].step:,}, {console.duration(age)} ago"
-            )
+        if stored := checkpoints.list_checkpoints(run.checkpoints(stage)):
+            newest = stored[0]
+            age = time.time() - (newest.directory / "training.json").stat().st_mtime
+            return f"newest checkpoint: {stage}, step {newest.step:,}, {format_duration(age)} ago"
     return "no checkpoint yet"
 
 
-def log_in_words(site: Site) -> Iterator[str]:
-    logs = sorted(site.folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+# --- log ------------------------------------------------------------------------------------------
+
+
+def log_paragraph(site: Site) -> Iterator[str]:
+    """Yield the last lines of the newest log, if there is one."""
+    logs = sorted(site.job_folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
     if logs:
-        yield "\n".join([f"{logs[-1]} ends with", *(f"  {line}" for line in last_lines(logs[-1]))])
+        newest = logs[-1]
+        yield "\n".join([f"last lines of {newest}", *(f"  {line}" for line in last_lines(newest))])
 
 
 def last_lines(path: Path) -> list[str]:
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 8192))
+        file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
         text = file.read().decode("utf-8", "replace")
-    return [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
+    return [line for line in text.splitlines() if line.strip()][-N_LOG_LINES:]

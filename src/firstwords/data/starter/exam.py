@@ -1,203 +1,212 @@
-"""The exam: questions that training never showed (`holdout.py`), and what counts as right.
+"""The exam: questions that training never shows (`holdout.py`), and how answers are graded.
 
-The items are the same for every run: they depend on nothing but this package.
+The items depend on this package alone, so they are the same for every run.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from . import tasks, turn
-from .facts import asked_fact
-from .phrase import Rand, source
-from .questions import about_anew, fact_turn, followup, untaught_turn
-from .talk import (
-    about_me,
-    as_messages,
-    count_turn,
-    kept_sum,
-    memory,
-    spelling_turn,
-    sum_turn,
-    tool_turn,
-    unheard,
+from firstwords.data.starter import grading
+from firstwords.data.starter.conversations import as_messages
+from firstwords.data.starter.fact_questions import (
+    ask_fact_in_exam_words,
+    fact_turn,
+    followup,
+    held_out_fact_turn,
 )
-from .turn import Rule, Turn
+from firstwords.data.starter.facts import random_asked_fact
+from firstwords.data.starter.grading import Rule
+from firstwords.data.starter.instructions import instruction, tell_story
+from firstwords.data.starter.letters import count_turn, spelling_turn
+from firstwords.data.starter.multiple_choice import multiple_choice
+from firstwords.data.starter.numbers import held_out_sum_turn, math_turn
+from firstwords.data.starter.reading import reading
+from firstwords.data.starter.rng import Rng, seeded_rng
+from firstwords.data.starter.small_talk import identity_turn
+from firstwords.data.starter.tool_use import tool_turn
+from firstwords.data.starter.turn import Turn
+from firstwords.data.starter.unknown import invented_name_turn
+from firstwords.data.starter.user_details import memory
 
 PER_CATEGORY = 200
 
 
-class Item(NamedTuple):
-    """One question of the exam: `messages` ends with the user's, `answer` is the curriculum's own;
-    others are judged by `rule`, which looks for `right`."""
+class ExamItem(NamedTuple):
+    """One question of the exam; `rule` grades an answer against `expected`."""
 
     category: str
-    messages: tuple[dict[str, str], ...]
-    answer: str
+    messages: tuple[dict[str, str], ...]  # the last one is the user's question
+    answer: str  # as the curriculum answers it
     rule: Rule
-    right: tuple[str, ...]
+    expected: tuple[str, ...]
 
 
-class Category(NamedTuple):
-    """A part of the exam. `make` draws a conversation that ends with the question; `taught` one
-    like it that training may show. `rule` says what counts as right. The base model, which knows
-    no conversations, takes the parts with `few_shot`: examples, then the question, as plain text.
+class ExamCategory(NamedTuple):
+    """A part of the exam.
+
+    The pretrained model knows no conversations. It takes only the categories with `few_shot`:
+    examples and then the question, as plain text.
     """
 
     title: str
-    rule: str
+    criterion: str  # what counts as right, for people to read
     few_shot: bool
-    make: Callable[[Rand], list[Turn]]
-    taught: Callable[[Rand], list[Turn]]
+    make: Callable[[Rng], list[Turn]]  # a held-out conversation that ends with the question
+    make_example: Callable[[Rng], list[Turn]]  # one like it that training may show
 
 
-def _one(make: Callable[[Rand], Turn]) -> Callable[[Rand], list[Turn]]:
-    return lambda r: [make(r)]
+def _one(make: Callable[[Rng], Turn]) -> Callable[[Rng], list[Turn]]:
+    return lambda rng: [make(rng)]
 
 
-def _instruction(r: Rand, kept: bool) -> Turn:
-    if r() < 0.2:
-        return tasks.tell_story(r, kept)
-    return tasks.instruction(r, kept)
+def _instruction(rng: Rng, held_out: bool) -> Turn:
+    if rng() < 0.2:
+        return tell_story(rng, held_out)
+    return instruction(rng, held_out)
 
 
-def _unknown(r: Rand, kept: bool) -> Turn:
-    return unheard(r, kept) if r() < 0.5 else fact_turn(r, kept)
+def _unknown(rng: Rng, held_out: bool) -> Turn:
+    return invented_name_turn(rng, held_out) if rng() < 0.5 else fact_turn(rng, held_out)
 
 
-def _story(r: Rand, kept: bool) -> list[Turn]:
-    return tasks.reading(r, kept)[:1]
+def _reading(rng: Rng, held_out: bool) -> list[Turn]:
+    return reading(rng, held_out)[:1]
 
 
-SAYS = "the value, or one of several right ones, stands in the answer"
+CONTAINS_VALUE = "the answer contains the value, or one of several right ones"
 
-CATEGORIES: dict[str, Category] = {
-    "facts": Category(
+CATEGORIES: dict[str, ExamCategory] = {
+    "facts": ExamCategory(
         "facts asked in training's way",
-        SAYS,
+        CONTAINS_VALUE,
         True,
-        _one(lambda r: fact_turn(r, True)),
+        _one(lambda rng: fact_turn(rng, True)),
         _one(fact_turn),
     ),
-    "facts_anew": Category(
+    "facts_anew": ExamCategory(
         "facts asked in new words",
-        SAYS,
+        CONTAINS_VALUE,
         True,
-        _one(lambda r: about_anew(r, asked_fact(r))),
+        _one(lambda rng: ask_fact_in_exam_words(rng, random_asked_fact(rng))),
         _one(fact_turn),
     ),
-    "facts_pretrained": Category(
-        "facts seen only in pretraining", SAYS, True, _one(untaught_turn), _one(fact_turn)
-    ),
-    "stories": Category(
-        "stories",
-        'the key words stand in the answer, at its beginning where the question is "who"',
+    "facts_pretrained": ExamCategory(
+        "facts seen only in pretraining",
+        CONTAINS_VALUE,
         True,
-        lambda r: _story(r, True),
-        lambda r: _story(r, False),
+        _one(held_out_fact_turn),
+        _one(fact_turn),
     ),
-    "sums": Category(
+    "stories": ExamCategory(
+        "stories",
+        'the answer contains the keywords, at its beginning if the question asks "who"',
+        True,
+        lambda rng: _reading(rng, True),
+        lambda rng: _reading(rng, False),
+    ),
+    "sums": ExamCategory(
         "arithmetic in the head",
         "the last number of the answer, in digits or words, is the result",
         True,
-        _one(kept_sum),
-        _one(sum_turn),
+        _one(held_out_sum_turn),
+        _one(math_turn),
     ),
-    "calculator": Category(
+    "calculator": ExamCategory(
         "sums and letters with the tool",
         "the last number of the answer is the result",
         False,
-        _one(lambda r: tool_turn(r, True)),
+        _one(lambda rng: tool_turn(rng, True)),
         _one(tool_turn),
     ),
-    "spelling": Category(
+    "spelling": ExamCategory(
         "spelling",
-        "the letters stand in the answer, joined by hyphens, none more and none less",
+        "the answer contains exactly the letters of the word, joined by hyphens",
         True,
-        _one(lambda r: spelling_turn(r, True)),
+        _one(lambda rng: spelling_turn(rng, True)),
         _one(spelling_turn),
     ),
-    "counting": Category(
+    "counting": ExamCategory(
         "counting letters",
-        "the last number of the answer, in digits or words, is right",
+        "the last number of the answer, in digits or words, is the count",
         True,
-        _one(lambda r: count_turn(r, True)),
+        _one(lambda rng: count_turn(rng, True)),
         _one(count_turn),
     ),
-    "memory": Category(
+    "memory": ExamCategory(
         "memory across turns",
-        "what the user told stands in the answer",
+        "the answer contains what the user said",
         False,
-        lambda r: memory(r, True),
+        lambda rng: memory(rng, True),
         memory,
     ),
-    "followup": Category("follow-ups", SAYS, False, lambda r: followup(r, True), followup),
-    "instructions": Category(
-        "instructions",
-        "a list has as many different right things as asked for; one word, capitals and "
-        "repetition are exact; a story names who was asked for in three sentences or more",
-        False,
-        _one(lambda r: _instruction(r, True)),
-        _one(lambda r: _instruction(r, False)),
+    "followup": ExamCategory(
+        "follow-ups", CONTAINS_VALUE, False, lambda rng: followup(rng, True), followup
     ),
-    "choice": Category(
+    "instructions": ExamCategory(
+        "instructions",
+        "a list has the requested number of different right items; a single word, capitals and "
+        "repetition are exact; a story names the requested characters in three sentences or more",
+        False,
+        _one(lambda rng: _instruction(rng, True)),
+        _one(lambda rng: _instruction(rng, False)),
+    ),
+    "choice": ExamCategory(
         "multiple choice",
         "the last option letter of the answer is the right one",
         True,
-        _one(lambda r: tasks.choice(r, True)),
-        _one(tasks.choice),
+        _one(lambda rng: multiple_choice(rng, True)),
+        _one(multiple_choice),
     ),
-    "identity": Category(
+    "identity": ExamCategory(
         "identity",
-        "one of the words that matter stands in the answer",
+        "the answer contains one of the keywords",
         False,
-        _one(lambda r: about_me(r, True)),
-        _one(about_me),
+        _one(lambda rng: identity_turn(rng, True)),
+        _one(identity_turn),
     ),
-    "unknown": Category(
+    "unknown": ExamCategory(
         '"I do not know"',
-        "what does not exist is not known; the real half of the questions is answered",
+        "the answer to the invented half is that it is not known; the real half is answered",
         False,
-        _one(lambda r: _unknown(r, True)),
-        _one(lambda r: _unknown(r, False)),
+        _one(lambda rng: _unknown(rng, True)),
+        _one(lambda rng: _unknown(rng, False)),
     ),
 }
 
 
-def items(per_category: int = PER_CATEGORY) -> list[Item]:
-    """The exam, in the order of CATEGORIES: as many items of each category, all different."""
+def items(per_category: int = PER_CATEGORY) -> list[ExamItem]:
+    """Return the exam in the order of CATEGORIES, with `per_category` different items of each."""
     return [item for name in CATEGORIES for item in items_of(name, per_category)]
 
 
 @cache
-def items_of(category: str, count: int = PER_CATEGORY) -> tuple[Item, ...]:
-    """The first items of one category."""
-    found: dict[str, Item] = {}
+def items_of(category: str, count: int = PER_CATEGORY) -> tuple[ExamItem, ...]:
+    """Return the first `count` items of one category."""
+    by_prompt: dict[str, ExamItem] = {}
     index = 0
-    while len(found) < count:
-        turns = CATEGORIES[category].make(source(0, f"exam {category}", index))
+    while len(by_prompt) < count:
+        turns = CATEGORIES[category].make(seeded_rng(0, f"exam {category}", index))
         item = _item(category, turns)
-        found.setdefault("\n".join(message["content"] for message in item.messages), item)
+        by_prompt.setdefault("\n".join(message["content"] for message in item.messages), item)
         index += 1
-    return tuple(found.values())
+    return tuple(by_prompt.values())
 
 
-def _item(category: str, turns: list[Turn]) -> Item:
+def _item(category: str, turns: list[Turn]) -> ExamItem:
     *_, last = turns
-    return Item(category, as_messages(turns)[:-1], last.answer, last.rule, last.right)
+    return ExamItem(category, as_messages(turns)[:-1], last.answer, last.rule, last.expected)
 
 
 def examples(category: str, count: int = 3) -> list[tuple[str, str]]:
-    """Questions of a category that training may show, with their answers, for few-shot prompts."""
-    found = []
+    """Return questions that training may show, with answers, as examples of a few-shot prompt."""
+    pairs = []
     for index in range(count):
-        first = CATEGORIES[category].taught(source(0, f"examples {category}", index))[0]
-        found.append((first.ask, first.answer))
-    return found
+        first = CATEGORIES[category].make_example(seeded_rng(0, f"examples {category}", index))[0]
+        pairs.append((first.question, first.answer))
+    return pairs
 
 
-def is_right(item: Item, answer: str) -> bool:
-    """Whether the answer, without its tool calls, is right by the item's rule."""
-    return turn.is_right(item.rule, item.right, answer)
+def is_right(item: ExamItem, answer: str) -> bool:
+    """Return whether an answer to the item, without its tool calls, is right."""
+    return grading.is_right(item.rule, item.expected, answer)

@@ -1,17 +1,17 @@
-"""Facts: what is so, how it is told, how it is asked, how it is answered.
+"""Facts: how they are stated, asked for and answered.
 
-A fact is a relation (say, *capital*) between a subject and a value. The wording lives in
-`facts.txt`, the facts in the other tables; whoever adds a table adds a function here.
+A fact is a relation (such as *capital*) between a subject and a value. The facts are in the tables,
+each of which has a function below that reads it, and the wording of all relations in `facts.txt`.
 """
-
-from __future__ import annotations
 
 from functools import cache
 from typing import NamedTuple
 
-from .holdout import held_out
-from .phrase import Rand, listing, pick, rows, say, sections, weighted
-from .words import in_words
+from firstwords.data.starter.holdout import is_held_out
+from firstwords.data.starter.rng import Rng, choose, choose_weighted
+from firstwords.data.starter.tables import table_rows, table_sections
+from firstwords.data.starter.templates import join_list, make_sentence
+from firstwords.data.starter.words import number_in_words
 
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CLASSES = {
@@ -31,47 +31,51 @@ CLASSES = {
 
 
 class Fact(NamedTuple):
-    """One fact; `slots` has what its wording needs, always with s (subject) and v (value).
+    """A relation between a subject and a value.
 
-    `values` are all answers that count as right. A fact and its inverse ("Paris is the capital of
-    France") share the `key` by which `holdout.py` decides.
+    A fact and its inverse ("Paris is the capital of France") share their `key`, so that either both
+    are held out or neither.
     """
 
     relation: str
-    slots: dict[str, str]
-    values: tuple[str, ...]
+    slots: dict[str, str]  # for the wording; always with "s" (subject) and "v" (value)
+    values: tuple[str, ...]  # all answers that count as right
     key: str
 
     @property
     def value(self) -> str:
-        """The right answer in as few words as there are; a list if there are several."""
+        """The shortest right answer; an enumeration if several things belong to it."""
         return self.slots["v"]
 
     @property
-    def taught(self) -> bool:
-        """Whether conversations may ask and answer it."""
-        return not held_out("fact", self.key)
+    def held_out(self) -> bool:
+        """Whether pretraining states the fact and conversations never ask for it."""
+        return is_held_out("fact", self.key)
 
-    def _worded(self, r: Rand, use: str) -> str:
-        return ended(say(r, sections("facts.txt")[f"{self.relation} {use}"], self.slots))
+    def _word(self, rng: Rng, use: str) -> str:
+        return with_one_full_stop(
+            make_sentence(rng, table_sections("facts.txt")[f"{self.relation} {use}"], self.slots)
+        )
 
-    def told(self, r: Rand) -> str:
-        """The fact as a sentence of a text."""
-        return self._worded(r, "say")
+    def statement(self, rng: Rng) -> str:
+        """Return the fact as a sentence of a document."""
+        return self._word(rng, "say")
 
-    def question(self, r: Rand) -> str:
-        return self._worded(r, "ask")
+    def question(self, rng: Rng) -> str:
+        """Return a question for the fact in words that training uses."""
+        return self._word(rng, "ask")
 
-    def question_anew(self, r: Rand) -> str:
-        """The question in words that only the exam has."""
-        return self._worded(r, "ask anew")
+    def exam_question(self, rng: Rng) -> str:
+        """Return a question for the fact in words that only the exam uses."""
+        return self._word(rng, "ask anew")
 
-    def answer(self, r: Rand) -> str:
-        return self._worded(r, "answer")
+    def answer(self, rng: Rng) -> str:
+        """Return the answer to a question for the fact, as a sentence."""
+        return self._word(rng, "answer")
 
 
-def ended(text: str) -> str:
-    """The sentence with one full stop at its end: 'Washington, D.C.' brings its own."""
+def with_one_full_stop(text: str) -> str:
+    """Return the sentence with one full stop at its end: 'Washington, D.C.' has its own."""
     return text[:-1] if text.endswith("..") and not text.endswith("...") else text
 
 
@@ -88,38 +92,38 @@ def _fact(
     return Fact(relation, slots, values or (value,), key or f"{relation}:{subject}")
 
 
-def _number(relation: str, subject: str, value: int, **more: str) -> Fact:
-    """A fact whose value is told in digits; an answer may also give it in words."""
+def _numeric_fact(relation: str, subject: str, value: int, **more: str) -> Fact:
+    """Return a fact with a numeric value, stated in digits; answers may also give it in words."""
     digits = str(value)
-    return _fact(relation, subject, digits, values=(digits, in_words(value)), **more)
+    return _fact(relation, subject, digits, values=(digits, number_in_words(value)), **more)
 
 
-def _items(text: str) -> tuple[str, ...]:
-    """The parts of a cell that lists several things: 'a, b' and 'a, b, and c'."""
+def _split_list(text: str) -> tuple[str, ...]:
+    """Return the items of an enumeration: 'a, b' or 'a, b, and c'."""
     parts = text.replace(", and ", ", ").replace(" and ", ", ").split(", ")
     return tuple(part for part in parts if part)
 
 
 @cache
 def neighbours() -> dict[str, tuple[str, ...]]:
-    """The countries on the other side of each country's land borders, in alphabetical order."""
-    found: dict[str, list[str]] = {name: [] for name, *_ in rows("countries.txt")}
-    for name, others in rows("borders.txt"):
+    """Return the countries with a land border to each country, in alphabetical order."""
+    borders: dict[str, list[str]] = {name: [] for name, *_ in table_rows("countries.txt")}
+    for name, others in table_rows("borders.txt"):
         for other in others.split(", "):
-            found[name].append(other)
-            found[other].append(name)
-    order = {name: place for place, name in enumerate(found)}
-    return {name: tuple(sorted(others, key=order.__getitem__)) for name, others in found.items()}
+            borders[name].append(other)
+            borders[other].append(name)
+    order = {name: place for place, name in enumerate(borders)}
+    return {name: tuple(sorted(others, key=order.__getitem__)) for name, others in borders.items()}
 
 
 def _city(name: str) -> str:
-    """'the city of Lima', 'Kuwait City'."""
+    """Return 'the city of Lima' for Lima, but 'Kuwait City' for Kuwait City."""
     return name if name.endswith("City") else f"the city of {name}"
 
 
-def _borders(values: tuple[str, ...]) -> dict[str, str]:
-    """Slots for one or several neighbours."""
-    either = listing(values, "or")
+def _border_slots(values: tuple[str, ...]) -> dict[str, str]:
+    """Return the slots of a *neighbour* fact, in the singular or the plural."""
+    either = join_list(values, "or")
     if len(values) == 1:
         return {
             "lb": "a land border",
@@ -138,134 +142,134 @@ def _borders(values: tuple[str, ...]) -> dict[str, str]:
 
 
 def _countries() -> dict[str, list[Fact]]:
-    spoken = {row[0]: tuple(row[1].split(", ")) for row in rows("languages.txt")}
-    found = {}
-    for name, city, continent in rows("countries.txt"):
-        own = name + ("'" if name.endswith("s") else "'s")
-        found[name] = [
-            _fact("capital", name, city, o=own, c=_city(city)),
-            _fact("continent", name, continent, o=own),
+    spoken = {row[0]: tuple(row[1].split(", ")) for row in table_rows("languages.txt")}
+    facts = {}
+    for name, city, continent in table_rows("countries.txt"):
+        possessive = name + ("'" if name.endswith("s") else "'s")
+        facts[name] = [
+            _fact("capital", name, city, o=possessive, c=_city(city)),
+            _fact("continent", name, continent, o=possessive),
         ]
         if city != name:
-            found[name].append(_fact("capitalof", city, name, key=f"capital:{name}", c=_city(city)))
+            facts[name].append(_fact("capitalof", city, name, key=f"capital:{name}", c=_city(city)))
         for relation, values, more in (
-            ("neighbour", neighbours()[name], _borders(neighbours()[name])),
+            ("neighbour", neighbours()[name], _border_slots(neighbours()[name])),
             ("language", spoken[name], {"vare": "is" if len(spoken[name]) == 1 else "are"}),
         ):
             if values:
-                found[name].append(_fact(relation, name, listing(values), values=values, **more))
-    return found
+                facts[name].append(_fact(relation, name, join_list(values), values=values, **more))
+    return facts
 
 
 def _elements() -> dict[str, list[Fact]]:
-    found = {}
-    for number, (name, symbol, state, use) in enumerate(rows("elements.txt"), start=1):
-        facts = [
+    facts = {}
+    for number, (name, symbol, state, use) in enumerate(table_rows("elements.txt"), start=1):
+        own_facts = [
             _fact("symbol", name, symbol),
-            _number("number", name, number, protons="proton" if number == 1 else "protons"),
+            _numeric_fact("number", name, number, protons="proton" if number == 1 else "protons"),
             _fact("symbolof", symbol, name, key=f"symbol:{name}"),
             _fact("numberof", str(number), name, key=f"number:{name}"),
         ]
         if state:
-            facts.append(_fact("state", name, state))
+            own_facts.append(_fact("state", name, state))
         if use:
-            facts.append(_fact("use", name, use))
-        found[name] = facts
-    return found
+            own_facts.append(_fact("use", name, use))
+        facts[name] = own_facts
+    return facts
 
 
 def _legs(name: str, many: str, count: int) -> Fact:
-    value = in_words(count) if count else "no"
+    value = number_in_words(count) if count else "no"
     values = (value, str(count)) if count else (value, "0", "zero", "none")
     return _fact("legs", name, value, values=values, p=many, vn=value if count else "none")
 
 
 def _animals() -> dict[str, list[Fact]]:
-    found = {}
-    for name, many, group, legs, food, home, sound, young in rows("animals.txt"):
+    facts = {}
+    for name, many, group, legs, food, home, sound, young in table_rows("animals.txt"):
         plural = CLASSES[group]
-        facts = [
+        own_facts = [
             _fact("class", name, group, values=(group, plural), p=many, vp=plural),
-            _fact("eats", name, food, values=_items(food), p=many),
+            _fact("eats", name, food, values=_split_list(food), p=many),
             _fact("lives", name, home, p=many),
         ]
         if legs:
-            facts.append(_legs(name, many, int(legs)))
+            own_facts.append(_legs(name, many, int(legs)))
         if sound:
-            facts.append(_fact("sound", name, sound, p=many))
+            own_facts.append(_fact("sound", name, sound, p=many))
         if young:
-            facts.append(_fact("young", name, young, p=many))
-        found[name] = facts
-    return found
+            own_facts.append(_fact("young", name, young, p=many))
+        facts[name] = own_facts
+    return facts
 
 
 def _words() -> dict[str, list[Fact]]:
-    found: dict[str, list[Fact]] = {}
-    for one, other in rows("opposites.txt"):
+    facts: dict[str, list[Fact]] = {}
+    for one, other in table_rows("opposites.txt"):
         key = f"opposite:{one}"
-        found[f"{one}/{other}"] = [
+        facts[f"{one}/{other}"] = [
             _fact("opposite", one, other, key=key),
             _fact("opposite", other, one, key=key),
         ]
-    for one, many in rows("plurals.txt"):
-        found[f"{one}+"] = [_fact("plural", one, many)]
-    for base, past, participle in rows("verbs.txt"):
-        facts = [_fact("participle", base, participle, m=past)]
+    for one, many in table_rows("plurals.txt"):
+        facts[f"{one}+"] = [_fact("plural", one, many)]
+    for base, past, participle in table_rows("verbs.txt"):
+        own_facts = [_fact("participle", base, participle, m=past)]
         if base != "be":
-            facts.append(_fact("past", base, past))
-        found[f"to {base}"] = facts
-    return found
+            own_facts.append(_fact("past", base, past))
+        facts[f"to {base}"] = own_facts
+    return facts
 
 
 def _calendar() -> dict[str, list[Fact]]:
-    table = rows("calendar.txt")
-    found: dict[str, list[Fact]] = {}
+    table = table_rows("calendar.txt")
+    facts: dict[str, list[Fact]] = {}
     for i, (name, place, days, season) in enumerate(table):
         leap = ", and 29 in a leap year" if name == "February" else ""
         following = table[(i + 1) % 12][0]
-        found[name] = [
-            _number("days", name, int(days), leap=leap),
+        facts[name] = [
+            _numeric_fact("days", name, int(days), leap=leap),
             _fact("month", name, place),
             _fact("after", name, following),
             _fact("season", name, season),
         ]
     for i, day in enumerate(WEEK):
-        found[day] = [_fact("weekday", day, WEEK[(i + 1) % 7])]
-    return found
+        facts[day] = [_fact("weekday", day, WEEK[(i + 1) % 7])]
+    return facts
 
 
 def _planets() -> dict[str, list[Fact]]:
-    found = {}
-    for number, (name, place, *_) in enumerate(rows("planets.txt"), start=1):
-        found[name] = [
+    facts = {}
+    for number, (name, place, *_) in enumerate(table_rows("planets.txt"), start=1):
+        facts[name] = [
             _fact("planet", name, place),
-            _fact("planetof", place, name, key=f"planet:{name}", n=in_words(number)),
+            _fact("planetof", place, name, key=f"planet:{name}", n=number_in_words(number)),
         ]
-    return found
+    return facts
 
 
 def _definitions() -> list[tuple[str, ...]]:
-    """The rows whose subject is singular, as the wording needs it."""
-    return [row for row in rows("definitions.txt") if row[1] != "scissors"]
+    """Return the rows with a singular subject: the wording has no plural."""
+    return [row for row in table_rows("definitions.txt") if row[1] != "scissors"]
 
 
 def _things() -> dict[str, list[Fact]]:
-    found = {}
+    facts = {}
     for _, name, what, more in _definitions():
-        found[name] = [_fact("is", name, what, more=more)]
-    for name, colour in rows("colours.txt"):
-        found[f"colour of {name}"] = [_fact("colour", name, colour)]
-    for one, other, mixed in rows("mixing.txt"):
+        facts[name] = [_fact("is", name, what, more=more)]
+    for name, colour in table_rows("colours.txt"):
+        facts[f"colour of {name}"] = [_fact("colour", name, colour)]
+    for one, other, mixed in table_rows("mixing.txt"):
         key = f"mix:{one} and {other}"
-        found[f"{one} with {other}"] = [_fact("mix", one, mixed, key=key, m=other)]
-    for parts, name, number in rows("measures.txt"):
+        facts[f"{one} with {other}"] = [_fact("mix", one, mixed, key=key, m=other)]
+    for parts, name, number in table_rows("measures.txt"):
         subject = f"{parts} in {name}"
         key = f"measure:{subject}"
-        found[subject] = [_number("measure", name, int(number), key=key, u=parts)]
-    return found
+        facts[subject] = [_numeric_fact("measure", name, int(number), key=key, u=parts)]
+    return facts
 
 
-_TOPICS = {
+_TOPIC_TABLES = {
     "countries": _countries,
     "elements": _elements,
     "animals": _animals,
@@ -274,31 +278,32 @@ _TOPICS = {
     "planets": _planets,
     "things": _things,
 }
-TOPICS = tuple(_TOPICS)
+TOPICS = tuple(_TOPIC_TABLES)
 
 
 @cache
-def topic(name: str) -> dict[str, list[Fact]]:
-    """All facts of a topic, by what they are about."""
-    return _TOPICS[name]()
+def facts_by_subject(topic: str) -> dict[str, list[Fact]]:
+    """Return all facts of a topic, by their subject."""
+    return _TOPIC_TABLES[topic]()
 
 
 @cache
-def subjects(name: str) -> tuple[str, ...]:
-    """What a topic has facts about."""
-    return tuple(topic(name))
+def subjects(topic: str) -> tuple[str, ...]:
+    """Return the subjects of a topic's facts."""
+    return tuple(facts_by_subject(topic))
 
 
 @cache
-def groups() -> dict[str, tuple[str, ...]]:
-    """Definitions by group: tools, jobs, places ..."""
-    found: dict[str, list[str]] = {}
+def definition_groups() -> dict[str, tuple[str, ...]]:
+    """Return the subjects of definitions by group: tools, jobs, places, ..."""
+    names_by_group: dict[str, list[str]] = {}
     for group, name, *_ in _definitions():
-        found.setdefault(group, []).append(name)
-    return {group: tuple(names) for group, names in found.items()}
+        names_by_group.setdefault(group, []).append(name)
+    return {group: tuple(names) for group, names in names_by_group.items()}
 
 
-ASKED = {
+# How often each topic is asked for.
+TOPIC_WEIGHTS = {
     "countries": 30.0,
     "elements": 16.0,
     "animals": 22.0,
@@ -307,8 +312,8 @@ ASKED = {
     "planets": 3.0,
     "things": 22.0,
 }
-# How often a relation is asked among those of its topic; 1 if it is not named here.
-_OFTEN = {
+# How often each relation is asked for among those of its topic; 1 for all others.
+_RELATION_WEIGHTS = {
     "capital": 6.0,
     "continent": 4.0,
     "capitalof": 2.0,
@@ -332,37 +337,38 @@ _OFTEN = {
 }
 
 
-def any_fact(r: Rand, name: str = "") -> Fact:
-    """A random fact, of the topic if one is named."""
-    if not name:
-        name = weighted(r, ASKED)
-    return pick(r, topic(name)[pick(r, subjects(name))])
+def random_fact(rng: Rng, topic: str = "") -> Fact:
+    """Return any fact, of `topic` if given. All subjects of a topic are equally likely."""
+    if not topic:
+        topic = choose_weighted(rng, TOPIC_WEIGHTS)
+    return choose(rng, facts_by_subject(topic)[choose(rng, subjects(topic))])
 
 
-def asked_fact(r: Rand, name: str = "") -> Fact:
-    """A random fact that conversations may ask and answer, of the topic if one is named."""
-    return _of_relation(r, name, taught=True)
+def random_asked_fact(rng: Rng, topic: str = "") -> Fact:
+    """Return a fact that conversations may ask for, of `topic` if given."""
+    return _random_fact_by_relation(rng, topic, held_out=False)
 
 
-def kept_fact(r: Rand, name: str = "") -> Fact:
-    """A random fact that training tells and never asks, of the topic if one is named."""
-    return _of_relation(r, name, taught=False)
+def random_held_out_fact(rng: Rng, topic: str = "") -> Fact:
+    """Return a fact that pretraining states and conversations never ask for."""
+    return _random_fact_by_relation(rng, topic, held_out=True)
 
 
-def _of_relation(r: Rand, name: str, taught: bool) -> Fact:
-    """The topic first, then the relation, then the fact: rare relations get their share too."""
-    found, often = _by_relation(name or weighted(r, ASKED), taught)
-    return pick(r, found[weighted(r, often)])
+def _random_fact_by_relation(rng: Rng, topic: str, held_out: bool) -> Fact:
+    """Draw the topic, then the relation, then the fact, so that rare relations get their share."""
+    facts, weights = _by_relation(topic or choose_weighted(rng, TOPIC_WEIGHTS), held_out)
+    return choose(rng, facts[choose_weighted(rng, weights)])
 
 
 @cache
-def _by_relation(name: str, taught: bool) -> tuple[dict[str, tuple[Fact, ...]], dict[str, float]]:
-    """The facts of a topic that are taught, or those that are not, by relation; and how often
-    each relation is asked."""
-    found: dict[str, list[Fact]] = {}
-    for facts in topic(name).values():
+def _by_relation(
+    topic: str, held_out: bool
+) -> tuple[dict[str, tuple[Fact, ...]], dict[str, float]]:
+    """Return a topic's facts by relation, held out or not, and the relations' weights."""
+    by_relation: dict[str, list[Fact]] = {}
+    for facts in facts_by_subject(topic).values():
         for fact in facts:
-            if fact.taught == taught:
-                found.setdefault(fact.relation, []).append(fact)
-    often = {relation: _OFTEN.get(relation, 1.0) for relation in found}
-    return {relation: tuple(facts) for relation, facts in found.items()}, often
+            if fact.held_out == held_out:
+                by_relation.setdefault(fact.relation, []).append(fact)
+    weights = {relation: _RELATION_WEIGHTS.get(relation, 1.0) for relation in by_relation}
+    return {relation: tuple(facts) for relation, facts in by_relation.items()}, weights

@@ -1,38 +1,37 @@
-"""What training never shows: decided here, once, by hash.
+"""What training never shows, decided by hash.
 
-A fifth of everything that can be asked is kept for the exam (`exam.py`), by the hash of a key, so
-that the choice is the same for every seed, machine and version. What is held out, and the key:
+A fifth of everything that can be asked is held out for the exam (`exam.py`), by the hash of a key,
+so that the choice is the same for every seed, machine and version. The kinds of keys:
 
-- *fact*: the fact's own key. Such a fact is told in pretraining and never asked or answered in a
-  conversation: the model must carry it over by itself.
-- *question*: the text of a single question. Its fact may be trained, in other words.
-- *sum*: the two operands with their sign, in either order for + and x. Appears nowhere at all.
-- *word*: a word that is never spelled, counted or turned around.
-- *story*: a situation: the plot with its thing and its places. Appears nowhere at all.
-- *memory*: what a user tells about himself ("name Ada"), to be asked for later.
-- *followup*: a subject of a question that is followed by questions without it ("And its capital?").
+- *fact*: the key of a fact. Pretraining states the fact; no conversation asks for it or answers
+  with it, so that the model must transfer it.
+- *question*: the text of a single question. Training may ask for the same fact in other words.
+- *sum*: the operands and the operator, in either order for + and x. It appears nowhere in training.
+- *word*: a word that training never spells, counts or reverses.
+- *story*: a situation of a story or scene, such as a plot with its object and place. It appears
+  nowhere in training.
+- *memory*: something users say about themselves ("name Ada") that a later question asks for.
+- *followup*: the subject of a question before questions that do not name it ("And its capital?").
 - *unknown*: an invented name.
 
-Beside these, `facts.txt` and `talk.txt` keep whole families of phrasing under headings that end
-with "anew": only the exam asks in those words.
+In addition, only the exam uses the wording below the headings of `facts.txt` and `talk.txt` that
+end with "anew".
 """
-
-from __future__ import annotations
 
 from hashlib import blake2b
 from typing import Literal
 
-SHARE = 5  # one in so many
+HELD_OUT_ONE_IN = 5
 
-What = Literal["fact", "question", "sum", "word", "story", "memory", "followup", "unknown"]
-
-
-def held_out(what: What, key: str) -> bool:
-    """Whether this key is kept for the exam."""
-    digest = blake2b(f"{what}:{key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % SHARE == 0
+HeldOutKind = Literal["fact", "question", "sum", "word", "story", "memory", "followup", "unknown"]
 
 
-def asked(text: str) -> str:
-    """The key of a question: its words, whatever the case and the punctuation around them."""
+def is_held_out(kind: HeldOutKind, key: str) -> bool:
+    """Return whether this key is held out for the exam."""
+    digest = blake2b(f"{kind}:{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % HELD_OUT_ONE_IN == 0
+
+
+def question_key(text: str) -> str:
+    """Return the key of a question: its text without case and outer punctuation."""
     return " ".join(text.lower().split()).strip(" .?!")

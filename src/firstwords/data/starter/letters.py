@@ -1,143 +1,161 @@
-"""Letters: spelling, counting, first and last, backwards, rhymes, in alphabetical order."""
-
-from __future__ import annotations
+"""Questions about letters: spelling, counting, order, rhymes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .phrase import Rand, article, listing, pick, say, sections, some, whole
-from .words import ORDINALS, in_words, rhymes, spelled_words, vocabulary
+from firstwords.data.starter.fact_questions import as_typed
+from firstwords.data.starter.rng import Rng, choose, randint, sample
+from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.templates import article, join_list, make_sentence
+from firstwords.data.starter.turn import Turn
+from firstwords.data.starter.words import (
+    ORDINALS,
+    number_in_words,
+    rhymes,
+    spelled_words,
+    vocabulary,
+)
 
 # The letters whose names begin with a vowel sound: "an a", "an f", but "a b", "a u".
 _AN_LETTERS = frozenset("aefhilmnorsx")
 
 
-class Riddle(NamedTuple):
-    """A task about letters: question, answer as a sentence, the answer alone, and its number
-    where it is one."""
+class LetterQuestion(NamedTuple):
+    """A question about letters, with its answer as a sentence."""
 
     question: str
     answer: str
-    value: str
-    number: str = ""
+    value: str  # the answer alone
+    number: str = ""  # the answer in digits, if it is a count
 
 
-def one_letter(letter: str) -> str:
-    """'a b', 'an e'."""
+def letter_with_article(letter: str) -> str:
+    """Return the name of a letter with its article: 'a b', 'an e'."""
     return f"{'an' if letter in _AN_LETTERS else 'a'} {letter}"
 
 
-def _word(r: Rand, kept: bool, longest: int = 10) -> str:
-    """A word that training may use, or one that the exam keeps."""
+def _word(rng: Rng, held_out: bool, longest: int = 10) -> str:
+    """Return a word of three to `longest` letters, held out for the exam or not."""
     while True:
-        word = pick(r, spelled_words(kept))
+        word = choose(rng, spelled_words(held_out))
         if 3 <= len(word) <= longest:
             return word
 
 
 def quoted(word: str) -> str:
-    """A word spoken of as a word. The quotation mark also parts it from the blank before it, so
-    that the tokenizer cuts it into the pieces that other words are made of, whose letters are
-    known, where " bread" alone would be one token that nobody ever spelled."""
+    """Return a word in quotation marks.
+
+    They separate the word from the space before it. So the tokenizer splits it into pieces that
+    other words share, whose letters the model learns, whereas " bread" is a token of its own.
+    """
     return f'"{word}"'
 
 
-def in_question(r: Rand, word: str) -> str:
-    """The word as people write it when they ask about it: mostly with quotation marks."""
-    return quoted(word) if r() < 0.9 else word
+def usually_quoted(rng: Rng, word: str) -> str:
+    """Return a word as people write it when they ask about it, mostly in quotation marks."""
+    return quoted(word) if rng() < 0.9 else word
 
 
-def _riddle(r: Rand, name: str, value: str, **slots: str) -> Riddle:
-    told = sections("talk.txt")
+def _make_question(rng: Rng, name: str, value: str, **slots: str) -> LetterQuestion:
+    wording = table_sections("talk.txt")
     slots["v"] = value
-    return Riddle(say(r, told[f"{name} ask"], slots), say(r, told[f"{name} answer"], slots), value)
+    return LetterQuestion(
+        make_sentence(rng, wording[f"{name} ask"], slots),
+        make_sentence(rng, wording[f"{name} answer"], slots),
+        value,
+    )
 
 
-def _about(r: Rand, name: str, word: str, value: str, **slots: str) -> Riddle:
-    """A riddle about the letters of a word."""
-    told = sections("talk.txt")
+def _make_word_question(rng: Rng, name: str, word: str, value: str, **slots: str) -> LetterQuestion:
+    """Return a question about the letters of a word."""
+    wording = table_sections("talk.txt")
     slots["v"] = value
-    question = say(r, told[f"{name} ask"], {**slots, "s": in_question(r, word)})
-    return Riddle(question, say(r, told[f"{name} answer"], {**slots, "s": quoted(word)}), value)
+    question = make_sentence(rng, wording[f"{name} ask"], {**slots, "s": usually_quoted(rng, word)})
+    return LetterQuestion(
+        question, make_sentence(rng, wording[f"{name} answer"], {**slots, "s": quoted(word)}), value
+    )
 
 
-def spelling(r: Rand, kept: bool = False) -> Riddle:
-    """The letters of a word, one by one."""
-    word = _word(r, kept)
-    return _about(r, "spell", word, "-".join(word))
+def spelling(rng: Rng, held_out: bool = False) -> LetterQuestion:
+    """Return the question how a word is spelled."""
+    word = _word(rng, held_out)
+    return _make_word_question(rng, "spell", word, "-".join(word))
 
 
-def _counted(r: Rand, kept: bool) -> tuple[str, str, int]:
-    """A word, a letter, and how often it stands there: never, once and more often alike."""
-    wanted = whole(r, 0, 2)
+def _word_and_letter(rng: Rng, held_out: bool) -> tuple[str, str, int]:
+    """Return a word, a letter, and its count: 0, 1 and more are equally likely."""
+    target = randint(rng, 0, 2)
     while True:
-        word = _word(r, kept)
-        letter = pick(r, word if wanted else "abcdefghilmnoprstuw")
+        word = _word(rng, held_out)
+        letter = choose(rng, word if target else "abcdefghilmnoprstuw")
         count = word.count(letter)
-        if min(count, 2) == wanted and count <= 4:
+        if min(count, 2) == target and count <= 4:
             return word, letter, count
 
 
-def how_many(r: Rand, kept: bool = False) -> Riddle:
-    """How often a letter stands in a word, counted while it is spelled: 'b-a1-n-a2-n-a3'."""
-    word, letter, count = _counted(r, kept)
+def count_letter(rng: Rng, held_out: bool = False) -> LetterQuestion:
+    """Return the question how often a letter is in a word.
+
+    The answer counts while it spells: 'b-a1-n-a2-n-a3'.
+    """
+    word, letter, count = _word_and_letter(rng, held_out)
     times = {0: "no", 1: "one", 2: "two", 3: "three", 4: "four"}[count]
     name = letter if count == 1 else f"{letter}'s"
     verb = "is" if count == 1 else "are"
     row = [one + str(word[: i + 1].count(letter)) * (one == letter) for i, one in enumerate(word)]
     slots = {"l": letter, "ls": name, "isv": verb, "row": "-".join(row)}
-    return _about(r, "howmany", word, times, **slots)._replace(number=str(count))
+    return _make_word_question(rng, "howmany", word, times, **slots)._replace(number=str(count))
 
 
-def length(r: Rand) -> Riddle:
-    """How many letters a word has."""
-    word = _word(r, False, 8)
+def length(rng: Rng) -> LetterQuestion:
+    """Return the question how many letters a word has."""
+    word = _word(rng, False, 8)
     row = "-".join(f"{letter}{place}" for place, letter in enumerate(word, start=1))
-    return _about(r, "length", word, in_words(len(word)), row=row)
+    return _make_word_question(rng, "length", word, number_in_words(len(word)), row=row)
 
 
-def first_or_last(r: Rand) -> Riddle:
-    """The first, last or some other letter of a word."""
-    word = _word(r, False)
-    at = pick(r, (0, 0, -1, -1, 1, 2))
+def letter_at_place(rng: Rng) -> LetterQuestion:
+    """Return the question what the first, second, third or last letter of a word is."""
+    word = _word(rng, False)
+    at = choose(rng, (0, 0, -1, -1, 1, 2))
     place = "last" if at < 0 else ORDINALS[at]
-    return _about(r, "place", word, word[at], place=place)
+    return _make_word_question(rng, "place", word, word[at], place=place)
 
 
-def backwards(r: Rand) -> Riddle:
-    """A short word backwards."""
-    word = _word(r, False, 5)
-    while word[::-1] in vocabulary():  # "rats" would spell "star", which may be the exam's
-        word = _word(r, False, 5)
-    return _about(r, "reverse", word, "-".join(word[::-1]), row="-".join(word))
+def backwards(rng: Rng) -> LetterQuestion:
+    """Return the question how a short word is spelled backwards."""
+    word = _word(rng, False, 5)
+    while word[::-1] in vocabulary():  # "rats" would spell "star", which may be held out
+        word = _word(rng, False, 5)
+    return _make_word_question(rng, "reverse", word, "-".join(word[::-1]), row="-".join(word))
 
 
-def order(r: Rand) -> Riddle:
-    """Words in alphabetical order."""
-    words = some(r, spelled_words(False), whole(r, 2, 3))
-    return _riddle(r, "order", ", ".join(sorted(words)), s=listing(words))
+def order(rng: Rng) -> LetterQuestion:
+    """Return the question how words are ordered alphabetically."""
+    words = sample(rng, spelled_words(False), randint(rng, 2, 3))
+    return _make_question(rng, "order", ", ".join(sorted(words)), s=join_list(words))
 
 
-def begins(r: Rand) -> Riddle:
-    """A word that begins with a letter."""
-    word = _word(r, False)
-    return _riddle(r, "begins", word, l=one_letter(word[0]))
+def begins(rng: Rng) -> LetterQuestion:
+    """Return the request for a word that begins with a letter."""
+    word = _word(rng, False)
+    return _make_question(rng, "begins", word, l=letter_with_article(word[0]))
 
 
-def rhyme(r: Rand) -> Riddle:
-    """A word that rhymes with another."""
-    one, other = some(r, pick(r, rhymes()), 2)
-    return _riddle(r, "rhyme", other, s=one)
+def rhyme(rng: Rng) -> LetterQuestion:
+    """Return the request for a word that rhymes with another."""
+    one, other = sample(rng, choose(rng, rhymes()), 2)
+    return _make_question(rng, "rhyme", other, s=one)
 
 
-_RIDDLES: tuple[Callable[[Rand], Riddle], ...] = (
+_QUESTION_MAKERS: tuple[Callable[[Rng], LetterQuestion], ...] = (
     spelling,
     spelling,
     spelling,
-    how_many,
-    how_many,
+    count_letter,
+    count_letter,
     length,
-    first_or_last,
+    letter_at_place,
     backwards,
     order,
     begins,
@@ -145,42 +163,61 @@ _RIDDLES: tuple[Callable[[Rand], Riddle], ...] = (
 )
 
 
-def riddle(r: Rand) -> Riddle:
-    """Any task about letters."""
-    return pick(r, _RIDDLES)(r)
+def letter_question(rng: Rng) -> LetterQuestion:
+    """Return a random question about letters."""
+    return choose(rng, _QUESTION_MAKERS)(rng)
 
 
-def about_word(r: Rand) -> str:
-    """Several things about the letters of one word."""
-    word = _word(r, False)
+def describe_word(rng: Rng) -> str:
+    """Return several statements about the letters of one word."""
+    word = _word(rng, False)
     slots = {
         "s": quoted(word),
         "spelled": "-".join(word),
-        "n": in_words(len(word)),
+        "n": number_in_words(len(word)),
         "first": word[0],
         "last": word[-1],
         "back": "-".join(word[::-1]),
         "an": article(word),
     }
-    told = sections("talk.txt")
-    kinds = some(r, ("spell", "length", "first", "last"), whole(r, 2, 3))
-    if len(word) <= 5 and word[::-1] not in vocabulary() and r() < 0.4:
+    wording = table_sections("talk.txt")
+    kinds = sample(rng, ("spell", "length", "first", "last"), randint(rng, 2, 3))
+    if len(word) <= 5 and word[::-1] not in vocabulary() and rng() < 0.4:
         kinds.append("back")
-    return " ".join(say(r, told[f"letters {kind}"], slots) for kind in kinds)
+    return " ".join(make_sentence(rng, wording[f"letters {kind}"], slots) for kind in kinds)
 
 
-def bee(r: Rand) -> str:
-    """A spelling bee: one word after the other."""
-    return " ".join(spelling(r).answer for _ in range(whole(r, 7, 12)))
+def spelling_bee(rng: Rng) -> str:
+    """Return the spelling of several words."""
+    return " ".join(spelling(rng).answer for _ in range(randint(rng, 7, 12)))
 
 
-def page(r: Rand) -> str:
-    """A page about the letters of a few words."""
-    if r() < 0.5:
-        return bee(r)
-    told = []
-    for _ in range(whole(r, 2, 4)):
-        told.append(about_word(r))
-        if r() < 0.6:
-            told.append(riddle(r).answer)
-    return " ".join(told)
+def page(rng: Rng) -> str:
+    """Return a page about the letters of several words."""
+    if rng() < 0.5:
+        return spelling_bee(rng)
+    parts = []
+    for _ in range(randint(rng, 2, 4)):
+        parts.append(describe_word(rng))
+        if rng() < 0.6:
+            parts.append(letter_question(rng).answer)
+    return " ".join(parts)
+
+
+def letter_turn(rng: Rng) -> Turn:
+    """Ask a random question about letters."""
+    question = letter_question(rng)
+    typed = as_typed(rng, question.question)
+    return Turn(typed, question.answer, "answers", (question.value,))
+
+
+def spelling_turn(rng: Rng, held_out: bool = False) -> Turn:
+    """Ask how a word is spelled."""
+    question = spelling(rng, held_out)
+    return Turn(question.question, question.answer, "spells", (question.value,))
+
+
+def count_turn(rng: Rng, held_out: bool = False) -> Turn:
+    """Ask how often a letter is in a word."""
+    question = count_letter(rng, held_out)
+    return Turn(question.question, question.answer, "last_number", (question.number,))

@@ -1,11 +1,9 @@
-"""How much of everything: the weights of the kinds of samples, in one place.
+"""The weights of all kinds of documents and conversations.
 
-The weights are shares of the number of samples, not of their length.
+They weigh the number of samples, not their length.
 """
 
-from __future__ import annotations
-
-DOCUMENTS = {
+DOCUMENT_WEIGHTS = {
     "story": 9.0,
     "scene": 12.0,
     "countries": 17.0,
@@ -23,7 +21,7 @@ DOCUMENTS = {
     "quiz": 18.0,
 }
 
-CONVERSATIONS = {
+CONVERSATION_WEIGHTS = {
     "greeting": 2.0,
     "identity": 7.0,
     "smalltalk": 2.5,

@@ -1,26 +1,27 @@
 """Quiz pages: questions with their answers in plain text.
 
-What a model is told in many ways it can repeat; that it can be asked for it, must be learned from
-questions (arXiv 2309.14316). Such pages teach that in pretraining already. They ask what
-conversations may ask, and nothing that the exam keeps.
+A model that has only read statements of a fact does not learn to answer questions about it
+(arXiv 2309.14316). These pages teach that during pretraining. They ask what conversations may ask,
+and nothing that is held out for the exam.
 """
 
-from __future__ import annotations
+from firstwords.data.starter.fact_questions import fact_turn
+from firstwords.data.starter.instructions import instruction
+from firstwords.data.starter.letters import count_turn, letter_turn, spelling_turn
+from firstwords.data.starter.multiple_choice import multiple_choice
+from firstwords.data.starter.numbers import math_turn
+from firstwords.data.starter.rng import Rng, choose, randint
+from firstwords.data.starter.templates import capitalize
 
-from .phrase import Rand, capital, pick, whole
-from .questions import fact_turn
-from .talk import count_turn, letter_turn, spelling_turn, sum_turn
-from .tasks import choice, instruction
-
-_ROUNDS = (
+_TURN_MAKERS = (
     *(fact_turn, fact_turn, fact_turn, fact_turn, fact_turn, fact_turn),
-    *(spelling_turn, spelling_turn, sum_turn, count_turn, letter_turn, choice),
+    *(spelling_turn, spelling_turn, math_turn, count_turn, letter_turn, multiple_choice),
     *(instruction, instruction, instruction),
 )
 
 
-def page(r: Rand) -> str:
-    """Some rounds, each of questions of one sort."""
-    rounds = [pick(r, _ROUNDS) for _ in range(whole(r, 1, 3))]
-    turns = [make(r) for make in rounds for _ in range(whole(r, 2, 5))]
-    return "\n".join(f"{capital(turn.ask)}\n{turn.answer}" for turn in turns)
+def page(rng: Rng) -> str:
+    """Return one to three rounds, each with several questions of one kind."""
+    rounds = [choose(rng, _TURN_MAKERS) for _ in range(randint(rng, 1, 3))]
+    turns = [make(rng) for make in rounds for _ in range(randint(rng, 2, 5))]
+    return "\n".join(f"{capitalize(turn.question)}\n{turn.answer}" for turn in turns)

@@ -1,60 +1,62 @@
-"""Memory games: what was said a moment ago is said again.
+"""Recall pages: text that repeats what it said a moment ago.
 
-A small model learns late to look back for a word and repeat what stood beside it (induction
-heads, arXiv 2209.11895), and everything else waits for that: names in stories, subjects in
-answers, digits in a calculator's call. Pages on which nearly every word must be found again
-teach it early.
+Small models learn late to find an earlier word and copy what follows it (induction heads,
+arXiv 2209.11895), and much depends on it: names in stories, subjects in answers, digits in a tool
+call. Pages on which nearly every word is a copy teach it early.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
-from .holdout import held_out
-from .phrase import Rand, article, capital, fill, listing, pick, sections, some, whole
-from .words import vocabulary
-from .world import places_for
+from firstwords.data.starter.cast import places_suited_to
+from firstwords.data.starter.holdout import is_held_out
+from firstwords.data.starter.rng import Rng, choose, randint, sample
+from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.templates import article, capitalize, fill_template, join_list
+from firstwords.data.starter.words import vocabulary
 
 
-def _names(r: Rand, count: int) -> list[str]:
-    lists = sections("cast.txt")
-    return some(r, lists["girls"] + lists["boys"] + lists["pets"], count)
+def _names(rng: Rng, count: int) -> list[str]:
+    lists = table_sections("cast.txt")
+    return sample(rng, lists["girls"] + lists["boys"] + lists["pets"], count)
 
 
-def _things(r: Rand, count: int) -> list[str]:
-    lists = sections("cast.txt")
-    objects = some(r, lists["objects"], count)
-    return [f"{pick(r, lists['looks'])} {thing}" for thing in objects]
+def _things(rng: Rng, count: int) -> list[str]:
+    lists = table_sections("cast.txt")
+    objects = sample(rng, lists["objects"], count)
+    return [f"{choose(rng, lists['looks'])} {thing}" for thing in objects]
 
 
-def echo(r: Rand) -> str:
-    """Someone calls, and the echo answers."""
-    place = pick(r, places_for("outdoors")).at
-    (name,) = _names(r, 1)
-    told = [f"There is an echo {place}."]
-    for _ in range(whole(r, 2, 4)):
-        words = " ".join(some(r, vocabulary(), whole(r, 2, 6)))
-        calls = pick(r, ("calls", "shouts", "cries", "sings", "yells", "whispers"))
-        told.append(f'"{capital(words)}," {calls} {name}. "{capital(words)}," answers the echo.')
-    return " ".join(told)
+def echo(rng: Rng) -> str:
+    """Return calls and their echoes."""
+    place = choose(rng, places_suited_to("outdoors")).at
+    (name,) = _names(rng, 1)
+    sentences = [f"There is an echo {place}."]
+    for _ in range(randint(rng, 2, 4)):
+        words = " ".join(sample(rng, vocabulary(), randint(rng, 2, 6)))
+        calls = choose(rng, ("calls", "shouts", "cries", "sings", "yells", "whispers"))
+        sentences.append(
+            f'"{capitalize(words)}," {calls} {name}. "{capitalize(words)}," answers the echo.'
+        )
+    return " ".join(sentences)
 
 
-def bag(r: Rand) -> str:
-    """'I packed my bag with a lamp, and a kite, and ...': every time one thing more."""
-    opening = fill(
-        r,
+def bag(rng: Rng) -> str:
+    """Return a list that grows by one thing at a time: 'I packed my bag with a lamp and a kite.'"""
+    opening = fill_template(
+        rng,
         "[I packed my bag with|Grandma went to the market and bought|In the old chest I found"
         "|The pedlar sells|On the shelf I see|For our trip we need|The magician pulls out"
         "|My uncle lost|For the play we borrowed]",
     )
-    told, held = [], []
-    for thing in _things(r, whole(r, 3, 6)):
-        held.append(f"{article(thing)} {thing}")
-        told.append(f"{opening} {listing(held)}.")
-    return " ".join(told)
+    sentences, contents = [], []
+    for thing in _things(rng, randint(rng, 3, 6)):
+        contents.append(f"{article(thing)} {thing}")
+        sentences.append(f"{opening} {join_list(contents)}.")
+    return " ".join(sentences)
 
 
-_OWN = (
+# How ownership is first stated, and how it is repeated.
+_OWNERSHIP = (
     ("{n} has {a:t}.", "What does {n} have? {^a:t}.", "Who has the {t}? {n}."),
     ("{n} found {a:t}.", "What did {n} find? {^a:t}.", "Who found the {t}? {n}."),
     ("{n} gets {a:t}.", "{n} holds the {t}.", "The {t} belongs to {n}."),
@@ -65,55 +67,55 @@ _OWN = (
 )
 
 
-def owners(r: Rand) -> str:
-    """Who has what, and then the same again in another order."""
-    names = _names(r, whole(r, 3, 6))
-    pairs = list(zip(names, _things(r, len(names)), strict=True))
-    first, *again = pick(r, _OWN)
-    told = [fill(r, first, {"n": name, "t": thing}) for name, thing in pairs]
-    for name, thing in some(r, pairs, len(pairs)):
-        told.append(fill(r, pick(r, again), {"n": name, "t": thing}))
-    return " ".join(capital(sentence) for sentence in told)
+def owners(rng: Rng) -> str:
+    """Return who has what, and then the same in another order."""
+    names = _names(rng, randint(rng, 3, 6))
+    pairs = list(zip(names, _things(rng, len(names)), strict=True))
+    statement, *repetitions = choose(rng, _OWNERSHIP)
+    sentences = [fill_template(rng, statement, {"n": name, "t": thing}) for name, thing in pairs]
+    for name, thing in sample(rng, pairs, len(pairs)):
+        sentences.append(fill_template(rng, choose(rng, repetitions), {"n": name, "t": thing}))
+    return " ".join(capitalize(sentence) for sentence in sentences)
 
 
-def digits(r: Rand) -> str:
-    """Numbers of houses, tickets or boxes, read out and read again."""
-    kind = pick(
-        r, ("house", "ticket", "box", "key", "boat", "seat", "locker", "room", "tent", "table")
+def digits(rng: Rng) -> str:
+    """Return the numbers of houses, tickets or boxes, and then the same in another order."""
+    kind = choose(
+        rng, ("house", "ticket", "box", "key", "boat", "seat", "locker", "room", "tent", "table")
     )
-    names = _names(r, whole(r, 3, 5))
-    numbers = [str(whole(r, 21, 10 ** whole(r, 2, 4) + 20)) for _ in names]
-    told = [
+    names = _names(rng, randint(rng, 3, 5))
+    numbers = [str(randint(rng, 21, 10 ** randint(rng, 2, 4) + 20)) for _ in names]
+    sentences = [
         f"{name}'s {kind} has the number {number}."
         for name, number in zip(names, numbers, strict=True)
     ]
-    for name, number in some(r, list(zip(names, numbers, strict=True)), len(names)):
-        told.append(
-            fill(
-                r,
+    for name, number in sample(rng, list(zip(names, numbers, strict=True)), len(names)):
+        sentences.append(
+            fill_template(
+                rng,
                 "[What number is {n}'s {k}? {d}.|Number {d} is {n}'s {k}.|{n}: {d}.]",
                 {"k": kind, "n": name, "d": number},
             )
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
-def people(r: Rand) -> str:
-    """What some people said about themselves, and what is known of them now."""
-    told, known = [], []
-    for name in _names(r, whole(r, 2, 4)):
-        place = pick(r, places_for("near")).bare
-        age = str(whole(r, 5, 90))
-        if held_out("memory", f"name {name}") or held_out("memory", f"age {age}"):
+def people(rng: Rng) -> str:
+    """Return what people say about themselves, and then facts about them."""
+    sentences, facts = [], []
+    for name in _names(rng, randint(rng, 2, 4)):
+        place = choose(rng, places_suited_to("near")).bare
+        age = str(randint(rng, 5, 90))
+        if is_held_out("memory", f"name {name}") or is_held_out("memory", f"age {age}"):
             continue
-        told.append(f'"My name is {name}, I am {age} years old, and I live near {place}."')
-        known += [f"{name} is {age} years old.", f"{name} lives near {place}."]
-    return " ".join([*told, *some(r, known, len(known))]) or owners(r)
+        sentences.append(f'"My name is {name}, I am {age} years old, and I live near {place}."')
+        facts += [f"{name} is {age} years old.", f"{name} lives near {place}."]
+    return " ".join([*sentences, *sample(rng, facts, len(facts))]) or owners(rng)
 
 
-_GAMES: tuple[Callable[[Rand], str], ...] = (echo, bag, owners, owners, digits, people)
+_MAKERS: tuple[Callable[[Rng], str], ...] = (echo, bag, owners, owners, digits, people)
 
 
-def page(r: Rand) -> str:
-    """One or two games."""
-    return "\n\n".join(pick(r, _GAMES)(r) for _ in range(whole(r, 1, 2)))
+def page(rng: Rng) -> str:
+    """Return one or two pieces of such text."""
+    return "\n\n".join(choose(rng, _MAKERS)(rng) for _ in range(randint(rng, 1, 2)))

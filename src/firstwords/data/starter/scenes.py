@@ -1,70 +1,78 @@
 """Scenes: a few sentences about two or three people, with questions that have one right answer.
 
-The small world behind a scene keeps who is where and who has what, so a question asks for how
-things stand at the end. What is told about a person is a *situation* ("likes Ada plums"); a fifth
-of the situations are kept for the exam and stand in no scene of training.
+A scene tracks who is where and who has what, and its questions ask for the state at its end. What
+it says about a person is a *situation* ("likes Ada plums"). A fifth of the situations are held out
+for the exam and appear in no scene of training.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-from .holdout import held_out
-from .phrase import Rand, pick, say, sections, some, whole
-from .stories import Asked
-from .world import Place, places
+from firstwords.data.starter.cast import Place, places
+from firstwords.data.starter.holdout import is_held_out
+from firstwords.data.starter.rng import Rng, choose, randint, sample
+from firstwords.data.starter.stories import StoryQuestion
+from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.templates import make_sentence
 
-TRIES = 40
+MAX_TRIES = 40
 
 
-class NothingLeft(Exception):
-    """All values are used up: this scene cannot go on as it was drawn."""
+class NoValueLeft(Exception):
+    """Raised when a scene needs a value and finds none that is unused and allowed."""
 
 
 @dataclass
 class Scene:
-    """What has been told so far, and how things stand."""
+    """A scene while it is written: its sentences and questions so far, and its state."""
 
-    r: Rand
+    rng: Rng
     people: list[dict[str, str]]
-    kept: bool = False  # whether a situation of the exam may be told now
-    told: list[str] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
+    held_out: bool = False  # whether the next situation is one of the exam's
+    sentences: list[str] = field(default_factory=list)
+    questions: list[StoryQuestion] = field(default_factory=list)
+    used_values: set[str] = field(default_factory=set)
+    # The last event that moved a person or handed over a thing: its kind and slots.
     moves: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     things: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
 
     def wording(self, name: str) -> tuple[str, ...]:
-        return sections("scenes.txt")[name]
+        return table_sections("scenes.txt")[name]
 
-    def fresh(self, values: tuple[str, ...], kind: str, who: str) -> str:
-        """A value that no one else in this scene has, of a situation that may be told. Raises
-        NothingLeft."""
-        for _ in range(TRIES):
-            value = pick(self.r, values)
-            if value not in self.used and held_out("story", f"{kind} {who} {value}") == self.kept:
-                self.used.add(value)
+    def unused_value(self, values: tuple[str, ...], kind: str, who: str) -> str:
+        """Return a value not used in this scene, whose situation matches `self.held_out`.
+
+        Raises NoValueLeft.
+        """
+        for _ in range(MAX_TRIES):
+            value = choose(self.rng, values)
+            if (
+                value not in self.used_values
+                and is_held_out("story", f"{kind} {who} {value}") == self.held_out
+            ):
+                self.used_values.add(value)
                 return value
-        raise NothingLeft
+        raise NoValueLeft
 
-    def tell(self, kind: str, slots: dict[str, str]) -> None:
-        self.told.append(say(self.r, self.wording(f"{kind} say"), slots))
+    def add_sentence(self, kind: str, slots: dict[str, str]) -> None:
+        self.sentences.append(make_sentence(self.rng, self.wording(f"{kind} say"), slots))
 
-    def ask(self, kind: str, slots: dict[str, str]) -> None:
+    def add_questions(self, kind: str, slots: dict[str, str]) -> None:
         for line in self.wording(f"{kind} ask"):
-            question, answer, key = (say(self.r, (part,), slots) for part in line.split(" => "))
-            self.asked.append(Asked(question, answer, key))
+            question, answer, keywords = (
+                make_sentence(self.rng, (part,), slots) for part in line.split(" => ")
+            )
+            self.questions.append(StoryQuestion(question, answer, keywords))
 
-    def state(self, kind: str, person: dict[str, str], value: str, **more: str) -> None:
-        """Something that stays as it is told."""
+    def add_situation(self, kind: str, person: dict[str, str], value: str, **more: str) -> None:
+        """Add a sentence that stays true to the end of the scene, and its questions."""
         slots = {**person, "v": value, **more}
-        self.tell(kind, slots)
-        self.ask(kind, slots)
+        self.add_sentence(kind, slots)
+        self.add_questions(kind, slots)
 
 
-_LISTS = {
+_VALUE_LISTS = {
     "likes": "foods",
     "afraid": "fears",
     "becomes": "jobs",
@@ -72,107 +80,109 @@ _LISTS = {
 }
 
 
-def _plain(kind: str) -> Callable[[Scene, dict[str, str]], None]:
+def _simple_event(kind: str) -> Callable[[Scene, dict[str, str]], None]:
     def event(scene: Scene, person: dict[str, str]) -> None:
-        values = scene.wording(_LISTS[kind])
-        scene.state(kind, person, scene.fresh(values, kind, person["X"]))
+        values = scene.wording(_VALUE_LISTS[kind])
+        scene.add_situation(kind, person, scene.unused_value(values, kind, person["X"]))
 
     return event
 
 
-def _object(scene: Scene, kind: str, who: str) -> str:
-    return scene.fresh(sections("cast.txt")["objects"], kind, who)
+def _unused_object(scene: Scene, kind: str, who: str) -> str:
+    return scene.unused_value(table_sections("cast.txt")["objects"], kind, who)
 
 
 def _wants(scene: Scene, person: dict[str, str]) -> None:
-    look = pick(scene.r, sections("cast.txt")["looks"])
-    scene.state("wants", person, f"{look} {_object(scene, 'wants', person['X'])}")
+    look = choose(scene.rng, table_sections("cast.txt")["looks"])
+    scene.add_situation("wants", person, f"{look} {_unused_object(scene, 'wants', person['X'])}")
 
 
 def _feels(scene: Scene, person: dict[str, str]) -> None:
-    feeling = scene.fresh(scene.wording("feelings"), "feels", person["X"])
+    feeling = scene.unused_value(scene.wording("feelings"), "feels", person["X"])
     value, why = feeling.split("|")
-    if value in scene.used:
-        raise NothingLeft
-    scene.used.add(value)
-    scene.state("feels", person, value, w=why)
+    if value in scene.used_values:
+        raise NoValueLeft
+    scene.used_values.add(value)
+    scene.add_situation("feels", person, value, w=why)
 
 
 def _finds(scene: Scene, person: dict[str, str]) -> None:
-    spot = pick(scene.r, sections("cast.txt")["spots out"])
-    scene.state("finds", person, _object(scene, "finds", person["X"]), w=spot)
+    spot = choose(scene.rng, table_sections("cast.txt")["spots out"])
+    scene.add_situation("finds", person, _unused_object(scene, "finds", person["X"]), w=spot)
 
 
 def _makes(scene: Scene, person: dict[str, str]) -> None:
-    elder = pick(scene.r, sections("cast.txt")["elders of children"])
-    dish = scene.fresh(scene.wording("dishes"), "makes", person["X"])
-    scene.state("makes", person, dish, w=elder)
+    elder = choose(scene.rng, table_sections("cast.txt")["elders of children"])
+    dish = scene.unused_value(scene.wording("dishes"), "makes", person["X"])
+    scene.add_situation("makes", person, dish, w=elder)
 
 
 def _wears(scene: Scene, person: dict[str, str]) -> None:
-    colour = pick(scene.r, ("red", "blue", "green", "yellow", "white", "brown", "black", "grey"))
+    colour = choose(
+        scene.rng, ("red", "blue", "green", "yellow", "white", "brown", "black", "grey")
+    )
     wardrobe = scene.wording("clothes")
     if person["he"] == "she":
         wardrobe += scene.wording("clothes of girls")
-    clothes = scene.fresh(wardrobe, "wears", person["X"])
-    pair = "pair of "  # of blue boots: the colour is the boots' own
+    clothes = scene.unused_value(wardrobe, "wears", person["X"])
+    pair = "pair of "  # the colour goes before the noun: "pair of blue boots"
     worn = clothes.removeprefix(pair)
-    scene.state("wears", person, f"{pair if worn != clothes else ''}{colour} {worn}")
+    scene.add_situation("wears", person, f"{pair if worn != clothes else ''}{colour} {worn}")
 
 
 def _counts(scene: Scene, person: dict[str, str]) -> None:
-    things = scene.fresh(scene.wording("collected"), "counts", person["X"])
-    scene.state("counts", person, things, n=str(whole(scene.r, 2, 60)))
+    things = scene.unused_value(scene.wording("collected"), "counts", person["X"])
+    scene.add_situation("counts", person, things, n=str(randint(scene.rng, 2, 60)))
 
 
 @cache
-def _places() -> tuple[tuple[str, ...], dict[str, Place]]:
+def _places_by_name() -> tuple[tuple[str, ...], dict[str, Place]]:
     by_name = {place.bare: place for place in places()}
     return tuple(by_name), by_name
 
 
 def _goes(scene: Scene, person: dict[str, str]) -> None:
-    """A move, or two; where someone is, is asked at the end."""
-    names, by_name = _places()
-    place = by_name[scene.fresh(names, "goes", person["X"])]
+    """Add one move or two; the question about the final place is added at the end."""
+    names, by_name = _places_by_name()
+    place = by_name[scene.unused_value(names, "goes", person["X"])]
     slots = {**person, "to": place.to, "at": place.at, "bare": place.bare}
-    scene.tell("goes", slots)
+    scene.add_sentence("goes", slots)
     scene.moves[person["X"]] = ("goes", slots)
-    if scene.r() < 0.35:
-        then = by_name[scene.fresh(names, "goes", person["X"])]
-        slots = {**person, "to": then.to, "at": then.at, "bare": then.bare, "from": place.at}
-        scene.tell("goes on", slots)
-        scene.moves[person["X"]] = ("goes on", slots)
+    if scene.rng() < 0.35:
+        second = by_name[scene.unused_value(names, "goes", person["X"])]
+        slots = {**person, "to": second.to, "at": second.at, "bare": second.bare, "from": place.at}
+        scene.add_sentence("second move", slots)
+        scene.moves[person["X"]] = ("second move", slots)
 
 
 def _gets(scene: Scene, person: dict[str, str]) -> None:
-    slots = {**person, "v": _object(scene, "gets", person["X"])}
-    scene.tell("gets", slots)
+    slots = {**person, "v": _unused_object(scene, "gets", person["X"])}
+    scene.add_sentence("gets", slots)
     scene.things[slots["v"]] = ("gets", slots)
 
 
 def _gives(scene: Scene, person: dict[str, str]) -> None:
-    """A thing changes hands; who has it, is asked at the end."""
+    """Hand over a thing; the question about its final owner is added at the end."""
     owned = [v for v, (_, slots) in scene.things.items() if person["X"] in slots.values()]
-    other = pick(scene.r, [p for p in scene.people if p is not person])
+    other = choose(scene.rng, [p for p in scene.people if p is not person])
     if not owned or scene.things[owned[0]][0] == "gives":
         _gets(scene, person)
         owned = [*scene.things][-1:]
     thing = owned[0]
     slots = {**person, "Y": other["X"], "v": thing}
-    scene.tell("gives", slots)
+    scene.add_sentence("gives", slots)
     scene.things[thing] = ("gives", slots)
 
 
 def _hides(scene: Scene, person: dict[str, str]) -> None:
-    other = pick(scene.r, [p for p in scene.people if p is not person])
-    spot = pick(scene.r, sections("cast.txt")["spots in"])
-    thing = _object(scene, "hides", person["X"])
-    scene.state("hides", person, thing, w=spot, Y=other["X"])
+    other = choose(scene.rng, [p for p in scene.people if p is not person])
+    spot = choose(scene.rng, table_sections("cast.txt")["spots in"])
+    thing = _unused_object(scene, "hides", person["X"])
+    scene.add_situation("hides", person, thing, w=spot, Y=other["X"])
 
 
 _EVENTS: dict[str, Callable[[Scene, dict[str, str]], None]] = {
-    **{kind: _plain(kind) for kind in _LISTS},
+    **{kind: _simple_event(kind) for kind in _VALUE_LISTS},
     "wants": _wants,
     "feels": _feels,
     "finds": _finds,
@@ -187,74 +197,79 @@ _EVENTS: dict[str, Callable[[Scene, dict[str, str]], None]] = {
 KINDS = tuple(_EVENTS)
 
 
-def _people(r: Rand) -> list[dict[str, str]]:
-    lists = sections("cast.txt")
+def _people(rng: Rng) -> list[dict[str, str]]:
+    lists = table_sections("cast.txt")
     she = {"he": "she", "him": "her", "his": "her"}
     he = {"he": "he", "him": "him", "his": "his"}
-    girls = [{"X": name, **she} for name in some(r, lists["girls"], 2)]
-    boys = [{"X": name, **he} for name in some(r, lists["boys"], 2)]
-    return some(r, girls + boys, whole(r, 2, 3))
+    girls = [{"X": name, **she} for name in sample(rng, lists["girls"], 2)]
+    boys = [{"X": name, **he} for name in sample(rng, lists["boys"], 2)]
+    return sample(rng, girls + boys, randint(rng, 2, 3))
 
 
-def scene(r: Rand, questions: int = 3, kept: bool = False) -> tuple[str, tuple[Asked, ...]]:
-    """A scene and some of the questions that it answers. With `kept`, one of its situations is one
-    of the exam's, and the questions are about that."""
+def make_scene(
+    rng: Rng, n_questions: int = 3, held_out: bool = False
+) -> tuple[str, tuple[StoryQuestion, ...]]:
+    """Return a scene and up to `n_questions` of the questions that it answers.
+
+    With `held_out`, exactly one of its situations is held out for the exam, and the questions are
+    about the person in it.
+    """
     while True:
         try:
-            told, asked = _scene(r, kept)
-        except NothingLeft:
+            sentences, questions = _write_scene(rng, held_out)
+        except NoValueLeft:
             continue
-        if asked:
-            return " ".join(told), tuple(some(r, asked, questions))
+        if questions:
+            return " ".join(sentences), tuple(sample(rng, questions, n_questions))
 
 
-def _scene(r: Rand, kept: bool) -> tuple[list[str], list[Asked]]:
-    now = Scene(r, _people(r))
-    kinds = some(r, KINDS, whole(r, 1, 3))
-    events = [(kind, person) for kind in kinds for person in now.people]
-    if r() < 0.5:
-        events = some(r, events, len(events))
-    # Who has gone somewhere does nothing more: the place told last is where they are.
-    events = sorted(events[: whole(r, 2, 6)], key=lambda event: event[0] == "goes")
-    exams = whole(r, 0, len(events) - 1) if kept else -1
-    about = ""
-    filler = whole(r, 0, 2 * len(events))
+def _write_scene(rng: Rng, held_out: bool) -> tuple[list[str], list[StoryQuestion]]:
+    scene = Scene(rng, _people(rng))
+    kinds = sample(rng, KINDS, randint(rng, 1, 3))
+    events = [(kind, person) for kind in kinds for person in scene.people]
+    if rng() < 0.5:
+        events = sample(rng, events, len(events))
+    # Moves come last, so that people still are where they last went when the scene ends.
+    events = sorted(events[: randint(rng, 2, 6)], key=lambda event: event[0] == "goes")
+    held_out_event = randint(rng, 0, len(events) - 1) if held_out else -1
+    subject = ""
+    filler = randint(rng, 0, 2 * len(events))
     for number, (kind, person) in enumerate(events):
-        now.kept = number == exams
+        scene.held_out = number == held_out_event
         if number == filler:
-            now.told.append(say(r, now.wording("filler")))
-        _EVENTS[kind](now, person)
-        if now.kept:
-            about = person["X"]
-    for kind, slots in now.moves.values():
-        now.ask(kind, slots)
-    for kind, slots in now.things.values():
-        now.ask(kind, slots)
+            scene.sentences.append(make_sentence(rng, scene.wording("filler")))
+        _EVENTS[kind](scene, person)
+        if scene.held_out:
+            subject = person["X"]
+    for kind, slots in scene.moves.values():
+        scene.add_questions(kind, slots)
+    for kind, slots in scene.things.values():
+        scene.add_questions(kind, slots)
     busy = [person["X"] for _, person in events]
-    busy += [slots["Y"] for _, slots in now.things.values() if "Y" in slots]
-    return now.told, [
-        one
-        for one in _clear(now.asked, {name for name in busy if busy.count(name) > 1})
-        if about in one.question + one.answer
+    busy += [slots["Y"] for _, slots in scene.things.values() if "Y" in slots]
+    return scene.sentences, [
+        q
+        for q in _unambiguous(scene.questions, {name for name in busy if busy.count(name) > 1})
+        if subject in q.question + q.answer
     ]
 
 
-# What has more than one answer if the person is told about twice.
-_VAGUE = ("What does {} have?", "What does {} want?", "What did {} do?", "What does {} like?")
+# Questions with more than one answer if the person takes part in two events.
+_AMBIGUOUS = ("What does {} have?", "What does {} want?", "What did {} do?", "What does {} like?")
 
 
-def _clear(asked: list[Asked], busy: set[str]) -> list[Asked]:
-    """The questions that have one answer."""
-    vague = {question.format(name) for name in busy for question in _VAGUE}
-    questions = [one.question for one in asked]
-    once = {question for question in questions if questions.count(question) == 1}
-    return [one for one in asked if one.question in once - vague]
+def _unambiguous(questions: list[StoryQuestion], busy: set[str]) -> list[StoryQuestion]:
+    """Return the questions with one answer; `busy` people take part in several events."""
+    ambiguous = {question.format(name) for name in busy for question in _AMBIGUOUS}
+    texts = [q.question for q in questions]
+    unique = {text for text in texts if texts.count(text) == 1}
+    return [q for q in questions if q.question in unique - ambiguous]
 
 
-def page(r: Rand) -> str:
-    """A few scenes, each with what can be asked about it."""
-    told = []
-    for _ in range(whole(r, 1, 3)):
-        text, asked = scene(r, whole(r, 3, 8))
-        told.append("\n".join([text, *(f"{one.question}\n{one.answer}" for one in asked)]))
-    return "\n\n".join(told)
+def page(rng: Rng) -> str:
+    """Return one to three scenes, each with questions and answers about it."""
+    scenes = []
+    for _ in range(randint(rng, 1, 3)):
+        text, questions = make_scene(rng, randint(rng, 3, 8))
+        scenes.append("\n".join([text, *(f"{q.question}\n{q.answer}" for q in questions)]))
+    return "\n\n".join(scenes)

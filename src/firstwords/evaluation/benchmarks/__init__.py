@@ -1,4 +1,4 @@
-"""Every benchmark that `firstwords eval --tasks` knows. docs/how-to/add-a-task.md adds one."""
+"""The benchmarks of `firstwords eval --tasks`. docs/how-to/add-a-task.md shows how to add one."""
 
 from firstwords.evaluation.benchmark import Benchmark
 from firstwords.evaluation.benchmarks.arc import ARC_CHALLENGE, ARC_EASY
@@ -10,4 +10,4 @@ from firstwords.evaluation.benchmarks.mmlu import MMLU
 
 ALL = (CORE, ARC_EASY, ARC_CHALLENGE, MMLU, GSM8K, HUMANEVAL, EXAM)
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in ALL}
-CHAT = ("arc_easy", "arc_challenge", "mmlu", "gsm8k", "humaneval")  # what ChatCORE is the mean of
+CHAT_CORE = ("arc_easy", "arc_challenge", "mmlu", "gsm8k", "humaneval")  # ChatCORE is their mean

@@ -1,63 +1,67 @@
-"""The exam of the starter curriculum; what is right is said by `data/starter/exam.py`.
+"""The exam of the starter curriculum; `data/starter/exam.py` has its questions and their rules.
 
-The base model, which has seen no conversations, takes the categories that make sense as plain text,
-after some examples.
+The pretrained model has seen no conversations. It gets the categories that make sense as plain
+text, after some examples.
 """
 
 from collections.abc import Iterator
 from functools import cache, partial
 
 from firstwords.data.starter import exam
-from firstwords.data.starter.exam import PER_CATEGORY, Item
-from firstwords.evaluation.benchmark import Benchmark, Category, Written
-from firstwords.evaluation.data import EvalData
+from firstwords.data.starter.exam import PER_CATEGORY, ExamItem
+from firstwords.evaluation.benchmark import Benchmark, BenchmarkCategory, GenerativeItem
+from firstwords.evaluation.eval_data import EvalData
 
 MAX_TOKENS = 96
 REFUSAL = "I do not know."
 
 
-def categories(data: EvalData, chat: bool, limit: int) -> dict[str, Category]:
+def load_categories(data: EvalData, chat: bool, limit: int) -> dict[str, BenchmarkCategory]:
+    """Return the exam's categories; without `chat` those that make sense as plain text."""
     count = limit or PER_CATEGORY
     return {
-        name: Category(
+        name: BenchmarkCategory(
             category.title,
-            best_constant(name, count),
-            [spoken(item) if chat else plain(item) for item in exam.items_of(name, count)],
-            category.rule,
+            constant_answer_score(name, count),
+            [chat_item(q) if chat else text_item(q) for q in exam.items_of(name, count)],
+            category.criterion,
         )
         for name, category in exam.CATEGORIES.items()
         if chat or category.few_shot
     }
 
 
-def spoken(item: Item) -> Written:
-    right = partial(exam.is_right, item)
-    return Written(list(item.messages), right, item.answer, max_tokens=MAX_TOKENS)
+def chat_item(question: ExamItem) -> GenerativeItem:
+    """Return a question as a conversation."""
+    is_correct = partial(exam.is_right, question)
+    return GenerativeItem(
+        list(question.messages), is_correct, question.answer, max_tokens=MAX_TOKENS
+    )
 
 
-def plain(item: Item) -> Written:
-    """Examples with their answers, then the question, each on a line of its own."""
-    right = partial(exam.is_right, item)
-    shots = [f"{question}\n{answer}\n" for question, answer in exam.examples(item.category)]
-    asked = item.messages[-1]["content"] + "\n"
-    return Written(asked, right, item.answer, shots, ("\n",), MAX_TOKENS)
+def text_item(question: ExamItem) -> GenerativeItem:
+    """Return a question as plain text, after examples with answers; each on a line of its own."""
+    is_correct = partial(exam.is_right, question)
+    shots = [f"{ask}\n{answer}\n" for ask, answer in exam.examples(question.category)]
+    prompt = question.messages[-1]["content"] + "\n"
+    return GenerativeItem(prompt, is_correct, question.answer, shots, ("\n",), MAX_TOKENS)
 
 
 @cache
-def best_constant(category: str, per_category: int) -> float:
-    """The share that the best answer would get that is the same for every question: chance, where
-    there is nothing to choose from."""
-    items = exam.items_of(category, per_category)
-    constants = dict.fromkeys(constant for item in items for constant in _constants(item))
+def constant_answer_score(category: str, per_category: int) -> float:
+    """Return the score of the best answer that is the same for every question: the chance line
+    where there are no options to choose from."""
+    questions = exam.items_of(category, per_category)
+    constants = dict.fromkeys(answer for q in questions for answer in _short_answers(q))
     return max(
-        sum(exam.is_right(item, constant) for item in items) / len(items)
+        sum(exam.is_right(question, constant) for question in questions) / len(questions)
         for constant in [*constants, REFUSAL]
     )
 
 
-def _constants(item: Item) -> Iterator[str]:
-    yield from item.right[:6]
-    yield item.answer.rpartition("</tool_response>")[2]
+def _short_answers(question: ExamItem) -> Iterator[str]:
+    yield from question.expected[:6]
+    yield question.answer.rpartition("</tool_response>")[2]
 
 
-EXAM = Benchmark("exam", "exam of the starter curriculum", categories)
+EXAM = Benchmark("exam", "exam of the starter curriculum", load_categories)

@@ -1,6 +1,6 @@
-// The server's side: the list of models, answers as they stream, and X-rays.
+// The API of this server: models, runs, streamed answers, X-rays.
 
-const at = (path) => new URL(path, import.meta.url); // wherever the page itself is
+const urlOf = (path) => new URL(path, import.meta.url); // relative, so a proxy may add a prefix
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -9,26 +9,36 @@ export class ApiError extends Error {
   }
 }
 
-function headers(key) {
-  const all = { "content-type": "application/json" };
-  return key ? { ...all, authorization: `Bearer ${key}` } : all;
+function requestHeaders(key) {
+  const headers = { "content-type": "application/json" };
+  return key ? { ...headers, authorization: `Bearer ${key}` } : headers;
 }
 
-async function failed(response) {
-  let message = `the server answered ${response.status}`;
+async function errorOf(response) {
+  let message = `the server returned status ${response.status}`;
   try {
     message = (await response.json()).error.message;
   } catch {
-    // Not the server's own answer; the status has to do.
+    // Not an error of this server but of a proxy, for example: only the status is known.
   }
-  if (response.status === 429) message += " (too many people are asking)";
   return new ApiError(message, response.status);
 }
 
 async function get(path, key) {
-  const response = await fetch(at(path), { headers: headers(key) });
-  if (!response.ok) throw await failed(response);
+  const response = await fetch(urlOf(path), { headers: requestHeaders(key) });
+  if (!response.ok) throw await errorOf(response);
   return response.json();
+}
+
+async function post(path, body, key, signal) {
+  const response = await fetch(urlOf(path), {
+    method: "POST",
+    headers: requestHeaders(key),
+    body: JSON.stringify(body),
+    signal,
+  });
+  if (!response.ok) throw await errorOf(response);
+  return response;
 }
 
 export async function listModels(key) {
@@ -44,69 +54,51 @@ export async function getRun(name, key) {
   return get(`v1/runs/${encodeURIComponent(name)}`, key);
 }
 
-// What the server says of itself (OpenAPI).
-export async function getDescription() {
+// The description of the API in the OpenAPI format.
+export async function getOpenApi() {
   return get("openapi.json");
 }
 
-// The document of firstwords/xray/look.py.
-export async function lookAt(asked, key, signal) {
-  const response = await fetch(at("xray/look"), {
-    method: "POST",
-    headers: headers(key),
-    body: JSON.stringify(asked),
-    signal,
-  });
-  if (!response.ok) throw await failed(response);
-  return response.json();
+// The document that firstwords/inspect/xray/inspect_run.py describes.
+export async function inspectText(request, key, signal) {
+  return (await post("xray/inspect", request, key, signal)).json();
 }
 
-// Yields {text, tokens, reason}; tokens are [{token, nats, top: [{token, nats}]}].
-export async function* ask(model, messages, settings, key, signal) {
-  const response = await fetch(at("v1/chat/completions"), {
-    method: "POST",
-    headers: headers(key),
-    body: JSON.stringify({
-      ...settings,
-      model,
-      messages,
-      stream: true,
-      logprobs: true,
-      top_logprobs: 5,
-    }),
-    signal,
-  });
-  if (!response.ok) throw await failed(response);
+// Yields {text, tokens, finishReason}; tokens are [{token, logprob, top: [{token, logprob}]}].
+export async function* streamAnswer(model, messages, settings, key, signal) {
+  const options = { stream: true, logprobs: true, top_logprobs: 5 };
+  const body = { ...settings, model, messages, ...options };
+  const response = await post("v1/chat/completions", body, key, signal);
   for await (const data of serverSentEvents(response.body)) {
     if (data === "[DONE]") return;
-    const document = JSON.parse(data);
-    if (document.error) throw new ApiError(document.error.message, 500);
-    const [choice] = document.choices;
+    const chunk = JSON.parse(data);
+    if (chunk.error) throw new ApiError(chunk.error.message, 500);
+    const [choice] = chunk.choices;
     if (!choice) continue;
     yield {
       text: choice.delta.content ?? "",
       tokens: (choice.logprobs?.content ?? []).map((entry) => ({
         token: entry.token,
-        nats: entry.logprob,
-        top: entry.top_logprobs.map((other) => ({ token: other.token, nats: other.logprob })),
+        logprob: entry.logprob,
+        top: entry.top_logprobs.map(({ token, logprob }) => ({ token, logprob })),
       })),
-      reason: choice.finish_reason,
+      finishReason: choice.finish_reason,
     };
   }
-  throw new ApiError("the answer was cut off", 0);
+  throw new ApiError("the connection closed before the answer was complete", 0);
 }
 
 async function* serverSentEvents(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let buffer = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    rest += value;
-    const parts = rest.split("\n\n");
-    rest = parts.pop();
-    for (const part of parts) {
-      const data = part
+    buffer += value;
+    const events = buffer.split("\n\n");
+    buffer = events.pop();
+    for (const event of events) {
+      const data = event
         .split("\n")
         .filter((line) => line.startsWith("data: "))
         .map((line) => line.slice(6))

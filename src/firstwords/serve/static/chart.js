@@ -1,99 +1,101 @@
-// Lines over an axis, as SVG: series of {name, points: [{x, y, low, high}]}; the name is a class.
+// Line charts as SVG. A series is {name, points: [{x, y, low, high}]}; its name is also its class.
 
 const WIDTH = 800;
 const HEIGHT = 240;
-const LEFT = 52;
-const BELOW = 24;
-const ABOVE = 8;
+const MARGIN = { left: 52, right: 8, top: 8, bottom: 24 };
 const SVG = "http://www.w3.org/2000/svg";
 
-function shape(name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text) made.textContent = text;
-  return made;
+function svgElement(name, attributes, text) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text) node.textContent = text;
+  return node;
 }
 
-export function chart(series, { log = false, dots = false, label }) {
-  const root = shape("svg", {
+export function chart(series, { log = false, markers = false, label }) {
+  const svg = svgElement("svg", {
     class: "chart",
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     role: "img",
-    "aria-label": describe(series, label),
+    "aria-label": ariaLabel(series, label),
   });
-  const points = series.flatMap((one) => one.points);
+  const points = series.flatMap((line) => line.points);
   if (!points.length) {
-    root.append(shape("text", { x: LEFT, y: HEIGHT / 2 }, "nothing yet"));
-    return root;
+    svg.append(svgElement("text", { x: MARGIN.left, y: HEIGHT / 2 }, "no data yet"));
+    return svg;
   }
-  const place = scales(points, log);
-  drawAxes(root, place);
-  for (const one of series) drawLine(root, one, place, dots);
-  return root;
+  const axes = makeAxes(points, log);
+  drawAxes(svg, axes);
+  for (const line of series) drawLine(svg, line, axes, markers);
+  return svg;
 }
 
-function describe(series, label) {
-  const last = series.flatMap((one) => one.points).at(-1);
-  return last ? `${label}; now ${last.y.toPrecision(3)}` : `${label}; nothing yet`;
+function ariaLabel(series, label) {
+  const last = series.flatMap((line) => line.points).at(-1);
+  return last ? `${label}, currently ${last.y.toPrecision(3)}` : `${label}, no data yet`;
 }
 
-function scales(points, log) {
+// {x, y}: from values to positions; {xTicks, yTicks}: labelled values.
+function makeAxes(points, log) {
   const values = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
-  const bend = log ? Math.log10 : (value) => value;
-  const top = bend(Math.max(...values)) + 1e-9;
-  const bottom = log ? bend(Math.max(1e-6, Math.min(...values))) : 0;
+  const scale = log ? Math.log10 : (value) => value;
+  const top = scale(Math.max(...values)) + 1e-9;
+  const bottom = log ? scale(Math.max(1e-6, Math.min(...values))) : 0;
   const right = Math.max(...points.map((point) => point.x)) || 1;
+  const width = WIDTH - MARGIN.left - MARGIN.right;
+  const height = HEIGHT - MARGIN.top - MARGIN.bottom;
   return {
-    x: (value) => LEFT + (value / right) * (WIDTH - LEFT - 8),
-    y: (value) =>
-      ABOVE + ((top - bend(value)) / (top - bottom || 1)) * (HEIGHT - ABOVE - BELOW),
-    xs: ticks(0, right),
-    ys: log ? logTicks(10 ** bottom, 10 ** top) : ticks(0, top),
+    x: (value) => MARGIN.left + (value / right) * width,
+    y: (value) => MARGIN.top + ((top - scale(value)) / (top - bottom || 1)) * height,
+    xTicks: linearTicks(0, right),
+    yTicks: log ? logTicks(10 ** bottom, 10 ** top) : linearTicks(0, top),
   };
 }
 
-function ticks(from, to) {
-  const rough = (to - from) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
-  const found = [];
-  for (let value = from; value <= to; value += step) found.push(value);
-  return found;
+function linearTicks(from, to) {
+  const spacing = (to - from) / 5;
+  const power = 10 ** Math.floor(Math.log10(spacing));
+  const step = [1, 2, 5, 10].map((digit) => digit * power).find((value) => value >= spacing);
+  const ticks = [];
+  for (let value = from; value <= to; value += step) ticks.push(value);
+  return ticks;
 }
 
 function logTicks(from, to) {
-  const found = [];
+  const ticks = [];
   for (let power = Math.floor(Math.log10(from)); power <= Math.log10(to); power += 1)
-    for (const digit of [1, 2, 5]) found.push(digit * 10 ** power);
-  const inside = found.filter((value) => value >= from && value <= to);
-  return inside.length > 1 ? inside : ticks(from, to).slice(1);
+    for (const digit of [1, 2, 5]) ticks.push(digit * 10 ** power);
+  const inside = ticks.filter((value) => value >= from && value <= to);
+  return inside.length > 1 ? inside : linearTicks(from, to).slice(1);
 }
 
-function drawAxes(root, place) {
-  for (const value of place.ys) {
-    const y = place.y(value);
-    root.append(shape("line", { class: "grid", x1: LEFT, x2: WIDTH - 8, y1: y, y2: y }));
-    const text = String(Number(value.toPrecision(2)));
-    root.append(shape("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, text));
+function drawAxes(svg, axes) {
+  for (const value of axes.yTicks) {
+    const y = axes.y(value);
+    const line = { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y, y2: y };
+    svg.append(svgElement("line", { class: "grid", ...line }));
+    const position = { x: MARGIN.left - 6, y: y + 4, "text-anchor": "end" };
+    svg.append(svgElement("text", position, String(Number(value.toPrecision(2)))));
   }
-  for (const value of place.xs) {
-    const text = `${Number(value.toPrecision(2))}M`;
-    root.append(shape("text", { x: place.x(value), y: HEIGHT - 6, "text-anchor": "middle" }, text));
+  for (const value of axes.xTicks) {
+    const position = { x: axes.x(value), y: HEIGHT - 6, "text-anchor": "middle" };
+    svg.append(svgElement("text", position, `${Number(value.toPrecision(2))}M`));
   }
 }
 
-function drawLine(root, one, place, dots) {
-  if (!one.points.length) return;
-  const [first] = one.points;
-  const named = { x: place.x(first.x) + 4, y: Math.max(14, place.y(first.y) - 8) };
-  root.append(shape("text", named, one.name));
-  const at = one.points.map((point) => `${place.x(point.x)},${place.y(point.y)}`);
-  root.append(shape("polyline", { class: `line ${one.name}`, points: at.join(" ") }));
-  if (!dots) return;
-  for (const point of one.points) {
-    const x = place.x(point.x);
-    const bar = { x1: x, x2: x, y1: place.y(point.low), y2: place.y(point.high) };
-    root.append(shape("line", { class: `line ${one.name}`, ...bar }));
-    root.append(shape("circle", { class: `line ${one.name}`, cx: x, cy: place.y(point.y), r: 3 }));
+function drawLine(svg, { name, points }, axes, markers) {
+  if (!points.length) return;
+  const [first] = points;
+  const label = { x: axes.x(first.x) + 4, y: Math.max(14, axes.y(first.y) - 8) };
+  svg.append(svgElement("text", label, name));
+  const positions = points.map((point) => `${axes.x(point.x)},${axes.y(point.y)}`);
+  const kind = { class: `line ${name}` };
+  svg.append(svgElement("polyline", { ...kind, points: positions.join(" ") }));
+  if (!markers) return;
+  for (const point of points) {
+    const x = axes.x(point.x);
+    const interval = { x1: x, x2: x, y1: axes.y(point.low), y2: axes.y(point.high) };
+    svg.append(svgElement("line", { ...kind, ...interval }));
+    svg.append(svgElement("circle", { ...kind, cx: x, cy: axes.y(point.y), r: 3 }));
   }
 }

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def may_look(n: int) -> Tensor:
+def may_attend(n: int) -> Tensor:
     return torch.ones(n, n, dtype=torch.bool).tril()
 
 
 @contextmanager
-def seeing_everything() -> Iterator[None]:
+def without_causal_mask() -> Iterator[None]:
     old = F.scaled_dot_product_attention
 
     def mine(*qkv: Tensor, **options: Any) -> Tensor:

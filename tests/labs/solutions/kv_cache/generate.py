@@ -1,6 +1,6 @@
 import torch
 
-from firstwords.model import Transformer
+from firstwords.model.transformer import Transformer
 
 
 @torch.inference_mode()

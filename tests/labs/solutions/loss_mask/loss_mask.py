@@ -1,10 +1,4 @@
-from firstwords.tokenizer import (
-    IM_END,
-    IM_START,
-    TOOL_RESPONSE,
-    TOOL_RESPONSE_END,
-    Tokenizer,
-)
+from firstwords.tokenizer.bpe import IM_END, IM_START, TOOL_RESPONSE, TOOL_RESPONSE_END, Tokenizer
 
 
 def targets(ids: list[int], tokenizer: Tokenizer) -> list[bool]:

@@ -1,5 +1,35 @@
-"""Tables of facts and of templates: plain text beside this file, read when first needed.
+"""Tables of facts and of templates: plain text files beside this one, read when first needed.
 
-Facts are general knowledge, compiled by hand; each table names where it can be looked up, and
-`tests/data/starter/test_tables.py` holds it against independent libraries.
+The facts are general knowledge, compiled by hand. Each table names its source, and
+`tests/data/starter/test_tables.py` compares it with independent libraries.
 """
+
+from functools import cache
+from importlib import resources
+
+
+def table_text(name: str) -> str:
+    """Return the text of a table file without its comment lines."""
+    lines = (resources.files(__package__) / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#"))
+
+
+@cache
+def table_rows(name: str) -> tuple[tuple[str, ...], ...]:
+    """Return the rows of a table file: one per line, with its cells separated by `|`."""
+    lines = table_text(name).splitlines()
+    return tuple(tuple(cell.strip() for cell in line.split("|")) for line in lines if line.strip())
+
+
+@cache
+def table_sections(name: str) -> dict[str, tuple[str, ...]]:
+    """Return the lines below each heading `-- NAME` of a table file, by heading."""
+    by_heading: dict[str, list[str]] = {}
+    heading = ""
+    for line in table_text(name).splitlines():
+        if line.startswith("-- "):
+            heading = line[3:].strip()
+            by_heading[heading] = []
+        elif line.strip():
+            by_heading[heading].append(line.strip())
+    return {key: tuple(lines) for key, lines in by_heading.items()}

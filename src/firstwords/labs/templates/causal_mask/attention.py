@@ -1,6 +1,6 @@
-"""Lab 1: take the causal mask out of the attention, and see the loss cheat.
+"""Lab 1: remove the causal mask from attention, and see the loss cheat.
 
-Two functions are missing here. Read docs/labs/01-causal-mask.md first.
+Write the two functions below. First read docs/labs/01-causal-mask.md.
 """
 
 from collections.abc import Iterator
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from torch import Tensor
 
 
-def may_look(n: int) -> Tensor:
-    """The causal mask of a row of `n` tokens: (n, n), of dtype torch.bool, True where the token of
-    the row may look at the token of the column."""
+def may_attend(n: int) -> Tensor:
+    """Return the causal mask of a row of `n` tokens: (n, n), of dtype torch.bool, True where the
+    token of the row may look at the token of the column."""
     raise NotImplementedError("TODO: which of five tokens may the third one look at?")
 
 
 @contextmanager
-def seeing_everything() -> Iterator[None]:
-    """Inside this block every token of a row sees the whole row, what comes after it too. After the
-    block, however it ended, attention is causal again.
+def without_causal_mask() -> Iterator[None]:
+    """Let every token see the whole row inside this block, also the tokens after it. After the
+    block, even if an error ended it, attention is causal again.
 
-    The model (src/firstwords/model.py, Attention.forward) calls
+    The model (src/firstwords/model/attention.py, fused_attention) calls
         F.scaled_dot_product_attention(q, k, v, attn_mask=..., is_causal=..., enable_gqa=...)
-    with `import torch.nn.functional as F`. Put a function of your own in its place, which calls the
-    old one without the causality.
+    with `import torch.nn.functional as F`. Replace it by a function of your own that calls the old
+    one without causality.
     """
-    raise NotImplementedError("TODO: keep the old function, put yours there, yield, put it back")
+    raise NotImplementedError("TODO: save the old function, set yours, yield, restore the old one")
     yield

@@ -1,16 +1,17 @@
-"""Lab 9: find out which questions of an exam stand in the training text.
+"""Lab 9: find the questions of an exam that are in the training text.
 
-One function is missing here. Read docs/labs/09-contamination.md first.
+Write the function below. First read docs/labs/09-contamination.md.
 """
 
 
 def contaminated(questions: list[str], training: list[str], n: int) -> list[bool]:
-    """For each question, whether `n` of its words in a row stand in one of the training texts, also
-    in a row. A word is a stretch of letters and digits; whether they are capitals, and what stands
-    between the words, does not matter. Of a question with fewer than `n` words all must stand there
-    in a row.
+    """Return for each question whether `n` consecutive words of it are also consecutive in one of
+    the training texts.
 
-    There may be many thousands of texts: look each stretch up in a set, do not search every text
+    A word is a run of letters and digits; upper or lower case and what is between the words do not
+    matter. Of a question with fewer than `n` words, all words must be consecutive in a text.
+
+    There can be many thousands of texts: look up n-grams in a set instead of searching every text
     for every question.
     """
-    raise NotImplementedError("TODO: re.findall, all stretches of n words, a set of them")
+    raise NotImplementedError("TODO: re.findall, all n-grams of words, a set of them")

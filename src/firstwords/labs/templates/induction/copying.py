@@ -1,19 +1,19 @@
-"""Lab 10: measure whether a model can look back.
+"""Lab 10: measure whether a model can repeat what it has just read.
 
-One function is missing here. Read docs/labs/10-induction.md first.
+Write the function below. First read docs/labs/10-induction.md.
 """
 
 from torch import Tensor
 
-from firstwords.model import Transformer
+from firstwords.model.transformer import Transformer
 
 
-def repeated(model: Transformer, half_BT: Tensor) -> float:
-    """Show the model rows of random tokens twice over: half_BT (B rows, T tokens), and the same
-    again behind them. The share of the second half's tokens that the model finds the likeliest
-    where they come, from 0 to 1.
+def repeat_accuracy(model: Transformer, half_BT: Tensor) -> float:
+    """Return the share of the second half's tokens that the model predicts, from 0 to 1.
 
-    The first token of the second half is left out: nothing before it tells what comes. Logits at
-    place t are about the token at place t + 1.
+    The rows are random tokens twice in succession: half_BT (B rows, T tokens) and then the same
+    again. A token is predicted if it is the most likely one. The logits at position t are for the
+    token at position t + 1. Leave out the first token of the second half: nothing before it tells
+    that the row repeats.
     """
     raise NotImplementedError("TODO: torch.cat along the row, argmax, compare")

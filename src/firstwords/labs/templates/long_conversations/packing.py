@@ -1,34 +1,35 @@
-"""Lab 3: pack conversations into rows, those too that are longer than a row.
+"""Lab 3: pack conversations into rows, also those that are longer than a row.
 
-What stands here works as long as every conversation fits into a row. Mend it: read
-docs/labs/03-long-conversations.md first.
+This code works as long as every conversation fits into a row. Fix it. First read
+docs/labs/03-long-conversations.md.
 """
 
-from firstwords.data.rows import Piece
+from firstwords.data.dataloader import Segment
 
 
-def cut(start: int, stop: int, seq_len: int) -> list[Piece]:
-    """Pieces of the conversation that is tokens [start, stop) of a store.
+def cut(start: int, stop: int, seq_len: int) -> list[Segment]:
+    """Return the segments of a conversation, which is tokens [start, stop) of a store.
 
-    Piece(start, stop, first_target) is a stretch of tokens: its inputs are all but the last, its
-    targets all but the first, and those before `first_target` are only context. A piece has
-    `seq_len` inputs at most; every token of the conversation but the first is a target of exactly
-    one piece.
+    Segment(start, stop, first_target) is a range of tokens: its inputs are all but the last, its
+    targets all but the first, and those before `first_target` are only context. A segment has at
+    most `seq_len` inputs; every token of the conversation but the first is a target of exactly one
+    segment.
     """
-    return [Piece(start, stop, start + 1)]  # TODO: one piece is right where it fits
+    return [Segment(start, stop, start + 1)]  # TODO: one segment is right only if it fits
 
 
-def pack(pieces: list[Piece], seq_len: int) -> list[list[Piece]]:
-    """Rows of pieces: the inputs of a row's pieces (piece.inputs) are `seq_len` at most."""
-    rows: list[list[Piece]] = []
-    left = list(pieces)
-    while left:  # TODO: what if one never fits?
-        row: list[Piece] = []
+def pack(segments: list[Segment], seq_len: int) -> list[list[Segment]]:
+    """Return rows of segments. The inputs of a row's segments (segment.n_inputs) are at most
+    `seq_len` together."""
+    rows: list[list[Segment]] = []
+    left = list(segments)
+    while left:  # TODO: what if a segment never fits?
+        row: list[Segment] = []
         room = seq_len
-        for piece in list(left):
-            if piece.inputs <= room:
-                row.append(piece)
-                left.remove(piece)
-                room -= piece.inputs
+        for segment in list(left):
+            if segment.n_inputs <= room:
+                row.append(segment)
+                left.remove(segment)
+                room -= segment.n_inputs
         rows.append(row)
     return rows

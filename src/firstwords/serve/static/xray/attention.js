@@ -1,121 +1,126 @@
-// Attention: a small map for every head, and a closer look at one of them.
+// Attention: a small map for every head, and a larger one of the selected head.
 
-import { element } from "../view.js";
-import { percent } from "./look.js";
-import { strip } from "./strip.js";
+import { element } from "../dom.js";
+import { formatPercent } from "./state.js";
+import { tokenStrip } from "./token_strip.js";
 
-const HABITS = {
+const PATTERNS = {
   first: "to the first token",
-  before: "to the token before",
+  before: "to the previous token",
   itself: "to itself",
-  repeat: "to what followed the same token",
+  repeat: "to the token after an earlier occurrence of the same token",
 };
-const MOST_LABELS = 32; // tokens whose names fit beside the rows of a map
-let groups = 0;
+const MAX_LABELS = 32; // tokens whose texts fit beside the rows of a map
+let groupCount = 0;
 
-export function attention(look, stage) {
-  const closer = element("div", { class: "closer" });
-  const below = closeUp(look, stage, closer);
-  return [element("div", { class: "maps" }, maps(look, stage), closer), ...below];
+export function attentionView(state, stage) {
+  const closeUp = element("div", { class: "close-up" });
+  const strip = fillCloseUp(state, stage, closeUp);
+  return [element("div", { class: "maps" }, headMaps(state, stage), closeUp), strip];
 }
 
-function maps(look, stage) {
-  const group = `heads-${++groups}`;
-  const heads = stage.attention.flatMap((layer, number) =>
-    layer.map((rows, head) => [number, head, rows]),
+function headMaps(state, stage) {
+  const group = `heads-${++groupCount}`;
+  const heads = stage.attention.flatMap((layerRows, layer) =>
+    layerRows.map((rows, head) => ({ layer, head, rows })),
   );
-  const labels = heads.map(([layer, head, rows]) => {
+  const labels = heads.map(({ layer, head, rows }) => {
     const radio = element("input", { type: "radio", name: group, class: "hidden" });
-    radio.addEventListener("change", () => look.choose({ layer, head }));
-    look.onChoice(() => (radio.checked = layer === look.layer && head === look.head));
+    radio.addEventListener("change", () => state.select({ layer, head }));
+    state.onChange(() => (radio.checked = layer === state.layer && head === state.head));
     const text = element("span", {}, `layer ${layer + 1}, head ${head + 1}`);
-    return element("label", { class: "head" }, radio, drawn(rows), text);
+    return element("label", { class: "head" }, radio, mapCanvas(rows), text);
   });
-  const made = element("fieldset", { class: "heads" }, element("legend", {}, "Heads"), ...labels);
-  made.style.setProperty("--heads", stage.model.heads);
-  return made;
+  const maps = element("fieldset", { class: "heads" }, element("legend", {}, "Heads"), ...labels);
+  maps.style.setProperty("--heads", stage.model.heads);
+  return maps;
 }
 
-// A pixel for each pair; the page enlarges it.
-function drawn(rows) {
-  const canvas = element("canvas", {
-    width: rows.length,
-    height: rows.length,
-    "aria-hidden": "true",
-  });
-  paint(canvas, rows);
+// One pixel for each pair of tokens; CSS enlarges it.
+function mapCanvas(rows) {
+  const size = { width: rows.length, height: rows.length };
+  const canvas = element("canvas", { ...size, "aria-hidden": "true" });
+  paintMap(canvas, rows);
   return canvas;
 }
 
-function paint(canvas, rows) {
+function paintMap(canvas, rows) {
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(rows.length, rows.length);
   rows.forEach((row, y) =>
-    row.forEach((share, x) => {
-      // Black of so much opacity; xray.css turns it to white where the page is dark.
-      pixels.data.set([0, 0, 0, Math.round(255 * share)], 4 * (y * rows.length + x));
+    row.forEach((weight, x) => {
+      // Black with this opacity; xray.css inverts it in dark mode.
+      pixels.data.set([0, 0, 0, Math.round(255 * weight)], 4 * (y * rows.length + x));
     }),
   );
   context.putImageData(pixels, 0, 0);
 }
 
-function closeUp(look, stage, place) {
+// Fills `closeUp` with the selected head, and returns the token strip to put below it.
+function fillCloseUp(state, stage, closeUp) {
   const canvas = element("canvas");
-  const chosen = element("div", { class: "row" });
-  const labels = stage.tokens.map((_, row) => element("span", {}, look.nameAt(stage, row)));
-  const map = element("div", { class: "map" }, canvas, chosen);
+  const selectedRow = element("div", { class: "row" });
+  const map = element("div", { class: "map" }, canvas, selectedRow);
   const large = element("div", { class: "large", "aria-hidden": "true" }, map);
+  const labels = stage.tokens.map((_, row) => element("span", {}, state.textAt(stage, row)));
   large.style.setProperty("--rows", labels.length);
-  if (labels.length <= MOST_LABELS) large.prepend(element("div", { class: "labels" }, ...labels));
-  const pointed = element("p", { class: "facts" });
+  if (labels.length <= MAX_LABELS) large.prepend(element("div", { class: "labels" }, ...labels));
   const title = element("p", { class: "title" });
-  const habits = element("ul", { class: "habits" });
-  place.append(title, large, habits, pointed);
+  const patterns = element("ul", { class: "patterns" });
+  const details = element("p", { class: "details" });
+  closeUp.append(title, large, patterns, details);
   let rows;
-  const at = (event) => {
-    const box = canvas.getBoundingClientRect();
-    const cell = (offset, size) =>
-      Math.min(rows.length - 1, Math.max(0, Math.floor((offset / size) * rows.length)));
-    return [cell(event.clientX - box.left, box.width), cell(event.clientY - box.top, box.height)];
-  };
   canvas.addEventListener("pointermove", (event) => {
-    const [x, y] = at(event);
-    if (x <= y) pointed.textContent = taken(look, stage, rows[y], y, x);
+    const [x, y] = cellAt(event, canvas, rows.length);
+    if (x <= y) details.textContent = describeWeight(state, stage, rows[y], y, x);
   });
-  canvas.addEventListener("click", (event) => look.choose({ place: at(event)[1] }));
-  look.onChoice(() => {
-    rows = headOf(look, stage);
+  canvas.addEventListener("click", (event) => {
+    state.select({ position: cellAt(event, canvas, rows.length)[1] });
+  });
+  state.onChange(() => {
+    rows = selectedHead(state, stage);
     canvas.width = canvas.height = rows.length;
-    paint(canvas, rows);
-    chosen.style.top = `${(100 * look.placeIn(stage)) / rows.length}%`;
-    chosen.style.height = `${100 / rows.length}%`;
-    title.textContent = `Layer ${look.layer + 1}, head ${look.head + 1}`;
-    habits.replaceChildren(...habitItems(stage.heads[look.layer][look.head]));
-    pointed.textContent = mostTaken(look, stage, rows);
+    paintMap(canvas, rows);
+    selectedRow.style.top = `${(100 * state.positionIn(stage)) / rows.length}%`;
+    selectedRow.style.height = `${100 / rows.length}%`;
+    title.textContent = `Layer ${state.layer + 1}, head ${state.head + 1}`;
+    patterns.replaceChildren(...patternItems(stage.heads[state.layer][state.head]));
+    details.textContent = describeLargestWeight(state, stage, rows);
   });
-  const figures = (other) => {
-    const share = headOf(look, stage)[look.placeIn(stage)][other];
-    return { under: share === undefined ? "" : percent(share), shade: share ?? 0 };
+  const figureAt = (position) => {
+    const weight = selectedHead(state, stage)[state.positionIn(stage)][position];
+    return { text: weight === undefined ? "" : formatPercent(weight), shade: weight ?? 0 };
   };
-  return [strip(look, stage, "What the chosen token takes from each", figures)];
+  return tokenStrip(state, stage, "Attention of the selected token to each token", figureAt);
 }
 
-function headOf(look, stage) {
-  return stage.attention[look.layer][look.head];
+// The column and row of a map of `size` rows that the pointer is over.
+function cellAt(event, canvas, size) {
+  const box = canvas.getBoundingClientRect();
+  const cell = (offset, length) =>
+    Math.min(size - 1, Math.max(0, Math.floor((offset / length) * size)));
+  return [cell(event.clientX - box.left, box.width), cell(event.clientY - box.top, box.height)];
 }
 
-function habitItems(shares) {
-  return Object.entries(HABITS).map(([name, words]) => {
-    const share = shares[name];
-    return element("li", {}, `${words}: ${share === null ? "does not occur" : percent(share)}`);
+function selectedHead(state, stage) {
+  return stage.attention[state.layer][state.head];
+}
+
+function patternItems(weights) {
+  return Object.entries(PATTERNS).map(([name, description]) => {
+    const weight = weights[name];
+    const figure = weight === null ? "does not occur" : formatPercent(weight);
+    return element("li", {}, `${description}: ${figure}`);
   });
 }
 
-function taken(look, stage, row, place, other) {
-  return `“${look.nameAt(stage, place)}” takes ${percent(row[other])} from “${look.nameAt(stage, other)}”.`;
+function describeWeight(state, stage, row, position, other) {
+  const [from, to] = [position, other].map((index) => state.textAt(stage, index));
+  return `“${from}” pays ${formatPercent(row[other])} of its attention to “${to}”.`;
 }
 
-function mostTaken(look, stage, rows) {
-  const place = look.placeIn(stage);
-  return taken(look, stage, rows[place], place, rows[place].indexOf(Math.max(...rows[place])));
+function describeLargestWeight(state, stage, rows) {
+  const position = state.positionIn(stage);
+  const row = rows[position];
+  return describeWeight(state, stage, row, position, row.indexOf(Math.max(...row)));
 }

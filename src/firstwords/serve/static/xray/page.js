@@ -1,12 +1,12 @@
-// The page at /xray: what to look at, asked of the server. `show.js` does the rest.
+// The page at /xray: its form, and requests to the server. render.js shows the result.
 
-import { listModels, lookAt } from "../api.js";
-import { loadSettings } from "../store.js";
-import { element } from "../view.js";
-import { count } from "./look.js";
-import { show } from "./show.js";
+import { inspectText, listModels } from "../api.js";
+import { element } from "../dom.js";
+import { loadSettings } from "../storage.js";
+import { renderXray } from "./render.js";
+import { formatCount } from "./state.js";
 
-const STAGES = ["base", "mid", "sft"];
+const STAGES = ["pretrain", "midtrain", "sft"];
 const EXAMPLES = [
   { text: "The old fox saw the hen. The old fox saw the", chat: false },
   { text: "Once upon a time there was a", chat: false },
@@ -16,68 +16,72 @@ const EXAMPLES = [
 const page = Object.fromEntries(
   [...document.querySelectorAll("[id]")].map((node) => [node.id, node]),
 );
-const settings = loadSettings(); // of the chat; its key too
+const settings = loadSettings(); // those of the chat, with its API key
 let models = [];
-let asking = null; // aborts what was asked before
+let controller = null; // aborts the previous request
 
 async function start() {
-  const wanted = new URLSearchParams(location.hash.slice(1));
-  await listed();
-  if (models.some((model) => model.run === wanted.get("run"))) page.run.value = wanted.get("run");
-  showStages(wanted.get("stages")?.split(",") ?? []);
-  page.text.value = wanted.get("text") ?? "";
-  page.chat.checked = wanted.get("chat") === "1";
-  if (page.text.value && models.length) await look();
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  await refreshModels();
+  const run = parameters.get("run");
+  if (models.some((model) => model.run === run)) page.run.value = run;
+  showStages(parameters.get("stages")?.split(",") ?? []);
+  page.text.value = parameters.get("text") ?? "";
+  page.chat.checked = parameters.get("chat") === "1";
+  if (page.text.value && models.length) await inspect();
 }
 
-// Whoever is quick waits until it is known what there is.
-async function go() {
+// The form may be submitted before the list of models has arrived.
+async function submit() {
   await started;
   if (!models.length) {
-    await listed();
+    await refreshModels();
     showStages([]);
   }
-  if (models.length) await look();
+  if (models.length) await inspect();
 }
 
-// The runs and stages that there are now: one that trains gets more.
-async function listed() {
-  const run = page.run.value;
+// Lists the models again, since a run in training gets newer checkpoints and stages.
+async function refreshModels() {
+  const selected = page.run.value;
   try {
     models = await listModels(settings.key);
   } catch (error) {
-    const mend = error.status === 401 ? " Give it in the settings of the chat." : "";
-    say(`The server does not answer: ${error.message}.${mend}`, true);
+    const hint = error.status === 401 ? " Enter the key in the settings of the chat." : "";
+    showStatus(`Cannot reach the server: ${error.message}.${hint}`, true);
     return;
   }
   const runs = [...new Set(models.map((model) => model.run))];
   page.run.replaceChildren(...runs.map((name) => element("option", { value: name }, name)));
-  if (runs.includes(run)) page.run.value = run;
+  if (runs.includes(selected)) page.run.value = selected;
 }
 
-function showStages(wanted) {
-  const own = models.filter((model) => model.run === page.run.value);
-  const found = STAGES.filter((stage) => own.some((model) => model.stage === stage));
-  const ticked = wanted.filter((stage) => found.includes(stage));
-  const boxes = found.map((stage) => {
+// Shows a checkbox for each stage of the run, with those of `selected` checked, or else the latest.
+function showStages(selected) {
+  const stepOf = new Map(
+    models.filter(({ run }) => run === page.run.value).map(({ stage, step }) => [stage, step]),
+  );
+  const available = STAGES.filter((stage) => stepOf.has(stage));
+  const checked = selected.filter((stage) => available.includes(stage));
+  if (!checked.length) checked.push(available.at(-1));
+  const boxes = available.map((stage) => {
     const box = element("input", { type: "checkbox", id: `stage-${stage}`, value: stage });
-    box.checked = ticked.length ? ticked.includes(stage) : stage === found.at(-1);
-    const { step } = own.find((model) => model.stage === stage);
-    const words = `${stage} (step ${count(step)})`;
-    return element("span", {}, box, " ", element("label", { for: box.id }, words));
+    box.checked = checked.includes(stage);
+    const label = `${stage} (step ${formatCount(stepOf.get(stage))})`;
+    return element("span", {}, box, " ", element("label", { for: box.id }, label));
   });
   page.stages.replaceChildren(element("legend", {}, "Stages"), ...boxes);
 }
 
-function tickedStages() {
+function selectedStages() {
   return [...page.stages.querySelectorAll("input:checked")].map((box) => box.value);
 }
 
-async function look() {
-  const stages = tickedStages();
-  if (!page.text.value.trim()) return say("Write a text to look at.", true);
-  if (!stages.length) return say("Tick a stage at least.", true);
-  const asked = {
+async function inspect() {
+  const stages = selectedStages();
+  if (!page.text.value.trim()) return showStatus("Enter a text.", true);
+  if (!stages.length) return showStatus("Select at least one stage.", true);
+  const request = {
     run: page.run.value,
     stages,
     text: page.text.value,
@@ -87,40 +91,41 @@ async function look() {
     top_k: settings.top_k,
     top_p: settings.top_p,
   };
-  keepInAddress(asked);
-  asking?.abort();
-  const mine = (asking = new AbortController());
-  say("Looking.");
+  storeInUrl(request);
+  controller?.abort();
+  const current = (controller = new AbortController());
+  showStatus("Running the model.");
   try {
-    const seen = await lookAt(asked, settings.key, mine.signal);
+    const xray = await inspectText(request, settings.key, current.signal);
     page.empty.hidden = true;
-    show(seen, page.xray);
-    say("");
-    await listed();
+    renderXray(xray, page.xray);
+    showStatus("");
+    await refreshModels();
     showStages(stages);
   } catch (error) {
-    if (!mine.signal.aborted) say(`This went wrong: ${error.message}.`, true);
+    if (!current.signal.aborted) showStatus(`Error: ${error.message}.`, true);
   }
 }
 
-function keepInAddress({ run, stages, text, chat }) {
-  const words = new URLSearchParams({
+// Behind a "#", so that browsers do not send it to the server.
+function storeInUrl({ run, stages, text, chat }) {
+  const parameters = new URLSearchParams({
     run,
     stages: stages.join(","),
     chat: chat ? "1" : "0",
     text,
   });
-  history.replaceState(null, "", `#${words}`);
+  history.replaceState(null, "", `#${parameters}`);
 }
 
-function say(text, bad = false) {
+function showStatus(text, isError = false) {
   page.status.textContent = text;
-  page.status.classList.toggle("bad", bad);
+  page.status.classList.toggle("error", isError);
 }
 
 page.form.addEventListener("submit", (event) => {
   event.preventDefault();
-  go();
+  submit();
 });
 page.text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -128,14 +133,14 @@ page.text.addEventListener("keydown", (event) => {
     page.form.requestSubmit();
   }
 });
-page.run.addEventListener("change", () => showStages(tickedStages()));
+page.run.addEventListener("change", () => showStages(selectedStages()));
 page.examples.append(
   ...EXAMPLES.map(({ text, chat }) => {
     const button = element("button", { type: "button" }, text);
     button.addEventListener("click", () => {
       page.text.value = text;
       page.chat.checked = chat;
-      go();
+      submit();
     });
     return element("li", {}, button);
   }),

@@ -1,0 +1,1 @@
+"""Data and runs as one file, for machines without internet."""

@@ -1,0 +1,1 @@
+"""The firstwords command, one file per group of subcommands."""

@@ -1,0 +1,138 @@
+"""The `firstwords` command: its subcommands, and the exit code of every failure."""
+
+import errno
+import os
+import sys
+import threading
+
+import click
+
+from firstwords import __version__
+from firstwords.cli.bench import bench
+from firstwords.cli.chat import chat
+from firstwords.cli.data import data
+from firstwords.cli.evaluate import evaluate, report
+from firstwords.cli.export import export
+from firstwords.cli.lab import lab
+from firstwords.cli.plan import plan
+from firstwords.cli.serve import serve
+from firstwords.cli.slurm import slurm
+from firstwords.cli.trace import trace
+from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
+from firstwords.cli.xray import xray
+from firstwords.common.errors import Diverged, Interrupted, UserError
+
+EXTRAS = {  # packages that only some commands need, and the extra that installs each
+    "uvicorn": "serve",
+    "fastapi": "serve",
+    "prometheus_client": "serve",
+    "gguf": "export",
+}
+
+
+def main() -> None:
+    """Run the command; exit with its code."""
+    # A waiting OpenMP thread spins before it sleeps. By default it spins so long that another
+    # program on one core slows training down by a factor of twenty; with this it is as fast on an
+    # idle machine (docs/lab-notebook.md#waiting-threads). torch reads it when it is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    threading.excepthook = _thread_failed
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Stay silent about a full disk in a thread, such as TensorBoard's writer: the run meets the
+    same error with its own next file, and reports it."""
+    error = failure.exc_value
+    if not (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        threading.__excepthook__(failure)
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command line; turn every failure that a user can cause into one line on stderr and an
+    exit code."""
+    try:
+        code = cli.main(args=arguments, prog_name="firstwords", standalone_mode=False)
+    except click.ClickException as error:
+        return _fail(f"{_lower_first(error.format_message())} (see firstwords --help)", 2)
+    except UserError as error:
+        return _fail(str(error), error.exit_code)
+    except (Interrupted, click.Abort, KeyboardInterrupt) as error:
+        where = f" ({error})" if str(error) else ""
+        return _fail(
+            f"interrupted{where}; run the same command again to resume", Interrupted.exit_code
+        )
+    except Diverged as error:
+        hint = "start another run with lower learning rates in its recipe"
+        return _fail(f"training diverged, {error}; {hint}", error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        hint = f"activate the .venv and run: pip install 'firstwords[{EXTRAS[error.name]}]'"
+        return _fail(f"{error.name} is not installed, which this command needs; {hint}", 2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        return _out_of_memory(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _fail(
+            f"the disk is full ({error.filename or 'while writing'}); free some space, then run "
+            "the same command again to resume; nothing is lost",
+            1,
+        )
+    return code if isinstance(code, int) else 0  # the code that a command asked to exit with
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> int:
+    """Report an allocation that failed; re-raise any other error."""
+    if "CUDA out of memory" in str(error):
+        return _fail(
+            "the GPU is out of memory; stop other programs that use it, or start another run with "
+            "smaller micro-batches (--set pretrain.micro_batch_size=1, likewise midtrain and sft)",
+            1,
+        )
+    if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+        raise error
+    return _fail(
+        "out of memory; close other programs, or raise the limit of the container, the job or "
+        "ulimit -v, then run the same command again to resume; nothing is lost",
+        1,
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"firstwords: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+class OrderedGroup(click.Group):
+    """Lists its commands in the order of the work instead of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=OrderedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="firstwords")
+def cli() -> None:
+    """Train a small chat model on the CPU of an ordinary laptop, and see every step.
+
+    Start with `firstwords train`, then `firstwords chat`.
+    """
+
+
+for command in (
+    *(train, tokenizer, pretrain, midtrain, sft, plan),
+    *(data, evaluate, bench, lab, trace, slurm, report, serve, xray, export, chat),
+):
+    cli.add_command(command)

@@ -1,0 +1,163 @@
+"""Options that several commands share, and the types of their values."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstwords.common.units import DURATION_HINT, parse_duration
+from firstwords.planning.recipes import named_recipes
+from firstwords.recipe import STAGES
+
+Option = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class Duration(click.ParamType):
+    """Seconds, written like 90s, 10m or 1h30m."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        seconds = parse_duration(str(value))
+        if seconds is None:
+            self.fail(f"{value!r} is not a duration; {DURATION_HINT}", param, ctx)
+        return seconds
+
+
+class RecipeOption(click.ParamType):
+    """A file, or the name of a recipe that comes with Firstwords."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(value)
+        if path.is_file():
+            return path
+        recipes = named_recipes()
+        if str(value) not in recipes:
+            names = ", ".join(recipes)
+            self.fail(
+                f"{str(value)!r} is neither a file nor a recipe; the recipes are {names}",
+                param,
+                ctx,
+            )
+        return recipes[str(value)]
+
+
+class Tasks(click.ParamType):
+    """Names of evaluation tasks, separated by commas."""
+
+    name = "LIST"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        from firstwords.evaluation.tasks import TASKS
+
+        chosen = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
+        for task in chosen:
+            if task not in TASKS:
+                self.fail(f"{task!r} is not a task; choose from {', '.join(TASKS)}", param, ctx)
+        return chosen
+
+
+SEED = click.IntRange(min=0, max=2**32 - 1)
+EXISTING_RUN = click.option(
+    "--run", "name", metavar="NAME", help="Name of the run.  [default: the newest]"
+)
+NEW_RUN = click.option(
+    "--run",
+    "name",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="Name of the run. If it exists and is unfinished, it resumes.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+STAGE = click.option(
+    "--stage", type=click.Choice(STAGES), help="Stage whose model to use.  [default: the latest]"
+)
+LOG_TO = click.option(
+    "--log-to",
+    type=click.Choice(["wandb", "trackio"]),
+    multiple=True,
+    help="Also log metrics to Weights & Biases (offline) or trackio (repeatable). TensorBoard "
+    "files are always written.",
+)
+
+
+def sampling_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of sampling."""
+    options = [
+        click.option(
+            "--temperature",
+            type=click.FloatRange(min=0),
+            default=0.7,
+            show_default=True,
+            help="Sampling temperature; 0 is greedy.",
+        ),
+        click.option(
+            "--top-k",
+            type=click.IntRange(min=0),
+            default=50,
+            show_default=True,
+            help="Sample from the k most likely tokens; 0 for all.",
+        ),
+        click.option(
+            "--top-p",
+            type=click.FloatRange(min=0, min_open=True, max=1),
+            default=0.95,
+            show_default=True,
+            help="Sample from the most likely tokens with this total probability.",
+        ),
+    ]
+    return _add(options, command)
+
+
+def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that determine a new run. An existing run has all of them stored."""
+    options = [
+        click.option(
+            "--time",
+            "seconds",
+            type=Duration(),
+            help="Time budget for everything, like 90s, 10m or 1h.  [default: 30m]",
+        ),
+        click.option(
+            "--data",
+            metavar="SRC",
+            help="Text to train on: starter (the built-in curriculum), a .parquet, .jsonl, "
+            ".jsonl.gz or .txt file, a directory of them, or hub:NAME for a fetched corpus "
+            "(firstwords data list).  [default: starter]",
+        ),
+        click.option(
+            "--chat-data",
+            metavar="SRC",
+            help="Conversations to train on: starter, a .jsonl, .jsonl.gz or .parquet file with "
+            '"messages", a directory of them, or hub:NAME.  [default: starter]',
+        ),
+        click.option("--seed", type=SEED, metavar="N", help="Random seed.  [default: 0]"),
+        click.option(
+            "--recipe",
+            type=RecipeOption(),
+            help="Use the hyper-parameters of this run.json or recipe file instead of planning "
+            "them, or derive them from a recipe by depth: laptop, workstation, speedrun, large, or "
+            "a file like those.",
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Override one hyper-parameter of the plan or recipe, such as "
+            "optimizer.matrix_lr=0.004 (repeatable).",
+        ),
+    ]
+    return _add(options, command)
+
+
+def _add(options: Sequence[Option], command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,83 @@
+"""`firstwords xray`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, sampling_options
+from firstwords.inspect.xray.views import VIEWS
+from firstwords.recipe import STAGES
+
+
+@click.command()
+@click.argument("text")
+@EXISTING_RUN
+@click.option(
+    "--stage",
+    type=click.Choice([*STAGES, "all"]),
+    help="Stage whose model to inspect; all for every stage.  [default: the latest]",
+)
+@click.option("--chat", is_flag=True, help="Treat TEXT as a user's message that the model answers.")
+@click.option(
+    "--generate",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Generate up to N tokens, inspect them too, and show how the KV cache grows.",
+)
+@sampling_options
+@click.option(
+    "--view",
+    "view_names",
+    type=click.Choice(list(VIEWS)),
+    multiple=True,
+    help="Show only this view (repeatable).",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed of --generate.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page for the browser that needs no network.",
+)
+@JSON
+def xray(
+    text: str,
+    name: str | None,
+    stage: str | None,
+    chat: bool,
+    generate: int,
+    view_names: tuple[str, ...],
+    html: Path | None,
+    as_json: bool,
+    **sampling: Any,
+) -> None:
+    """Show what the model does with TEXT, for any run, also while it is training.
+
+    You see its tokens and their nearest neighbors, the attention of every head, what each layer
+    would predict, the distribution of the next token, the loss of every token, and the KV cache.
+    """
+    from firstwords.common import console, devices, files
+    from firstwords.inference.sampling import Sampling
+    from firstwords.inspect.xray import page, terminal
+    from firstwords.inspect.xray.checkpoints import load_checkpoints
+    from firstwords.inspect.xray.inspect_run import InspectRequest, inspect_text
+    from firstwords.runs import registry
+
+    run = registry.open_run(name)
+    models = load_checkpoints(run, stage)
+    devices.configure_torch(run.recipe.n_threads)
+    request = InspectRequest(text, chat, generate, Sampling(**sampling))
+    document = inspect_text(run.name, models, request)
+    if view_names:
+        views = document["views"]
+        document["views"] = {name: view for name, view in views.items() if name in view_names}
+    if html:
+        files.write_output("--html", html, page.render_page(document))
+        console.say(f"X-ray: {html}")
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    elif not html:
+        terminal.print_xray(document)

@@ -1,0 +1,1 @@
+"""Files, console, errors, memory, paths: what every package may use."""

@@ -1,0 +1,39 @@
+"""The errors that a user is meant to read.
+
+Exit codes are a contract: 2 for wrong input, 130 for an interruption with the work saved, 1 for
+anything else.
+"""
+
+
+class UserError(Exception):
+    """Something the user gave is wrong, told in one line: `<problem>; <hint>`.
+
+    `problem` says what is wrong, the option or file first; `hint` says what to do. Both are lower
+    case, without a full stop.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"{problem}; {hint}")
+        self.problem = problem
+        self.hint = hint
+
+
+class DamagedFile(Exception):
+    """A file of a run does not match its checksum or is incomplete."""
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM arrived; everything made so far is on disk.
+
+    Like KeyboardInterrupt it is not an Exception, so code that handles errors lets it pass.
+    """
+
+    exit_code = 130
+
+
+class Diverged(Exception):
+    """The loss of a training run is not finite."""
+
+    exit_code = 1

@@ -1,0 +1,152 @@
+"""Write files atomically: each is complete or absent.
+
+Everything is written under a temporary name in the same directory, flushed to the disk and renamed.
+A process killed at any moment leaves the old file or the new one, never a part of one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from firstwords.common.errors import UserError
+
+TEMPORARY = ".tmp-"
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(TEMPORARY + path.name)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Create a temporary directory that replaces `path` when the block ends without an error.
+
+    Its files are flushed before it is renamed, so a directory with the final name is complete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(TEMPORARY + path.name)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        _flush(temporary)
+        if path.exists():
+            remove_directory(path)
+        temporary.rename(path)
+        _flush(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def commit(temporary: Path, path: Path) -> None:
+    """Flush a file that was written under a temporary name, and rename it to `path`."""
+    _flush(temporary)
+    temporary.replace(path)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory; a process killed meanwhile leaves no part of it under its name."""
+    doomed = path.with_name(TEMPORARY + "removed-" + path.name)
+    shutil.rmtree(doomed, ignore_errors=True)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what killed processes left under temporary names.
+
+    No other process may be writing to the directory.
+    """
+    for path in list(directory.rglob(f"{TEMPORARY}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some file systems cannot flush a directory; the rename is still atomic
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 text atomically."""
+    with atomic_writer(path) as file:
+        file.write(text.encode())
+
+
+def write_output(option: str, path: Path, text: str) -> None:
+    """Write text to the path that the user gave to an option. Raises UserError if that fails."""
+    try:
+        write_text(path, text)
+    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise UserError(
+            f"{option} {path} cannot be written ({error.strerror})", "choose another path"
+        ) from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write an indented JSON document atomically."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return an indented JSON document."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write one JSON value per line, atomically."""
+    write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Return the JSON value of each line."""
+    # Only line feeds end a line: a JSON string may hold other line separators, such as U+2028.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON document."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return sha256_stream(file)
+
+
+def sha256_stream(file: BinaryIO) -> str:
+    """Return the SHA-256 of the rest of an open file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""Frozen data classes that validate their fields, and the TOML and JSON files that hold them."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from firstwords.common.errors import UserError
+
+Model = TypeVar("Model", bound="FrozenModel")
+
+
+class FrozenModel(BaseModel):
+    """Immutable, with no other fields than those declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def replace(self: Model, **changes: Any) -> Model:
+        """Return a copy with some fields replaced. Raises ValidationError if it is not valid."""
+        return type(self).model_validate({**dict(self), **changes})
+
+
+def read_document(path: Path) -> Any:
+    """Parse a TOML or JSON file, by its suffix. Raises UserError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read {path} ({error})", "give a run.json or a recipe file"
+        ) from None
+    try:
+        return parse_toml(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path} is not valid ({error})", "fix the file") from None
+
+
+def parse_toml(text: str) -> Any:
+    """Parse TOML. Raises ValueError."""
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def parse(kind: type[Any], document: Any, path: Path) -> Any:
+    """Validate `document` as a `kind`. Raises UserError that names the first wrong field."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        hint = str(first["msg"])
+        raise UserError(f"{path}: {where} is not valid", hint[:1].lower() + hint[1:]) from None

@@ -1,0 +1,239 @@
+"""Rows of tokens, and batches as a pure function of (seed, step).
+
+A *segment* is a run of consecutive tokens: its inputs are all but the last, its targets all but the
+first. A row of `seq_len` inputs holds one segment or several, then padding. Segments are cut so
+that every target is in exactly one of them: neighbors share one token, the last target of one and
+the first input of the next.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from firstwords.data.token_store import TokenStore
+
+IGNORE_INDEX = -100  # target of a position without loss
+
+
+class Segment(NamedTuple):
+    """Tokens [start, stop) of a store. Targets before `first_target` are only context."""
+
+    start: int
+    stop: int
+    first_target: int
+
+    @property
+    def n_inputs(self) -> int:
+        return self.stop - self.start - 1
+
+
+class Rows(Protocol):
+    """Indexed rows: `row(index)` returns inputs and targets, two (seq_len,) int64 arrays."""
+
+    def __len__(self) -> int: ...
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class TextRows:
+    """Rows of plain text: the documents of a store end to end, cut every `seq_len` tokens."""
+
+    def __init__(self, store: TokenStore, seq_len: int, pad_id: int) -> None:
+        self.store, self.seq_len, self.pad_id = store, seq_len, pad_id
+
+    def __len__(self) -> int:
+        return max(0, -(-(len(self.store) - 1) // self.seq_len))
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        start = index * self.seq_len
+        stop = min(start + self.seq_len + 1, len(self.store))
+        segments = [Segment(start, stop, start + 1)]
+        return fill_row(self.store, segments, self.seq_len, self.pad_id, assistant_only=False)
+
+
+class PackedRows:
+    """Rows of conversations: short ones packed whole, longer ones split into several segments.
+
+    With `assistant_only`, only the assistant's tokens are targets. Segments without any are dropped
+    (they would teach nothing), and the last segment of a long conversation starts earlier, with as
+    much context as fits.
+    """
+
+    def __init__(self, store: TokenStore, seq_len: int, pad_id: int, assistant_only: bool) -> None:
+        self.store, self.seq_len, self.pad_id = store, seq_len, pad_id
+        self.assistant_only = assistant_only
+        self.n_split = 0  # conversations that are longer than a row
+        ends = np.cumsum(store.lengths, dtype=np.int64)
+        starts = ends - store.lengths
+        segments: list[Segment] = []
+        for start, stop in zip(starts.tolist(), ends.tolist(), strict=True):
+            parts = split_conversation(start, stop, seq_len, context=assistant_only)
+            self.n_split += len(parts) > 1
+            segments += [s for s in parts if not assistant_only or self._has_target(s)]
+        self.rows = pack_segments(segments, seq_len)
+
+    def _has_target(self, segment: Segment) -> bool:
+        return bool(self.store.mask(segment.first_target, segment.stop).any())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        segments = self.rows[index]
+        return fill_row(self.store, segments, self.seq_len, self.pad_id, self.assistant_only)
+
+
+def split_conversation(start: int, stop: int, seq_len: int, context: bool) -> list[Segment]:
+    """Return segments of at most `seq_len` inputs in which each target of [start + 1, stop) occurs
+    once.
+
+    With `context`, every segment after the first starts early enough to fill a row.
+    """
+    segments = []
+    first_target = start + 1
+    while first_target < stop:
+        end = min(first_target + seq_len, stop)
+        begin = max(start, end - seq_len - 1) if context else first_target - 1
+        segments.append(Segment(begin, end, first_target))
+        first_target = end
+    return segments
+
+
+def pack_segments(segments: Sequence[Segment], seq_len: int) -> list[list[Segment]]:
+    """Pack segments into rows by best-fit decreasing: the longest first, each into the fullest row
+    that still has room for it."""
+    rows: list[list[Segment]] = []
+    rows_by_room: list[list[int]] = [[] for _ in range(seq_len + 1)]
+    rooms = 0  # bit r is set while some row has room for r inputs
+    for segment in sorted(segments, key=lambda s: -s.n_inputs):
+        fitting = rooms >> segment.n_inputs
+        if fitting:
+            room = segment.n_inputs + (fitting & -fitting).bit_length() - 1
+            row = rows_by_room[room].pop()
+            if not rows_by_room[room]:
+                rooms &= ~(1 << room)
+        else:
+            rows.append([])
+            row, room = len(rows) - 1, seq_len
+        rows[row].append(segment)
+        room -= segment.n_inputs
+        rows_by_room[room].append(row)
+        if room:
+            rooms |= 1 << room
+    return rows
+
+
+def fill_row(
+    store: TokenStore,
+    segments: Sequence[Segment],
+    seq_len: int,
+    pad_id: int,
+    assistant_only: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inputs and targets of a row that holds these segments.
+
+    Padding, context and, with `assistant_only`, what the assistant did not write have the target
+    IGNORE_INDEX.
+    """
+    x_T = np.full(seq_len, pad_id, dtype=np.int64)
+    y_T = np.full(seq_len, IGNORE_INDEX, dtype=np.int64)
+    offset = 0
+    for segment in segments:
+        ids = store.ids(segment.start, segment.stop).astype(np.int64)
+        targets = ids[1:].copy()
+        targets[: segment.first_target - segment.start - 1] = IGNORE_INDEX
+        if assistant_only:
+            targets[~store.mask(segment.start + 1, segment.stop)] = IGNORE_INDEX
+        end = offset + segment.n_inputs
+        x_T[offset:end], y_T[offset:end] = ids[:-1], targets
+        offset = end
+    return x_T, y_T
+
+
+def n_rows_for_fraction(n_other: int, fraction: float) -> int:
+    """Return how many rows to add to `n_other` so that they are `fraction` of the total."""
+    return round(n_other * fraction / (1 - fraction))
+
+
+class MixedRows:
+    """All rows of one source and the first `n_secondary` of another."""
+
+    def __init__(self, primary: Rows, secondary: Rows, n_secondary: int) -> None:
+        self.primary, self.secondary = primary, secondary
+        self.n_secondary = min(n_secondary, len(secondary))
+
+    def __len__(self) -> int:
+        return len(self.primary) + self.n_secondary
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        n = len(self.primary)
+        return self.primary.row(index) if index < n else self.secondary.row(index - n)
+
+
+class RepeatedTokenRows:
+    """Rows of repeated random tokens, which teach a model to look back and nothing else.
+
+    Half of the rows repeat one sequence again and again. The others concatenate a few short
+    sequences in random order, so that the first token of one tells the rest. Only tokens that
+    follow from earlier ones are targets. Row `index` is a pure function of (seed, index).
+    """
+
+    def __init__(self, vocab_size: int, seq_len: int, n: int, seed: int) -> None:
+        self.vocab_size, self.seq_len, self.n, self.seed = vocab_size, seq_len, n, seed
+
+    def __len__(self) -> int:
+        return self.n
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng([self.seed, index])
+        n_tokens = self.seq_len + 1
+        if random.random() < 0.5:
+            lengths = random.integers(4, max(5, self.seq_len // 4), 1)
+            order = np.zeros(n_tokens, dtype=np.int64)
+        else:
+            lengths = random.integers(2, 7, max(2, self.seq_len // 24))
+            order = random.integers(len(lengths), size=n_tokens)
+        sequences = [random.integers(self.vocab_size, size=n) for n in lengths]
+        ids: list[int] = []
+        targets: list[int] = []
+        seen: set[int] = set()
+        for number in order.tolist():
+            first, *rest = sequences[number].tolist()
+            ids += [first, *rest]
+            # The first token is random; the rest follows from it once the sequence has occurred.
+            targets += [IGNORE_INDEX, *(rest if number in seen else [IGNORE_INDEX] * len(rest))]
+            seen.add(number)
+            if len(ids) >= n_tokens:
+                break
+        return np.array(ids[: n_tokens - 1]), np.array(targets[1:n_tokens])
+
+
+def stack_rows(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
+    """Return the inputs and targets of some rows, both (number of rows, seq_len)."""
+    pairs = [rows.row(index) for index in indices]
+    x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
+    return x_BT, y_BT
+
+
+class BatchSampler:
+    """Batches as a pure function of (seed, step). Each epoch visits every row once, shuffled."""
+
+    def __init__(self, rows: Rows, batch_size: int, seed: int) -> None:
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self._epoch, self._order = -1, np.zeros(0, dtype=np.int64)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets, both (batch_size, seq_len)."""
+        first = step * self.batch_size
+        return stack_rows(self.rows, (self._row_index(first + i) for i in range(self.batch_size)))
+
+    def _row_index(self, position: int) -> int:
+        """Return the row at a position in the sequence of all epochs."""
+        epoch, place = divmod(position, len(self.rows))
+        if epoch != self._epoch:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
+            self._epoch, self._order = epoch, order
+        return int(self._order[place])

@@ -1,0 +1,1 @@
+"""Corpora from the Hugging Face Hub: fetch, list and verify them."""

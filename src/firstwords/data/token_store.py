@@ -1,0 +1,182 @@
+"""Encoded corpora on disk, in shards of token ids that training reads through memory maps.
+
+A shard is a directory of NumPy files: `ids` (uint16, all documents end to end), `mask` (bool, the
+targets of finetuning), `lengths` (uint32, tokens of each document) and `text_bytes` (uint32, UTF-8
+bytes of each document without special tokens), with its counts in `shard.json`. Every shard appears
+complete or not at all, so an interrupted encoding resumes after the last one: documents stored
+before are read again (some 100 MB/s) but not encoded again.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from firstwords.common import files
+from firstwords.data.encoding import (
+    Counts,
+    Encode,
+    EncodedBatch,
+    encode_all,
+    encode_chats,
+    encode_texts,
+)
+from firstwords.tokenizer.bpe import Tokenizer
+from firstwords.tokenizer.chat_format import Messages
+
+SHARD_TOKENS = 2_000_000
+BATCH_DOCUMENTS = 512
+BATCH_CHARS = 2_000_000
+COMPLETE = "complete.json"  # present once everything is encoded
+T = TypeVar("T", str, Messages)
+
+
+class TokenStore:
+    """The shards of a directory as one stream of tokens."""
+
+    def __init__(self, directory: Path) -> None:
+        shards = _shards(directory)
+        self.counts = _sum_counts(shards)
+        self._ids = [np.load(shard / "ids.npy", mmap_mode="r") for shard in shards]
+        self._mask = [np.load(shard / "mask.npy", mmap_mode="r") for shard in shards]
+        self._starts = np.cumsum([0] + [len(ids) for ids in self._ids])
+        self.lengths = _load_all(shards, "lengths.npy")
+        self.text_bytes = _load_all(shards, "text_bytes.npy")
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def ids(self, start: int, stop: int) -> np.ndarray:
+        """Return the token ids [start, stop), uint16."""
+        return self._slice(self._ids, start, stop)
+
+    def mask(self, start: int, stop: int) -> np.ndarray:
+        """Return which of the tokens [start, stop) are targets of finetuning."""
+        return self._slice(self._mask, start, stop)
+
+    def _slice(self, arrays: list[np.ndarray], start: int, stop: int) -> np.ndarray:
+        shard = int(np.searchsorted(self._starts, start, side="right")) - 1
+        parts = []
+        while start < stop:
+            base = int(self._starts[shard])
+            end = min(stop, int(self._starts[shard + 1]))
+            parts.append(arrays[shard][start - base : end - base])
+            start, shard = end, shard + 1
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def open_store(directory: Path) -> TokenStore | None:
+    """Return the store in a directory, or None if its encoding is not complete."""
+    return TokenStore(directory) if (directory / COMPLETE).exists() else None
+
+
+def store_texts(
+    directory: Path,
+    documents: Iterable[str],
+    tokenizer: Tokenizer,
+    n_tokens: int,
+    on_progress: Callable[[Counts], None],
+    processes: int = 1,
+) -> TokenStore:
+    """Encode documents until `n_tokens` are stored or none is left.
+
+    Resumes after the last shard that an interrupted call wrote.
+    """
+    return _store(directory, documents, encode_texts, tokenizer, n_tokens, on_progress, processes)
+
+
+def store_conversations(
+    directory: Path,
+    conversations: Iterable[Messages],
+    tokenizer: Tokenizer,
+    n_tokens: int,
+    on_progress: Callable[[Counts], None],
+    processes: int = 1,
+) -> TokenStore:
+    """Encode conversations until `n_tokens` are stored or none is left.
+
+    Resumes after the last shard that an interrupted call wrote.
+    """
+    return _store(
+        directory, conversations, encode_chats, tokenizer, n_tokens, on_progress, processes
+    )
+
+
+def _store(
+    directory: Path,
+    records: Iterable[T],
+    encode: Encode[T],
+    tokenizer: Tokenizer,
+    n_tokens: int,
+    on_progress: Callable[[Counts], None],
+    processes: int,
+) -> TokenStore:
+    shards = _shards(directory)
+    counts, number = _sum_counts(shards), len(shards)
+    on_progress(counts)
+    batches = _batches(islice(iter(records), counts.documents, None))
+    open_shard: list[EncodedBatch] = []
+    in_shard = Counts(0, 0, 0)
+    with closing(encode_all(encode, tokenizer, batches, processes)) as encoded:
+        while counts.tokens + in_shard.tokens < n_tokens and (batch := next(encoded, None)):
+            open_shard.append(batch)
+            in_shard = in_shard.plus(batch.counts)
+            on_progress(counts.plus(in_shard))
+            if in_shard.tokens >= SHARD_TOKENS:
+                _write_shard(directory / f"{number:05d}", open_shard, in_shard)
+                counts, number = counts.plus(in_shard), number + 1
+                open_shard, in_shard = [], Counts(0, 0, 0)
+    if open_shard:
+        _write_shard(directory / f"{number:05d}", open_shard, in_shard)
+        counts = counts.plus(in_shard)
+    files.write_json(directory / COMPLETE, counts._asdict())
+    return TokenStore(directory)
+
+
+def _batches(records: Iterable[T]) -> Iterator[list[T]]:
+    """Group records, bounded in number and in text: a single document may be a whole book."""
+    batch: list[T] = []
+    chars = 0
+    for record in records:
+        batch.append(record)
+        chars += len(record) if isinstance(record, str) else sum(len(m["content"]) for m in record)
+        if len(batch) == BATCH_DOCUMENTS or chars >= BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
+
+
+def _write_shard(directory: Path, batches: list[EncodedBatch], counts: Counts) -> None:
+    with files.atomic_directory(directory) as shard:
+        for name, arrays in zip(EncodedBatch._fields, zip(*batches, strict=True), strict=True):
+            _save(shard / f"{name}.npy", np.concatenate(arrays))
+        files.write_json(shard / "shard.json", counts._asdict())
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """Save an array, and keep the errno of a failure: np.save(path) drops it when the disk is
+    full."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
+
+
+def _load_all(shards: list[Path], name: str) -> np.ndarray:
+    parts = [np.load(shard / name) for shard in shards]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint32)
+
+
+def _shards(directory: Path) -> list[Path]:
+    return sorted(path.parent for path in directory.glob("[0-9]*/shard.json"))
+
+
+def _sum_counts(shards: list[Path]) -> Counts:
+    total = Counts(0, 0, 0)
+    for shard in shards:
+        total = total.plus(Counts(**files.read_json(shard / "shard.json")))
+    return total

@@ -1,0 +1,1 @@
+"""Look inside: the X-ray of a model, the trace of a training step."""

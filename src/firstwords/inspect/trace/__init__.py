@@ -1,0 +1,1 @@
+"""The trace: every operation of one training step."""

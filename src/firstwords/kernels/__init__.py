@@ -1,0 +1,1 @@
+"""C++ for the CPU: compile it, cache it, call it."""

@@ -1,0 +1,1 @@
+"""Start or resume a run, and work through its phases."""

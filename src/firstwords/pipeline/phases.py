@@ -1,0 +1,85 @@
+"""The work of each phase of `firstwords train`. A finished phase is not repeated."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from firstwords.common import console, files
+from firstwords.common.memory import release_freed_memory
+from firstwords.common.units import format_duration
+from firstwords.evaluation.stages import evaluate_stages
+from firstwords.recipe import STAGES, Stage
+from firstwords.runs.metrics import read_metrics, summarize_loss
+from firstwords.runs.phases import PHASES, seconds_left
+from firstwords.runs.run import Run
+from firstwords.training.session import Session
+from firstwords.training.stages import finetune, midtrain, pretrain
+from firstwords.training.tokenizer_stage import summarize_tokenizer, train_tokenizer
+
+
+class Work(NamedTuple):
+    """What a phase does, and its result in words. `main_only`: in the main process alone."""
+
+    run: Callable[[Session], None]
+    summary: Callable[[Run], str]
+    main_only: bool = False
+
+
+def run_all(session: Session) -> None:
+    """Run every phase that is not done."""
+    for phase in PHASES:
+        run_phase(session, phase.name)
+
+
+def run_phase(session: Session, name: str) -> None:
+    """Run a phase unless it is done, and print its summary and time."""
+    run, world, work = session.run, session.world, WORK[name]
+    number, phase = next((n, p) for n, p in enumerate(PHASES, 1) if p.name == name)
+    left = seconds_left(run, phase)
+    console.header(
+        f"Phase {number} of {len(PHASES)} · {phase.title}"
+        + (f" · about {format_duration(left)} left in total" if left else "")
+    )
+    was_done = phase.is_done(run)
+    world.barrier()  # every process has looked before any of them starts
+    if not was_done:
+        with session.timed(name):
+            if world.is_main or not work.main_only:
+                work.run(session)
+            world.barrier()
+        release_freed_memory()
+    seconds = run.timings().get(name, {}).get("seconds", 0.0)
+    already = "already done: " if was_done else ""
+    console.say(f"{already}{work.summary(run)} ({format_duration(seconds)})")
+
+
+def _stage_summary(stage: Stage) -> Callable[[Run], str]:
+    def summary(run: Run) -> str:
+        metrics = read_metrics(run.metrics(stage))
+        losses = summarize_loss(metrics)
+        tokens = run.recipe.stage(stage).tokens
+        return (
+            f"{tokens:,} tokens in {len(metrics):,} steps; loss "
+            f"{losses.first_loss:.3f} to {losses.last_loss:.3f}; "
+            f"{tokens / losses.seconds:,.0f} tokens/s"
+        )
+
+    return summary
+
+
+def _evaluation_summary(run: Run) -> str:
+    tasks = {stage: files.read_json(run.evaluation(stage))["tasks"] for stage in STAGES}
+    bits = (f"{stage} {task['bits_per_byte']['score']:.3f}" for stage, task in tasks.items())
+    exams = [f"{s} {task['exam']['score']:.0%}" for s, task in tasks.items() if "exam" in task]
+    lines = ["bits per byte of held-out text: " + ", ".join(bits)]
+    if exams:
+        lines.append("exam score: " + ", ".join(exams))
+    return "\n".join(lines)
+
+
+WORK = {
+    "tokenizer": Work(train_tokenizer, summarize_tokenizer, main_only=True),
+    "pretrain": Work(pretrain, _stage_summary("pretrain")),
+    "midtrain": Work(midtrain, _stage_summary("midtrain")),
+    "sft": Work(finetune, _stage_summary("sft")),
+    "evaluation": Work(evaluate_stages, _evaluation_summary),
+}

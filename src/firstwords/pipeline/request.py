@@ -1,0 +1,197 @@
+"""What the user asked `train` for, and the manifest or the objection that follows from it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from firstwords import __version__
+from firstwords.common import devices
+from firstwords.common.errors import UserError
+from firstwords.common.schema import parse, read_document
+from firstwords.data import corpora
+from firstwords.data.corpora import SPLITS, Split
+from firstwords.planning.checks import check_resources
+from firstwords.planning.planner import Plan, make_plan, plan_preset
+from firstwords.planning.presets import (
+    DepthPreset,
+    WorkerSpec,
+    recipe_from_preset,
+)
+from firstwords.recipe import Recipe, with_overrides
+from firstwords.runs.manifest import Manifest, Sources, now
+from firstwords.runs.run import Run
+from firstwords.training.distributed import World
+
+DEFAULT_SECONDS = 1800.0
+T = TypeVar("T")
+
+
+class TrainRequest(NamedTuple):
+    """The options of `train`; None where the user gave none."""
+
+    name: str = ""
+    seconds: float | None = None
+    data: str | None = None
+    chat_data: str | None = None
+    seed: int | None = None
+    recipe: Path | None = None
+    overrides: tuple[str, ...] = ()  # of --set
+
+
+class RecipeFile(NamedTuple):
+    """What a file given by --recipe holds: a recipe, perhaps in a run's manifest, or a preset."""
+
+    recipe: Recipe | None = None
+    manifest: Manifest | None = None
+    preset: DepthPreset | None = None
+
+    @property
+    def sources(self) -> Sources:
+        """The sources that the file names, or the default ones."""
+        if self.preset:
+            return Sources(data=self.preset.data, chat_data=self.preset.chat_data)
+        return self.manifest.sources if self.manifest else Sources()
+
+
+class Resolved(NamedTuple):
+    """The budget in seconds, the sources and the plan that a request leads to."""
+
+    seconds: float
+    sources: Sources
+    plan: Plan
+
+
+def read_recipe_file(path: Path | None) -> RecipeFile:
+    """Read a run.json, a recipe or a preset. Raises UserError if it is none of them."""
+    if path is None:
+        return RecipeFile()
+    document = read_document(path)
+    keys = document if isinstance(document, dict) else {}
+    if "recipe" in keys:
+        manifest: Manifest = parse(Manifest, document, path)
+        return RecipeFile(manifest.recipe, manifest)
+    if "depth" in keys:
+        return RecipeFile(preset=parse(DepthPreset, document, path))
+    return RecipeFile(parse(Recipe, document, path))
+
+
+def new_manifest(request: TrainRequest, world: World | None = None) -> Manifest:
+    """Check the data and plan a run for the processes of `world`. Raises UserError before anything
+    is written."""
+    world = world or World()
+    seconds, sources, plan = resolve(request, world.size)
+    check_device(plan.recipe, world)
+    return Manifest(
+        firstwords=__version__,
+        created=now(),
+        time=seconds,
+        sources=sources,
+        recipe=plan.recipe,
+        machine=devices.describe_machine(),
+        predicted=plan.predicted,
+    )
+
+
+def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
+    """Open the data, then plan or take the given recipe. Raises UserError."""
+    file = read_recipe_file(request.recipe)
+    seconds = or_default(request.seconds, file.manifest.time if file.manifest else DEFAULT_SECONDS)
+    text = corpora.open_corpus(or_default(request.data, file.sources.data), "--data")
+    chat = corpora.open_corpus(or_default(request.chat_data, file.sources.chat_data), "--chat-data")
+    sources = Sources(data=text.name, chat_data=chat.name)
+    check_not_empty(f"--data {text.name}", lambda split: corpora.texts(text, split, 0))
+    check_not_empty(f"--chat-data {chat.name}", lambda split: corpora.conversations(chat, split, 0))
+    seed = or_default(request.seed, 0)
+    recipe = given_recipe(file, request)
+    if recipe:
+        memory = devices.available_memory(devices.device_or_cpu(recipe.device))
+        check_resources(recipe, memory, processes)
+        return Resolved(seconds, sources, Plan(recipe, {}))
+    if file.preset:
+        plan = plan_preset(file.preset, seed, text, chat, processes)
+        seconds = or_default(request.seconds, plan.predicted["total_seconds"])
+    else:
+        plan = make_plan(seconds, seed, text, chat, processes)
+    if request.overrides:  # the estimates are for the recipe without them
+        plan = Plan(with_overrides(plan.recipe, request.overrides), {})
+    return Resolved(seconds, sources, plan)
+
+
+def or_default(value: T | None, default: T) -> T:
+    """Return the value if the user gave one, be it 0 or empty."""
+    return default if value is None else value
+
+
+def check_not_empty(source: str, records: Callable[[Split], Iterator[object]]) -> None:
+    """Raise UserError unless there is something to train on and something to hold out."""
+    for split in SPLITS:
+        if next(records(split), None) is None:
+            nothing_held_out = f"{source} leaves nothing to hold out"
+            problem = f"{source} is empty" if split == "train" else nothing_held_out
+            raise UserError(problem, "give at least two documents or conversations")
+
+
+def check_device(recipe: Recipe, world: World) -> None:
+    """Raise UserError if the recipe's device is missing, or there are too few for the processes."""
+    device, processes = recipe.device, world.local_size
+    if device == "cpu":
+        return
+    if devices.available_gpu() != device:
+        raise UserError(
+            f"the recipe trains on a GPU ({device}), but PyTorch finds none",
+            "resume on a machine with one, or start another run from the recipe with "
+            "--set device=cpu",
+        )
+    n_gpus = len(devices.gpu_names())
+    if processes > n_gpus:
+        raise UserError(
+            f"{processes} processes on this node need as many GPUs, but it has {n_gpus}",
+            f"start torchrun with --nproc-per-node {n_gpus}",
+        )
+
+
+def given_recipe(file: RecipeFile, request: TrainRequest) -> Recipe | None:
+    """Return the recipe of a file, with the requested seed and overrides. A preset is none until
+    the machine is known."""
+    if file.recipe is None:
+        return None
+    recipe = file.recipe.replace(seed=or_default(request.seed, file.recipe.seed))
+    return with_overrides(recipe, request.overrides)
+
+
+def preset_recipe_like(file: RecipeFile, request: TrainRequest, like: Recipe) -> Recipe | None:
+    """Return the recipe of a preset on the machine of the run with the recipe `like`."""
+    if file.preset is None:
+        return None
+    unlimited = float("inf")
+    worker = WorkerSpec(like.device, like.n_threads, like.dtype, like.compile, unlimited)
+    recipe = recipe_from_preset(file.preset, worker, or_default(request.seed, 0))
+    recipe = with_overrides(recipe, request.overrides)
+    return recipe.replace_stages(micro_batch_size=like.pretrain.micro_batch_size)
+
+
+def check_unchanged(run: Run, request: TrainRequest) -> None:
+    """Raise UserError if the request asks for another run than the existing one of that name."""
+    manifest, file = run.manifest, read_recipe_file(request.recipe)
+    recipe = manifest.recipe
+    options: dict[str, tuple[object, object]] = {
+        "--time": (request.seconds, manifest.time),
+        "--seed": (request.seed, recipe.seed),
+        "--data": (_corpus_name(request.data, "--data"), manifest.sources.data),
+        "--chat-data": (_corpus_name(request.chat_data, "--chat-data"), manifest.sources.chat_data),
+        "--set": (with_overrides(recipe, request.overrides), recipe),
+        "--recipe": (
+            given_recipe(file, request) or preset_recipe_like(file, request, recipe),
+            recipe,
+        ),
+    }
+    for option, (requested, existing) in options.items():
+        if requested is not None and requested != existing:
+            raise UserError(
+                f"{option} differs from that of run {run.name}",
+                f"resume the run without {option}, or start a new one with --run NAME",
+            )
+
+
+def _corpus_name(source: str | None, option: str) -> str | None:
+    return None if source is None else corpora.open_corpus(source, option).name

@@ -1,0 +1,87 @@
+"""Choose the model size with the lowest expected loss for a time budget.
+
+For every size of `MODEL_SIZES` the tokens that it can train on in the time are computed, and the
+scaling law gives the bits per byte to expect.
+"""
+
+from collections.abc import Callable
+
+from firstwords.model.size import matmul_parameters
+from firstwords.planning import estimates
+from firstwords.planning.estimates import (
+    DatasetSize,
+    decayed_bits_per_byte,
+    recipe_flops_per_token,
+)
+from firstwords.planning.model_sizes import MODEL_SIZES, model_config
+from firstwords.planning.presets import fit_memory, scaled_learning_rates
+from firstwords.planning.stage_steps import with_steps_for_time
+from firstwords.recipe import ModelConfig, Recipe
+
+MIN_TOKENS_PER_PARAMETER = 0.5  # with fewer, a model stays close to its initial weights
+# Up to this many, a larger model is no better for the same compute (arXiv 2203.15556). Beyond it
+# the law is not reliable: its runs are too short to show when a small model stops improving.
+MAX_TOKENS_PER_PARAMETER = 20
+# More matmul parameters would memorize the text. The law's best model has a fifth to a quarter as
+# many parameters as tokens, and the value of parameters beyond that decays with a constant of 5.3
+# times as many (arXiv 2305.16264).
+MAX_PARAMETERS_PER_UNIQUE_TOKEN = 1.5
+
+
+def choose_model(
+    draft: Recipe, data: DatasetSize, memory: float, set_steps: Callable[[Recipe], Recipe]
+) -> Recipe:
+    """Return the draft with the model of the lowest expected loss, and with its steps.
+
+    Only models that fit into `memory` bytes and that the data is enough for are considered.
+    `set_steps` gives a recipe the steps that there is time for.
+    """
+    models = [model_config(shape, draft.model.vocab_size) for shape in MODEL_SIZES]
+    recipes = [set_steps(fit_memory(with_model(draft, model), memory)) for model in models]
+    possible = [
+        recipe
+        for recipe in recipes
+        if estimates.memory_bytes(recipe) <= memory and has_enough_data(recipe, data)
+    ] or recipes[:1]
+    not_saturated = [recipe for recipe in possible if not is_saturated(recipe)]
+    return min(
+        not_saturated or possible[-1:],
+        key=lambda recipe: decayed_bits_per_byte(recipe, data, estimates.all_tokens(recipe)),
+    )
+
+
+def with_model(draft: Recipe, model: ModelConfig) -> Recipe:
+    """Return the recipe with another model. On a GPU the learning rates follow from the batch and
+    the width; the defaults were tuned on a CPU, for its batches."""
+    rates = draft.optimizer
+    if draft.device != "cpu":
+        rates = scaled_learning_rates(model.n_embd, draft.pretrain.batch_tokens)
+    return draft.replace(model=model, optimizer=rates)
+
+
+def steps_within(
+    seconds: float, flops_per_second: float, data: DatasetSize
+) -> Callable[[Recipe], Recipe]:
+    """Return a function that gives a recipe the steps of all stages that a machine of this speed
+    takes in `seconds`."""
+
+    def set_steps(recipe: Recipe) -> Recipe:
+        tokens_per_second = flops_per_second / recipe_flops_per_token(recipe)
+        return with_steps_for_time(recipe, seconds, tokens_per_second, data)
+
+    return set_steps
+
+
+def is_saturated(recipe: Recipe) -> bool:
+    """Return whether a recipe has more training tokens than its model can make good use of."""
+    limit = MAX_TOKENS_PER_PARAMETER * matmul_parameters(recipe.model)
+    return estimates.all_tokens(recipe) > limit
+
+
+def has_enough_data(recipe: Recipe, data: DatasetSize) -> bool:
+    """Return whether the training tokens and the unique text are enough for the model's size."""
+    size = matmul_parameters(recipe.model)
+    return (
+        estimates.all_tokens(recipe) >= MIN_TOKENS_PER_PARAMETER * size
+        and data.text_tokens >= size / MAX_PARAMETERS_PER_UNIQUE_TOKEN
+    )

@@ -1,0 +1,147 @@
+"""Sections on evaluation: held-out text, benchmarks, exam, and samples during training."""
+
+from typing import Any
+
+from firstwords.common import files
+from firstwords.common.markdown import folded, paragraphs, quote, table
+from firstwords.common.units import format_size
+from firstwords.evaluation.table import table_header, table_rows
+from firstwords.recipe import STAGES, Stage
+from firstwords.runs.run import Run
+
+STAGE_TITLES: dict[Stage, str] = {"pretrain": "Pretrain", "midtrain": "Midtrain", "sft": "SFT"}
+Evaluations = dict[Stage, dict[str, Any]]
+ANSWERS_PER_CATEGORY = 3  # of the exam
+
+
+def render_held_out(evaluations: Evaluations) -> str:
+    """Bits per byte on held-out text, and the loss on answers of held-out conversations."""
+    lines = []
+    for stage in STAGES:
+        bits = evaluations[stage]["tasks"]["bits_per_byte"]
+        low, high = bits["ci95"]
+        lines.append(
+            [
+                STAGE_TITLES[stage],
+                f"{bits['score']:.3f} ({low:.3f} to {high:.3f})",
+                f"{evaluations[stage]['chat_loss']:.3f}",
+            ]
+        )
+    bits = evaluations["pretrain"]["tasks"]["bits_per_byte"]
+    return table(["stage", "bits per byte (95 % interval)", "loss on answers"], lines) + (
+        f"\n\nMeasured on {bits['n']:,} held-out documents ({format_size(bits['text_bytes'])}) "
+        "and on held-out conversations. Guessing gives 8 bits per byte. The loss on answers is in "
+        "nats per token of the assistant's answers." + _render_by_source(evaluations)
+    )
+
+
+def _render_by_source(evaluations: Evaluations) -> str:
+    """Bits per byte of each file or kind of held-out text, if there are several."""
+    scores = {s: e["tasks"]["bits_per_byte"]["categories"] for s, e in evaluations.items()}
+    if len(scores["pretrain"]) < 2:
+        return ""
+    lines = [
+        [name, f"{source['n']:,}", *(f"{scores[stage][name]['score']:.3f}" for stage in STAGES)]
+        for name, source in scores["pretrain"].items()
+    ]
+    return "\n\n" + table(["source", "documents", *STAGE_TITLES.values()], lines)
+
+
+def render_benchmarks(evaluations: Evaluations) -> str:
+    """Scores on published benchmarks; empty if none was run."""
+    results = {
+        stage: {n: t for n, t in e["tasks"].items() if n not in ("bits_per_byte", "exam")}
+        for stage, e in evaluations.items()
+    }
+    if not any(results.values()):
+        return ""
+    description = (
+        "Published benchmarks, on a sample of their items, with 95 % confidence intervals in "
+        "parentheses. A score whose interval contains the chance line is *at chance*. CORE and "
+        "ChatCORE are means of centered scores: 0 is guessing, 1 is perfect. With only some of "
+        "their tasks they cannot be compared with published results."
+    )
+    return paragraphs(description, table(table_header(list(results)), table_rows(results)))
+
+
+def render_exam(run: Run, evaluations: Evaluations) -> str:
+    """Scores on the exam, and example answers; empty if the exam was not run."""
+    exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
+    if not exams:
+        return ""
+    last = exams["sft"]
+    lines = []
+    for name, category in last["categories"].items():
+        scores = [_format_accuracy(exams[s]["categories"].get(name)) for s in STAGES]
+        lines.append([category["title"], *scores, f"{category['chance']:.0%}", category["note"]])
+    overall = [_format_accuracy(exams[s]) for s in STAGES]
+    lines.append(["**all**", *overall, f"{last['chance']:.0%}", ""])
+    n = next(iter(last["categories"].values()))["n"]
+    description = (
+        f"{n} questions per category that are not in the training data, answered with greedy "
+        "decoding; 95 % confidence intervals (Wilson) in parentheses. The chance line is the score "
+        "of the best constant answer. The pretrained model has not seen conversations, so it gets "
+        "plain text with a few solved examples, in the categories where that is possible. After "
+        f"finetuning, {last['empty']} answers were empty and {last['broken_call']} calculator "
+        "calls were broken. All answers are in `evaluation/`."
+    )
+    return paragraphs(
+        description,
+        table(["category", *STAGE_TITLES.values(), "chance line", "correct means"], lines),
+        folded("Correct answers (examples)", _render_answers(run, correct=True)),
+        folded("Wrong answers (examples)", _render_answers(run, correct=False)),
+    )
+
+
+def _format_accuracy(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    low, high = score["ci95"]
+    return f"{score['score']:.0%} ({low:.0%} to {high:.0%})"
+
+
+def _render_answers(run: Run, correct: bool) -> str:
+    """The first correct or wrong answers of the finetuned model in every category."""
+    shown: dict[str, list[str]] = {}
+    for record in files.read_json_lines(run.records("sft", "exam")):
+        parts = shown.setdefault(record["category"], [])
+        if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
+            lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]
+            lines += [f"correct: {record['reference']}", f"model: {record['answer'] or '(empty)'}"]
+            parts.append(quote("\n".join(lines)))
+    return paragraphs(*(part for parts in shown.values() for part in parts)) or "None."
+
+
+def render_samples(run: Run) -> str:
+    """Every prompt with the model's answers during training; empty if none were written."""
+    samples = run.samples()
+    if not samples:
+        return ""
+    description = (
+        "Answers to the same prompts before the first step, after each fifth of pretraining, and "
+        "after each later stage. The model continues the beginnings of texts and answers the "
+        "questions as chat messages, which it first sees in midtraining."
+    )
+    last_step = {stage: run.recipe.stage(stage).steps for stage in STAGES}
+    shown = [s for s in samples if s["stage"] == "pretrain" or s["step"] == last_step[s["stage"]]]
+    parts = [description]
+    for index, first in enumerate(shown[0]["samples"]):
+        answers = [
+            f"{format_progress(run, sample)}\n{_indent(sample['samples'][index]['answer'])}"
+            for sample in shown
+        ]
+        parts += [f"### {first['prompt']}", quote("\n\n".join(answers))]
+    return paragraphs(*parts)
+
+
+def format_progress(run: Run, sample: dict[str, Any]) -> str:
+    """Format how far training was when a sample was written."""
+    if sample["stage"] == "pretrain" and sample["step"] == 0:
+        return "before the first step"
+    config = run.recipe.stage(sample["stage"])
+    tokens = sample["step"] * config.batch_tokens
+    return f"{sample['stage']}, {sample['step'] / config.steps:.0%} ({tokens:,} tokens)"
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" for line in (text or "(empty)").splitlines())

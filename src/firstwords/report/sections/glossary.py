@@ -1,0 +1,61 @@
+"""The glossary section: every term with its value in this run."""
+
+from firstwords.common.markdown import table
+from firstwords.common.units import format_duration
+from firstwords.evaluation.benchmark import at_chance
+from firstwords.evaluation.table import format_score
+from firstwords.model.size import flops_per_token, n_parameters
+from firstwords.recipe import STAGES
+from firstwords.report.glossary import TERMS
+from firstwords.report.sections.evaluation import Evaluations
+from firstwords.runs.metrics import read_metrics, summarize_loss
+from firstwords.runs.run import Run
+
+
+def render_glossary(run: Run, evaluations: Evaluations) -> str:
+    """A table of all terms: value in this run if there is one, and definition."""
+    values = recipe_values(run) | measured_values(run, evaluations)
+    return table(
+        ["term", "this run", "definition"],
+        [[term.name, values.get(term.name, ""), term.definition] for term in TERMS],
+    )
+
+
+def recipe_values(run: Run) -> dict[str, str]:
+    """Return the values that the recipe sets, by term."""
+    recipe, model = run.recipe, run.recipe.model
+    tokens = [f"{recipe.stage(stage).tokens:,}" for stage in STAGES]
+    return {
+        "parameter": f"{n_parameters(model):,}",
+        "vocabulary": f"{model.vocab_size:,}",
+        "context": f"{model.max_seq_len} tokens",
+        "layer": str(model.n_layer),
+        "attention head": f"{model.n_head} per layer",
+        "token": f"{' + '.join(tokens)} in training",
+        "batch": f"{recipe.pretrain.batch_tokens:,} tokens",
+        "step": " + ".join(f"{recipe.stage(stage).steps:,}" for stage in STAGES),
+        "learning rate": f"peak {recipe.optimizer.matrix_lr:g} for matrices",
+        "momentum": f"{recipe.optimizer.muon_momentum:g}",
+        "seed": str(recipe.seed),
+        "FLOP": f"{flops_per_token(model, recipe.pretrain.seq_len) / 1e6:.1f}M per training token",
+    }
+
+
+def measured_values(run: Run, evaluations: Evaluations) -> dict[str, str]:
+    """Return the values measured in training and evaluation, by term."""
+    results = evaluations["sft"]["tasks"]
+    metrics = read_metrics(run.metrics("pretrain"))
+    summary = summarize_loss(metrics)
+    values = {
+        "bits per byte": f"{results['bits_per_byte']['score']:.3f}",
+        "loss": f"{summary.last_loss:.3f} at the end of pretraining",
+        "gradient norm": f"{metrics[-1]['grad_norm']:.2f} in the last step of pretraining",
+        "throughput": f"{run.recipe.pretrain.tokens / summary.seconds:,.0f} tokens/s",
+        "time budget": format_duration(run.manifest.time),
+    }
+    for name, task in results.items():
+        if name != "bits_per_byte" and "score" in task:
+            chance = " (at chance)" if at_chance(task) else ""
+            title = "exam" if name == "exam" else task["title"].partition(" (")[0]
+            values[title] = format_score(name, task, task["score"]) + chance
+    return values

@@ -1,0 +1,137 @@
+"""The encoded data of a run, created when a stage first needs it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from firstwords.common import console, files, hardware
+from firstwords.common.errors import UserError
+from firstwords.data import corpora
+from firstwords.data.corpora import take_bytes
+from firstwords.data.token_store import (
+    Counts,
+    TokenStore,
+    open_store,
+    store_conversations,
+    store_texts,
+)
+from firstwords.runs.run import Run
+from firstwords.tokenizer.bpe import Tokenizer
+
+APPROXIMATE_BYTES_PER_TOKEN = 4  # for bounds that need not be exact
+# Starting several processes takes as long as they would save on fewer tokens.
+MIN_TOKENS_FOR_PROCESSES = 20_000_000
+
+
+def load_tokenizer(run: Run) -> Tokenizer:
+    """Return the tokenizer of a run. Raises UserError if it was not trained yet."""
+    if not run.tokenizer_path.exists():
+        raise UserError(
+            f"run {run.name} has no tokenizer yet",
+            f"first run: firstwords tokenizer --run {run.name}",
+        )
+    return Tokenizer.load(run.tokenizer_path)
+
+
+def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
+    """Return the run's text as tokens: as much as pretraining reads, or all that exists.
+
+    Raises UserError if that is less than a batch.
+    """
+    n_tokens = run.recipe.pretrain.tokens + run.recipe.pretrain.seq_len
+    if split == "val":
+        n_tokens = run.recipe.val_bytes  # no limit in practice: a token has at least one byte
+
+    def create(directory: Path) -> TokenStore:
+        corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
+        documents = corpora.texts(corpus, split, run.recipe.seed)
+        if split == "val":
+            documents = take_bytes(documents, run.recipe.val_bytes)
+        processes = encoding_processes(n_tokens)
+        discard_if_source_changed(directory, corpus)
+        with console.progress(f"encoding text ({split})", n_tokens, "tokens") as meter:
+            on_progress = progress_callback(meter)
+            return store_texts(directory, documents, tokenizer, n_tokens, on_progress, processes)
+
+    return _open_or_create(run, "text", split, create)
+
+
+def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
+    """Return the run's conversations as tokens: as many as both chat stages read, or all that
+    exist. Both stages train on all of them.
+
+    Raises UserError if they are less than a batch.
+    """
+    n_tokens = run.recipe.midtrain.tokens + run.recipe.sft.tokens
+    if split == "val":
+        n_tokens = min(n_tokens, run.recipe.val_bytes // APPROXIMATE_BYTES_PER_TOKEN)
+
+    def create(directory: Path) -> TokenStore:
+        corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+        conversations = corpora.conversations(corpus, split, run.recipe.seed)
+        processes = encoding_processes(n_tokens)
+        discard_if_source_changed(directory, corpus)
+        with console.progress(f"encoding conversations ({split})", n_tokens, "tokens") as meter:
+            on_progress = progress_callback(meter)
+            return store_conversations(
+                directory, conversations, tokenizer, n_tokens, on_progress, processes
+            )
+
+    return _open_or_create(run, "chat", split, create)
+
+
+def encode_data(run: Run) -> None:
+    """Encode everything that the run's stages and their evaluation read."""
+    tokenizer = load_tokenizer(run)
+    for split in corpora.SPLITS:
+        for kind, store in (("text", text_store), ("conversations", chat_store)):
+            console.say(f"{kind} ({split}): {len(store(run, tokenizer, split)):,} tokens")
+
+
+def encoding_processes(n_tokens: int) -> int:
+    """Return the number of processes to encode this many tokens with."""
+    return hardware.physical_cores() if n_tokens >= MIN_TOKENS_FOR_PROCESSES else 1
+
+
+def progress_callback(meter: console.Meter) -> Callable[[Counts], None]:
+    """Return a callback that shows the tokens encoded so far."""
+    return lambda counts: meter.advance(counts.tokens - meter.done)
+
+
+def discard_if_source_changed(directory: Path, corpus: corpora.Corpus) -> None:
+    """Discard an interrupted encoding if the corpus has other files now, and record its files.
+
+    Other files would be read in another order: resuming would encode some documents twice and
+    others never.
+    """
+    path = directory.with_name(f"{directory.name}.source.json")
+    all_files = (*corpus.files, *corpus.validation_files)
+    sizes = [[file.name, file.stat().st_size] for file in all_files]
+    if directory.exists() and path.exists() and files.read_json(path) != sizes:
+        console.warn(f"the files of {corpus.name} have changed; encoding them from the start")
+        files.remove_directory(directory)
+    files.write_json(path, sizes)
+
+
+def _open_or_create(
+    run: Run, kind: str, split: corpora.Split, create: Callable[[Path], TokenStore]
+) -> TokenStore:
+    """Return the store of a split, created if it does not exist.
+
+    Raises UserError if it is smaller than a batch, and removes it, since the user may add data.
+    """
+    directory = run.tokens(kind, split)
+    store = open_store(directory) or create(directory)
+    stage, option = (
+        (run.recipe.pretrain, "--data") if kind == "text" else (run.recipe.sft, "--chat-data")
+    )
+    min_tokens = stage.batch_tokens if split == "train" else 1
+    if len(store) < min_tokens:
+        files.remove_directory(directory)
+        sources = run.manifest.sources
+        source = sources.data if kind == "text" else sources.chat_data
+        raise UserError(
+            f"{option} {source} has only {len(store):,} tokens ({split}), fewer than the "
+            f"{min_tokens:,} of a batch",
+            "add data and run the same command again",
+        )
+    return store

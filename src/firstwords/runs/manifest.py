@@ -1,0 +1,33 @@
+"""The manifest of a run, run.json."""
+
+from datetime import datetime, timezone
+from typing import Any
+
+from pydantic import Field
+
+from firstwords.common.schema import FrozenModel
+from firstwords.recipe import Recipe
+
+
+class Sources(FrozenModel):
+    """Where a run reads text and conversations from: `starter`, a path, or `hub:NAME`."""
+
+    data: str = "starter"
+    chat_data: str = "starter"
+
+
+class Manifest(FrozenModel):
+    """What a run is: written to run.json when it starts, and never changed."""
+
+    firstwords: str  # version that started the run
+    created: str  # start time, UTC
+    time: float = Field(gt=0)  # time budget in seconds
+    sources: Sources  # sources of text and conversations: `data`, `chat_data`
+    recipe: Recipe  # every hyper-parameter
+    machine: dict[str, Any]  # processor, memory, system, versions
+    predicted: dict[str, Any]  # estimates of the plan; empty if a recipe was given
+
+
+def now() -> str:
+    """Return the current time in UTC, ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,42 @@
+"""The metrics of training steps: metrics/STAGE.jsonl, one JSON object per step."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from firstwords.common import files
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Return the metrics of every step. A kill may have left half of the last line, which is
+    ignored."""
+    if not path.exists():
+        return []
+    metrics = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            metrics.append(json.loads(line))
+        except ValueError:
+            break
+    return metrics
+
+
+class LossSummary(NamedTuple):
+    """First and last loss of a stage in nats per target, and the seconds spent in its steps."""
+
+    first_loss: float
+    last_loss: float  # mean of the last 20 steps
+    seconds: float
+
+
+def summarize_loss(metrics: list[dict[str, float]]) -> LossSummary:
+    """Summarize the metrics of at least one step."""
+    last = [step["loss"] for step in metrics[-20:]]
+    seconds = sum(step["seconds"] for step in metrics)
+    return LossSummary(metrics[0]["loss"], sum(last) / len(last), seconds)
+
+
+def truncate_metrics(path: Path, step: int) -> None:
+    """Remove the steps after `step`, which training is about to repeat."""
+    lines = [json.dumps(m) + "\n" for m in read_metrics(path) if m["step"] <= step]
+    files.write_text(path, "".join(lines))

@@ -1,0 +1,96 @@
+"""The runs of this machine: find, create, open and lock them. Needs no torch."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from firstwords.common import files, paths
+from firstwords.common.errors import UserError
+from firstwords.common.schema import parse, read_document
+from firstwords.runs.manifest import Manifest
+from firstwords.runs.run import Run
+
+
+def runs_home() -> Path:
+    """Return the directory that holds the runs."""
+    return paths.home() / "runs"
+
+
+def check_name(name: str) -> None:
+    """Raise UserError unless the name is safe as the name of a directory."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
+        printable = name[:80].encode("ascii", "backslashreplace").decode()
+        raise UserError(
+            f"--run {printable} is not a valid name",
+            "use letters, digits, dots and dashes, such as first or real-10m",
+        )
+
+
+@contextmanager
+def lock_run(name: str) -> Iterator[Path]:
+    """Lock the directory of a run against other processes, creating it if it is missing.
+
+    Raises UserError if another process holds the lock.
+    """
+    check_name(name)
+    directory = runs_home() / name
+    _make_directory(directory)
+    try:
+        with FileLock(directory / "lock", timeout=0):
+            files.remove_temporaries(directory)
+            yield directory
+    except Timeout:
+        raise UserError(
+            f"--run {name} is in use by another process", "wait for it, or choose another name"
+        ) from None
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UserError(
+            f"cannot create the directory {directory} ({error.strerror})",
+            "set FIRSTWORDS_HOME to a directory that you can write to",
+        ) from None
+
+
+def create_run(directory: Path, manifest: Manifest) -> Run:
+    """Write the manifest of a new run into its directory."""
+    files.write_json(directory / "run.json", manifest.model_dump())
+    return Run(directory, manifest)
+
+
+def run_exists(directory: Path) -> bool:
+    """Return whether a run was created in the directory."""
+    return (directory / "run.json").exists()
+
+
+def open_run_directory(directory: Path) -> Run:
+    """Open the run in a directory. Raises UserError if its manifest is damaged."""
+    path = directory / "run.json"
+    return Run(directory, parse(Manifest, read_document(path), path))
+
+
+def list_runs() -> list[Path]:
+    """Return the directories of all runs, the newest first."""
+    manifests = runs_home().glob("*/run.json")
+    return [path.parent for path in sorted(manifests, key=lambda path: -path.stat().st_mtime)]
+
+
+def open_run(name: str | None) -> Run:
+    """Open a run, by default the newest. Raises UserError if there is none of that name."""
+    directories = list_runs()
+    if name is None:
+        if not directories:
+            raise UserError(f"there is no run in {runs_home()}", "create one: firstwords train")
+        return open_run_directory(directories[0])
+    check_name(name)
+    directory = runs_home() / name
+    if not run_exists(directory):
+        names = ", ".join(path.name for path in directories) or "none yet"
+        raise UserError(f"--run {name} does not exist", f"choose one of: {names}")
+    return open_run_directory(directory)

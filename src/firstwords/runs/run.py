@@ -1,0 +1,132 @@
+"""A run: one directory that holds everything about one model.
+
+    run.json                         the manifest: recipe, sources, machine, plan; written once
+    tokenizer/tokenizer.json         the tokenizer, in the format of Hugging Face's libraries
+    tokenizer/stats.json             how well it compresses
+    tokens/{text,chat}/{train,val}/  encoded corpora, in shards
+    tokens/{text,chat}/{train,val}.source.json  the files that they were encoded from
+    checkpoints/{pretrain,midtrain,sft}/        the newest two checkpoints of each stage, by step
+    metrics/{pretrain,midtrain,sft}.jsonl       one line for each step
+    samples/                         what the growing model made of the same prompts
+    tensorboard/{pretrain,midtrain,sft}/        the metrics, as TensorBoard reads them
+    wandb/                           the metrics, as Weights & Biases reads them (--log-to wandb)
+    evaluation/{pretrain,midtrain,sft}.json     scores, samples, loss on answers
+    evaluation/{pretrain,midtrain,sft}.*.jsonl  every item of a benchmark, with the model's answer
+    evaluation/{pretrain,midtrain,sft}.*.part.json  finished parts of an unfinished evaluation
+    timings.json                     seconds and peak memory of each phase
+    report.{html,md}                 the report
+    lock                             held by the process that works on the run
+
+Which phases are done is read from these files; there is no other state that could disagree.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from firstwords.common import console, files
+from firstwords.common.errors import UserError
+from firstwords.recipe import STAGES, Recipe, Stage
+from firstwords.runs import checkpoints
+from firstwords.runs.checkpoints import Checkpoint
+from firstwords.runs.manifest import Manifest
+
+
+class Run:
+    """The paths of a run and what is finished in it."""
+
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self.directory, self.manifest = directory, manifest
+        self._warned: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.manifest.recipe
+
+    @property
+    def tokenizer_path(self) -> Path:
+        return self.directory / "tokenizer" / "tokenizer.json"
+
+    @property
+    def tokenizer_stats_path(self) -> Path:
+        return self.directory / "tokenizer" / "stats.json"
+
+    def tokens(self, kind: str, split: str) -> Path:
+        return self.directory / "tokens" / kind / split
+
+    def checkpoints(self, stage: Stage) -> Path:
+        return self.directory / "checkpoints" / stage
+
+    def metrics(self, stage: Stage) -> Path:
+        return self.directory / "metrics" / f"{stage}.jsonl"
+
+    def evaluation(self, stage: Stage) -> Path:
+        return self.directory / "evaluation" / f"{stage}.json"
+
+    def records(self, stage: Stage, task: str) -> Path:
+        """The file with every item of a benchmark and the model's answer."""
+        return self.directory / "evaluation" / f"{stage}.{task}.jsonl"
+
+    def evaluation_part(self, stage: Stage, part: str) -> Path:
+        return self.directory / "evaluation" / f"{stage}.{part}.part.json"
+
+    def evaluation_parts(self) -> list[Path]:
+        """Return the finished parts of unfinished evaluations."""
+        return sorted((self.directory / "evaluation").glob("*.part.json"))
+
+    def newest(self, stage: Stage) -> Checkpoint | None:
+        """Return the stage's newest undamaged checkpoint; warn once about each damaged one."""
+        return checkpoints.newest_checkpoint(self.checkpoints(stage), self._warn_once)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            console.warn(text)
+
+    def finished(self, stage: Stage) -> Checkpoint | None:
+        """Return the checkpoint after the stage's last step, if there is one."""
+        found = self.newest(stage)
+        return found if found and found.step >= self.recipe.stage(stage).steps else None
+
+    def finished_or_fail(self, stage: Stage) -> Checkpoint:
+        """Return the checkpoint after the stage's last step. Raises UserError that names the
+        command to run first."""
+        found = self.finished(stage)
+        if found is None:
+            raise UserError(
+                f"run {self.name} has not finished {stage}",
+                f"first run: firstwords {stage} --run {self.name}",
+            )
+        return found
+
+    def newest_of(self, stage: Stage | None) -> tuple[Stage, Checkpoint]:
+        """Return the newest checkpoint of a stage, by default of the latest stage with any.
+
+        Raises UserError if there is none.
+        """
+        for candidate in [stage] if stage else reversed(STAGES):
+            if found := self.newest(candidate):
+                return candidate, found
+        raise UserError(
+            f"run {self.name} has no checkpoint" + (f" of {stage}" if stage else ""),
+            f"to resume it, run: firstwords train --run {self.name}",
+        )
+
+    def samples_path(self, stage: Stage, step: int) -> Path:
+        return self.directory / "samples" / f"{stage}-{step:07d}.json"
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Return all samples written during training, in the order of training."""
+        found = [files.read_json(path) for path in (self.directory / "samples").glob("*-*.json")]
+        return sorted(found, key=lambda page: (STAGES.index(page["stage"]), page["step"]))
+
+    @property
+    def timings_path(self) -> Path:
+        return self.directory / "timings.json"
+
+    def timings(self) -> dict[str, dict[str, float]]:
+        """Return the `seconds` and `peak_memory` (bytes) of each phase so far."""
+        return files.read_json(self.timings_path) if self.timings_path.exists() else {}

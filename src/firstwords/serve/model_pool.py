@@ -1,0 +1,136 @@
+"""The models that the server offers: stages of runs, loaded on their first request."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from firstwords.common import devices
+from firstwords.inference.decoder import Decoder
+from firstwords.inference.engine import Engine
+from firstwords.model import hf_format
+from firstwords.model.transformer import Transformer
+from firstwords.recipe import STAGES, Stage
+from firstwords.runs import checkpoints
+from firstwords.runs.checkpoints import Checkpoint
+from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.run import Run
+from firstwords.serve.model_worker import ModelWorker
+from firstwords.tokenizer.bpe import Tokenizer
+
+
+class ModelInfo(NamedTuple):
+    """A model that clients can request, under the name RUN-STAGE."""
+
+    name: str
+    run: Run
+    stage: Stage
+    step: int
+    created: int  # Unix time of the checkpoint
+
+
+class LoadedModel:
+    """A checkpoint in memory, with the worker that generates with it."""
+
+    def __init__(
+        self,
+        model: Transformer,
+        tokenizer: Tokenizer,
+        worker: ModelWorker,
+        step: int,
+        created: int,
+    ) -> None:
+        self.model, self.tokenizer, self.worker = model, tokenizer, worker
+        self.step, self.created = step, created
+        self.context = model.config.max_seq_len
+
+    @torch.inference_mode()
+    def logprobs(self, ids: list[int]) -> torch.Tensor:
+        """Return log-probabilities (T - 1, V) in nats of the token after each of `ids` but the
+        last."""
+        logits_TV = self.model(torch.tensor([ids[:-1]], device=self.model.device))[0]
+        return logits_TV.cpu().double().log_softmax(-1)
+
+
+class ModelPool:
+    """All stages with a checkpoint of the runs that `find_runs` returns.
+
+    Each loaded model generates up to `max_batch_size` answers at a time and queues up to
+    `max_queue` further requests.
+    """
+
+    def __init__(
+        self, find_runs: Callable[[], list[Run]], max_batch_size: int, max_queue: int
+    ) -> None:
+        self._find_runs, self._max_batch_size, self._max_queue = (
+            find_runs,
+            max_batch_size,
+            max_queue,
+        )
+        self._lock = threading.Lock()
+        self._loaded: dict[str, LoadedModel] = {}
+        self._newest: dict[Path, tuple[list[Checkpoint], Checkpoint | None]] = {}
+        self.available: dict[str, ModelInfo] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the available models again: a run in training gets newer checkpoints and stages."""
+        available = {}
+        for run in self._find_runs():
+            for stage in reversed(STAGES):
+                if checkpoint := self._newest_checkpoint(run, stage):
+                    name = f"{run.name}-{stage}"
+                    created = _created(checkpoint)
+                    available[name] = ModelInfo(name, run, stage, checkpoint.step, created)
+        self.available = available
+
+    def _newest_checkpoint(self, run: Run, stage: Stage) -> Checkpoint | None:
+        """Verify checksums only when the list of checkpoints has changed."""
+        directory = run.checkpoints(stage)
+        listed = checkpoints.list_checkpoints(directory)
+        if directory not in self._newest or self._newest[directory][0] != listed:
+            self._newest[directory] = listed, run.newest(stage)
+        return self._newest[directory][1]
+
+    @property
+    def default(self) -> str | None:
+        """The latest stage of the newest run, or None if no model is available."""
+        return next(iter(self.available), None)
+
+    def load(self, name: str) -> LoadedModel:
+        """Return a model, loading it if it is not in memory or has a newer checkpoint.
+
+        Raises KeyError for an unknown name, and UserError if its checkpoint was removed.
+        """
+        info = self.available[name]
+        with self._lock:
+            loaded = self._loaded.get(name)
+            if loaded is None or (loaded.created, loaded.step) < (info.created, info.step):
+                self._loaded[name] = self._load(info)
+                if loaded:  # it finishes its running answers while the new one takes over
+                    threading.Thread(target=loaded.worker.close).start()
+            return self._loaded[name]
+
+    def _load(self, info: ModelInfo) -> LoadedModel:
+        _, checkpoint = info.run.newest_of(info.stage)
+        device = devices.device_or_cpu(info.run.recipe.device)
+        model = hf_format.load_model(checkpoint.directory, device)
+        tokenizer = load_tokenizer(info.run)
+        engine = Engine(Decoder(model, self._max_batch_size))
+        worker = ModelWorker(engine, tokenizer, self._max_queue)
+        return LoadedModel(model, tokenizer, worker, checkpoint.step, _created(checkpoint))
+
+    def active_requests(self) -> dict[str, int]:
+        """Return the number of running and queued jobs of each loaded model."""
+        return {name: loaded.worker.n_active for name, loaded in self._loaded.items()}
+
+    def close(self) -> None:
+        """Finish all running and queued jobs, then stop the workers."""
+        for loaded in self._loaded.values():
+            loaded.worker.close()
+
+
+def _created(checkpoint: Checkpoint) -> int:
+    return int(checkpoint.directory.stat().st_mtime)

@@ -1,0 +1,65 @@
+// Builds parts of the page. Text of models and users only ever becomes text nodes, never HTML.
+
+const TOOL_CALL = /<tool_call>(.*?)<\/tool_call><tool_response>(.*?)<\/tool_response>/s;
+
+export function element(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "class") node.className = value;
+    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// A piece is {text, tokens}: the text of one chunk of an answer, and the tokens in it.
+export function pieceNodes(piece) {
+  const call = TOOL_CALL.exec(piece.text);
+  if (!call) return [pieceNode(piece)];
+  const [whole, expression, result] = call;
+  const before = piece.text.slice(0, call.index);
+  const after = piece.text.slice(call.index + whole.length);
+  const kind = result === "error" ? "tool error" : "tool";
+  return [
+    ...(before ? [document.createTextNode(before)] : []),
+    element("span", { class: kind }, `${expression} = ${result}`),
+    ...(after ? pieceNodes({ text: after, tokens: [] }) : []),
+  ];
+}
+
+function pieceNode(piece) {
+  if (!piece.tokens.length) return document.createTextNode(piece.text);
+  const node = element("span", { class: "token" }, piece.text);
+  node.tokens = piece.tokens;
+  return node;
+}
+
+export function formatProbability(logprob) {
+  const percentage = 100 * Math.exp(logprob);
+  if (percentage >= 99.95) return "100 %";
+  if (percentage < 0.01) return "< 0.01 %";
+  return percentage >= 10 ? `${percentage.toFixed(0)} %` : `${percentage.toPrecision(2)} %`;
+}
+
+// A table for each token: the most likely tokens at its position, with the sampled one marked.
+export function candidateTables(tokens) {
+  return tokens.map((sampled) => {
+    const candidates = sampled.top.some((candidate) => candidate.token === sampled.token)
+      ? sampled.top
+      : [...sampled.top, sampled];
+    const rows = candidates.map((candidate) =>
+      element(
+        "tr",
+        { class: candidate.token === sampled.token ? "sampled" : "" },
+        element("td", {}, JSON.stringify(candidate.token).slice(1, -1)),
+        element("td", {}, formatProbability(candidate.logprob)),
+      ),
+    );
+    return element("table", {}, ...rows);
+  });
+}
+
+export function textOf(pieces) {
+  return pieces.map((piece) => piece.text).join("");
+}

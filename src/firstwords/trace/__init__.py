@@ -1,1 +1,0 @@
-"""One training step of the real model, watched through hooks and explained."""

@@ -1,0 +1,1 @@
+"""The training loop, the optimizers, several processes, the three stages."""

@@ -1,0 +1,108 @@
+"""The training loop. All stages, labs and benchmarks use it.
+
+It keeps no position of its own: batch `step` is a pure function of (seed, step), and the step is
+the optimizer's count. So a run that resumes from a checkpoint ends with the same bytes as one that
+never stopped.
+
+Shapes: B rows of a batch, m rows of a micro-batch, T tokens.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import Tensor
+
+from firstwords.common.errors import Diverged
+from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
+from firstwords.recipe import StageConfig
+from firstwords.training.gradient_sync import GradientSync
+from firstwords.training.schedule import learning_rate
+from firstwords.training.setup import LossFunction, TrainState, compile_by
+
+UPDATE_NORM_EVERY = 10  # steps; measuring the update takes a copy of the weights
+
+
+class Step(NamedTuple):
+    """The metrics of one optimizer step, a line of metrics/STAGE.jsonl."""
+
+    step: int  # counted from 1
+    loss: float  # mean cross-entropy over the batch's targets, nats
+    lr: float  # fraction of the peak learning rates
+    seconds: float  # wall time of the step
+    grad_norm: float  # norm of all gradients together
+    update_norm: float | None  # norm of the update over that of the weights; every tenth step
+
+
+def train(state: TrainState, batches: BatchSampler, stage: StageConfig) -> Iterator[Step]:
+    """Take the remaining steps of `stage`, yielding the metrics of each. Stop iterating to stop
+    training. All processes of `state.sync` take every step together. Raises Diverged."""
+    while state.optimizer.steps < stage.steps:
+        yield train_step(state, batches, stage)
+
+
+def train_step(state: TrainState, batches: BatchSampler, stage: StageConfig) -> Step:
+    """Take one optimizer step. Raises Diverged if the loss is not finite."""
+    optimizer, sync = state.optimizer, state.sync
+    start, number = time.perf_counter(), optimizer.steps
+    lr = stage.lr_scale * learning_rate(
+        number, stage.steps, stage.warmup_steps, stage.decay_fraction, stage.final_lr_fraction
+    )
+    # 1. Gradients of the mean loss over the batch.
+    x_BT, y_BT = batches.batch(number)
+    local_loss = accumulate(state.loss, sync, x_BT, y_BT, stage.micro_batch_size)
+    loss, squared_norm = sync.world.all_reduce_sum(local_loss, optimizer.gradient_norm() ** 2)
+    if not math.isfinite(loss):
+        raise Diverged(f"the loss at step {number + 1} is {loss}")
+    # 2. Every parameter's owner updates it; then all processes get the new weights.
+    before = optimizer.copy_weights() if number % UPDATE_NORM_EVERY == 0 else None
+    optimizer.step(lr)
+    sync.zero_grad()
+    sync.broadcast_weights()
+    # 3. Metrics.
+    update_norm = None
+    if before is not None:
+        change, weight = optimizer.update_norms(before)
+        change, weight = sync.world.all_reduce_sum(change**2, weight**2)
+        update_norm = math.sqrt(change / weight)
+    seconds = time.perf_counter() - start
+    return Step(number + 1, loss, lr, seconds, math.sqrt(squared_norm), update_norm)
+
+
+def accumulate(
+    loss: LossFunction, sync: GradientSync, x_BT: Tensor, y_BT: Tensor, micro_batch_size: int
+) -> float:
+    """Compute the gradients of a batch's mean loss over its targets, one micro-batch at a time.
+
+    Returns the share of the mean loss that this process's rows contribute, in nats.
+    """
+    n_targets = int((y_BT != IGNORE_INDEX).sum())
+    local_rows = sync.world.local_rows
+    *first, last = zip(
+        local_rows(x_BT).split(micro_batch_size),  # (B, T) -> (m, T), ...
+        local_rows(y_BT).split(micro_batch_size),
+        strict=True,
+    )
+    total = 0.0
+    for x_mT, y_mT in first:
+        total += _backward(loss(x_mT, y_mT) / n_targets)
+    last_loss = loss(*last) / n_targets
+    with sync.sync_gradients():  # every gradient is complete with this backward
+        total += _backward(last_loss)
+    return total
+
+
+def warm_up(state: TrainState, batches: BatchSampler, stage: StageConfig) -> None:
+    """Compile the step: compute the gradients of a first batch, and clear them."""
+
+    def first_batch() -> None:
+        accumulate(state.loss, state.sync, *batches.batch(0), stage.micro_batch_size)
+
+    compile_by(first_batch)
+    state.sync.zero_grad()
+
+
+def _backward(loss: Tensor) -> float:
+    loss.backward()
+    return loss.item()

@@ -1,0 +1,214 @@
+"""Several processes on one run, started by torchrun: the same losses for any number of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from end_to_end import STAGES, Bench, final_checkpoint, fingerprint, metrics, recipe
+from safetensors.numpy import load_file
+
+from firstwords.model.transformer import Transformer
+from firstwords.recipe import ModelConfig
+from firstwords.training.gradient_sync import assign_owners
+
+STEPS = {"pretrain": 12, "midtrain": 5, "sft": 5}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    made = Bench(tmp_path_factory.mktemp("distributed"), **STEPS)
+    done = made.firstwords(*made.train("alone"))
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def torchrun(bench: Bench, n: int, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={n}", "-m", "firstwords", "--", *arguments]
+    return subprocess.Popen(
+        command,
+        env={**bench.environment, "OMP_NUM_THREADS": "1"},
+        cwd=bench.cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def together(bench: Bench, n: int, run: str) -> Path:
+    process = torchrun(bench, n, *bench.train(run))
+    _, stderr = process.communicate(timeout=240)
+    assert process.returncode == 0, stderr
+    assert stderr.count("Phase 2 of 5") == 1, "only the main process prints"
+    return bench.directory(run)
+
+
+def losses(directory: Path) -> list[float]:
+    return [step["loss"] for stage in STAGES for step in metrics(directory, stage)]
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_processes_share_a_batch_and_have_the_same_losses(bench: Bench, n: int) -> None:
+    alone, shared = bench.directory("alone"), together(bench, n, f"by-{n}")
+    assert losses(shared) == pytest.approx(losses(alone), rel=2e-3)
+    for stage in STAGES:
+        one, other = (
+            load_file(final_checkpoint(directory, stage) / "optimizer.safetensors")
+            for directory in (alone, shared)
+        )
+        assert {name: value.shape for name, value in one.items()} == {
+            name: value.shape for name, value in other.items()
+        }
+        assert [step["grad_norm"] for step in metrics(shared, stage)] == pytest.approx(
+            [step["grad_norm"] for step in metrics(alone, stage)], rel=0.05
+        )
+    shared_scores = json.loads((shared / "evaluation" / "sft.json").read_text())
+    alone_scores = json.loads((alone / "evaluation" / "sft.json").read_text())
+    bits = "bits_per_byte"
+    assert shared_scores["tasks"][bits]["score"] == pytest.approx(
+        alone_scores["tasks"][bits]["score"], rel=0.01
+    )
+    assert (shared / "report.html").exists()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_sharded_weights_have_the_same_losses(tmp_path: Path, compiled: bool) -> None:
+    """Slices of uneven size, two micro-batches; then the same run resumes in one process."""
+    changes = {"model__vocab_size": 401, "pretrain__micro_batch_size": 1, "compile": compiled}
+    whole = Bench(tmp_path / "whole", **STEPS, **changes)
+    assert whole.firstwords(*whole.train("alone")).returncode == 0
+    cut = Bench(tmp_path / "cut", whole.home, **STEPS, **changes, shard="weights")
+    alone, shared = whole.directory("alone"), together(cut, 2, "shared")
+    assert losses(shared) == pytest.approx(losses(alone), rel=2e-3)
+    for key in ("grad_norm", "update_norm"):
+        one, other = (
+            [step[key] for stage in STAGES for step in metrics(run, stage) if step[key]]
+            for run in (alone, shared)
+        )
+        assert other == pytest.approx(one, rel=0.05), key
+    for name in ("model", "optimizer"):
+        one, other = (
+            load_file(final_checkpoint(run, "sft") / f"{name}.safetensors")
+            for run in (alone, shared)
+        )
+        assert {key: value.shape for key, value in one.items()} == {
+            key: value.shape for key, value in other.items()
+        }
+    pages = [sorted(path.name for path in (run / "samples").iterdir()) for run in (alone, shared)]
+    assert pages[0] == pages[1]
+    if not compiled:
+        stage_by_stage(cut, "shrunk", 2, "tokenizer", "pretrain")
+        stage_by_stage(cut, "shrunk", 1, "midtrain", "sft", "report")
+        assert losses(cut.directory("shrunk")) == pytest.approx(losses(alone), rel=2e-3)
+
+
+def test_sharded_weights_need_an_even_split_of_the_batch(tmp_path: Path) -> None:
+    cut = Bench(tmp_path, **STEPS, shard="weights", midtrain__batch_size=3)
+    process = torchrun(cut, 2, *cut.train("x"))
+    _, stderr = process.communicate(timeout=240)
+    assert process.returncode != 0
+    assert "a batch of 3 rows cannot be split evenly among 2 processes" in stderr
+    assert "midtrain.batch_size" in stderr
+
+
+def test_the_same_number_of_processes_gives_the_same_bytes(bench: Bench) -> None:
+    first, second = (fingerprint(together(bench, 2, name)) for name in ("twice-a", "twice-b"))
+    assert first == second
+
+
+def test_a_run_resumes_with_more_or_fewer_processes(bench: Bench) -> None:
+    for name, first, second in (("grown", 1, 2), ("shrunk", 2, 1)):
+        stage_by_stage(bench, name, first, "tokenizer", "pretrain")
+        stage_by_stage(bench, name, second, "midtrain", "sft", "report")
+        assert losses(bench.directory(name)) == pytest.approx(
+            losses(bench.directory("alone")), rel=2e-3
+        )
+
+
+def stage_by_stage(bench: Bench, run: str, n: int, *commands: str) -> None:
+    for command in commands:
+        arguments = bench.train(run, command) if command == "tokenizer" else [command, "--run", run]
+        process = torchrun(bench, n, *arguments)
+        _, stderr = process.communicate(timeout=240)
+        assert process.returncode == 0, stderr
+
+
+def workers(process: Any) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "firstwords" in child.cmdline()]
+
+
+def wait_for_step(bench: Bench, run: str, process: Any) -> None:
+    deadline = time.monotonic() + 120
+    while len(metrics_so_far(bench.directory(run))) < 3:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def metrics_so_far(directory: Path) -> list[str]:
+    path = directory / "metrics" / "pretrain.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path / "long", pretrain=400, midtrain=2, sft=2)
+    return made
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_stops_all_and_the_run_resumes(long: Bench, killed: int) -> None:
+    process = torchrun(long, 2, *long.train("x"))
+    wait_for_step(long, "x", process)
+    running = sorted(workers(process), key=lambda worker: int(worker.environ()["RANK"]))
+    running[killed].kill()
+    start = time.monotonic()
+    assert process.wait(timeout=60) != 0
+    assert time.monotonic() - start < 30
+    assert not any(worker.is_running() for worker in running)
+    together(long, 2, "x")
+    assert len(metrics(long.directory("x"), "pretrain")) == 400
+
+
+def test_sigterm_saves_and_the_run_ends_with_the_same_bytes(long: Bench) -> None:
+    process = torchrun(long, 2, *long.train("x"))
+    wait_for_step(long, "x", process)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    saved = list((long.directory("x") / "checkpoints" / "pretrain").glob("[0-9]*"))
+    assert saved, "nothing was saved"
+    cut, whole = together(long, 2, "x"), together(long, 2, "y")
+    for stage in STAGES:
+        assert (final_checkpoint(cut, stage) / "model.safetensors").read_bytes() == (
+            final_checkpoint(whole, stage) / "model.safetensors"
+        ).read_bytes()
+
+
+def test_more_processes_than_rows_are_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "narrow", **STEPS)
+    narrow = recipe(**STEPS, pretrain__batch_size=1, pretrain__micro_batch_size=1)
+    bench.recipe.write_text(json.dumps(narrow), encoding="utf-8")
+    process = torchrun(bench, 2, *bench.train("x"))
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "a batch of 1 rows is too small for 2 processes" in stderr
+
+
+def test_owners_have_even_loads(tiny_model: ModelConfig) -> None:
+    parameters = dict(Transformer(tiny_model).named_parameters())
+    for size in (1, 2, 3, 8):
+        owned = assign_owners(parameters, size)
+        assert set(owned) == set(parameters)
+        loads = [sum(parameters[n].numel() for n in owned if owned[n] == r) for r in range(size)]
+        largest = max(parameter.numel() for parameter in parameters.values())
+        assert max(loads) - min(loads) <= largest
