@@ -16,7 +16,7 @@ from firstwords.planning.autotune import (
     trial_recipe,
 )
 from firstwords.planning.model_sizes import SEQ_LEN
-from firstwords.recipe import Recipe
+from firstwords.recipe import ModelConfig, Recipe
 from firstwords.training.optimizer import Optimizer
 
 Speed = Callable[[Recipe], float]
@@ -145,6 +145,35 @@ def test_the_faster_attention_is_chosen(
     assert (recipe.compile, recipe.attention) == (True, chosen)
 
 
+@pytest.mark.parametrize("broken", ["plain", "fused"])
+def test_a_variant_with_other_gradients_is_not_used(
+    broken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speeds = {(False, "fused"): 1000.0, (True, "fused"): 1100.0, (True, "plain"): 1200.0}
+    set_speeds(monkeypatch, speeds)
+    nan = float("nan")
+
+    def gradients(recipe: Recipe) -> tuple[float, float]:
+        return (7.6, nan) if recipe.compile and recipe.attention == broken else (7.6, 5.0)
+
+    monkeypatch.setattr(autotune, "_first_gradients", gradients)
+    recipe = autotune_step(trial_recipe(1).replace(dtype="bfloat16"))
+    assert recipe.compile is (broken == "plain")
+    assert recipe.attention == "fused"
+    assert f"compiled step with {broken} attention" in capsys.readouterr().err
+
+
+def test_gradients_of_a_variant_are_compared_with_the_reference() -> None:
+    recipe = trial_recipe(1)
+    plain = recipe.replace(attention="plain")
+    assert autotune.has_gradients_of(plain, recipe)
+    assert not autotune.has_gradients_of(recipe.replace(seed=1, model=wider(recipe)), recipe)
+
+
+def wider(recipe: Recipe) -> ModelConfig:
+    return recipe.model.replace(n_hidden=4 * recipe.model.n_hidden)
+
+
 def set_speeds(
     monkeypatch: pytest.MonkeyPatch, speeds: dict[tuple[bool, str], float]
 ) -> list[Recipe]:
@@ -158,6 +187,7 @@ def set_speeds(
 
     monkeypatch.setattr(autotune, "tokens_per_second", lambda recipe, seconds: 1.0)
     monkeypatch.setattr(autotune, "measure_alternately", measure)
+    monkeypatch.setattr(autotune, "_first_gradients", lambda recipe: (7.6, 5.0))
     return trials
 
 
