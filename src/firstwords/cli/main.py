@@ -78,6 +78,8 @@ def run_command(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+        # Writers in other threads fail in their own ways while this process exits.
+        threading.excepthook = lambda failure: None
         return _fail(
             f"the disk is full ({error.filename or 'while writing'}); free some space, then run "
             "the same command again to resume; nothing is lost",
