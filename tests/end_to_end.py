@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from factories import with_changes
+
 from firstwords.kernels import build
 
 STAGES = ("pretrain", "midtrain", "sft")
@@ -35,7 +37,7 @@ main()
 def recipe(pretrain: int = 30, midtrain: int = 20, sft: int = 12, **changes: Any) -> dict[str, Any]:
     """A recipe of so many steps; a change like `model__n_layer=3` reaches into it."""
     stage = {"batch_size": 4, "micro_batch_size": 2, "seq_len": 64, "warmup_steps": 2}
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "n_threads": 1,
         "tokenizer_bytes": 200_000,
         "model": {
@@ -53,13 +55,7 @@ def recipe(pretrain: int = 30, midtrain: int = 20, sft: int = 12, **changes: Any
         "sft": {"steps": sft, **stage},
         "val_bytes": 5000,
     }
-    for name, value in changes.items():
-        inner = made
-        *outer, last = name.split("__")
-        for key in outer:
-            inner = inner[key]
-        inner[last] = value
-    return made
+    return with_changes(document, **changes)
 
 
 def write_lines(path: Path, records: list[Any]) -> Path:

@@ -57,13 +57,18 @@ def make_recipe(**changes: Any) -> Recipe:
         "model": tiny_config().model_dump(),
         **{stage: STAGE.model_dump() for stage in STAGES},
     }
+    return Recipe.model_validate(with_changes(document, **changes))
+
+
+def with_changes(document: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Set fields of a nested document in place and return it; `model__n_layer=3` reaches in."""
     for name, value in changes.items():
         *outer, last = name.split("__")
         inner = document
         for key in outer:
             inner = inner[key]
         inner[last] = value
-    return Recipe.model_validate(document)
+    return document
 
 
 def make_manifest(recipe: Recipe | None = None, **changes: Any) -> Manifest:

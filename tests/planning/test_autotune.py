@@ -156,7 +156,7 @@ def test_a_variant_with_other_gradients_is_not_used(
     def gradients(recipe: Recipe) -> tuple[float, float]:
         return (7.6, nan) if recipe.compile and recipe.attention == broken else (7.6, 5.0)
 
-    monkeypatch.setattr(autotune, "_first_gradients", gradients)
+    monkeypatch.setattr(autotune, "first_gradients", gradients)
     recipe = autotune_step(trial_recipe(1).replace(dtype="bfloat16"))
     assert recipe.compile is (broken == "plain")
     assert recipe.attention == "fused"
@@ -166,8 +166,9 @@ def test_a_variant_with_other_gradients_is_not_used(
 def test_gradients_of_a_variant_are_compared_with_the_reference() -> None:
     recipe = trial_recipe(1)
     plain = recipe.replace(attention="plain")
-    assert autotune.has_gradients_of(plain, recipe)
-    assert not autotune.has_gradients_of(recipe.replace(seed=1, model=wider(recipe)), recipe)
+    reference = autotune.first_gradients(recipe)
+    assert autotune.has_gradients(plain, reference)
+    assert not autotune.has_gradients(recipe.replace(seed=1, model=wider(recipe)), reference)
 
 
 def wider(recipe: Recipe) -> ModelConfig:
@@ -187,7 +188,7 @@ def set_speeds(
 
     monkeypatch.setattr(autotune, "tokens_per_second", lambda recipe, seconds: 1.0)
     monkeypatch.setattr(autotune, "measure_alternately", measure)
-    monkeypatch.setattr(autotune, "_first_gradients", lambda recipe: (7.6, 5.0))
+    monkeypatch.setattr(autotune, "first_gradients", lambda recipe: (7.6, 5.0))
     return trials
 
 

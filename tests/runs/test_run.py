@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import save_step
+from factories import make_manifest, make_recipe, save_step
 
 from firstwords.common import files
 from firstwords.common.errors import UserError
-from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig
+from firstwords.recipe import STAGES, ModelConfig
 from firstwords.runs import phases, registry
-from firstwords.runs.manifest import Manifest, Sources
+from firstwords.runs.manifest import Manifest
 from firstwords.runs.metrics import read_metrics, truncate_metrics
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
@@ -22,23 +22,9 @@ from firstwords.training.session import Session
 
 @pytest.fixture
 def manifest(tiny_model: ModelConfig) -> Manifest:
-    stage = StageConfig(steps=4, batch_size=2, micro_batch_size=2, seq_len=32)
-    return Manifest(
-        firstwords="0",
-        created="2026-01-01T00:00:00+00:00",
-        time=60.0,
-        sources=Sources(),
-        recipe=Recipe(
-            n_threads=1,
-            tokenizer_bytes=1000,
-            model=tiny_model,
-            pretrain=stage,
-            midtrain=stage,
-            sft=stage,
-        ),
-        machine={"cpu": "abacus"},
-        predicted={"tokens_per_second": 3.5},
-    )
+    recipe = make_recipe(model=tiny_model).replace_stages(steps=4)
+    machine, predicted = {"cpu": "abacus"}, {"tokens_per_second": 3.5}
+    return make_manifest(recipe, machine=machine, predicted=predicted)
 
 
 @pytest.fixture

@@ -238,14 +238,15 @@ def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
     compiled = recipe.replace(compile=True)
     compile_by(lambda: tokens_per_second(compiled, seconds=0.0))
     eager_speed, speed = measure_alternately(recipe, compiled, COMPILE_TRIAL_SECONDS)
-    pays, attention = speed > eager_speed and has_gradients_of(compiled, recipe), "fused"
+    gradients = first_gradients(recipe)
+    pays, attention = speed > eager_speed and has_gradients(compiled, gradients), "fused"
     # Plain attention cannot win elsewhere: float32 products of the scores are slow, and on a GPU
     # the fused kernel saves the most.
     if pays and recipe.device == "cpu" and recipe.dtype == "bfloat16":
         plain = compiled.replace(attention="plain")
         compile_by(lambda: tokens_per_second(plain, seconds=0.0))
         fused_speed, plain_speed = measure_alternately(compiled, plain, COMPILE_TRIAL_SECONDS)
-        if plain_speed > fused_speed and has_gradients_of(plain, recipe):
+        if plain_speed > fused_speed and has_gradients(plain, gradients):
             attention, speed = "plain", plain_speed
     return {
         "eager_per_second": eager_speed,
@@ -255,10 +256,10 @@ def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def has_gradients_of(variant: Recipe, reference: Recipe) -> bool:
-    """Return whether the first step of a variant has nearly the loss and the gradient norm of the
-    reference's. NaN is never near."""
-    losses_and_norms = zip(_first_gradients(variant), _first_gradients(reference), strict=True)
+def has_gradients(variant: Recipe, reference: tuple[float, float]) -> bool:
+    """Return whether the first step of a variant has nearly the loss and the gradient norm of
+    `reference`, which are those of the eager step. NaN is never near."""
+    losses_and_norms = zip(first_gradients(variant), reference, strict=True)
     agrees = all(abs(a - b) <= MAX_GRADIENT_DIFFERENCE * b for a, b in losses_and_norms)
     if not agrees:
         kind = f"compiled step with {variant.attention} attention"
@@ -266,7 +267,7 @@ def has_gradients_of(variant: Recipe, reference: Recipe) -> bool:
     return agrees
 
 
-def _first_gradients(recipe: Recipe) -> tuple[float, float]:
+def first_gradients(recipe: Recipe) -> tuple[float, float]:
     """Return the loss and the norm of all gradients of a step on random tokens."""
     stage, state = recipe.pretrain, build(recipe)
     x_BT = _random_batch(recipe)
