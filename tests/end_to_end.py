@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factories import with_changes
+from waiting import LIMIT_SECONDS
 
 from firstwords.kernels import build
 
@@ -122,7 +123,12 @@ class Bench:
         self, *arguments: str, careful: float | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end; `careful` is the seconds between two checkpoints."""
-        options = {"capture_output": True, "text": True, "timeout": 300, "cwd": self.cwd} | options
+        options = {
+            "capture_output": True,
+            "text": True,
+            "timeout": LIMIT_SECONDS,
+            "cwd": self.cwd,
+        } | options
         return subprocess.run(
             [*_entry(careful), *arguments], env=self.environment, check=False, **options
         )

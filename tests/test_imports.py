@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from end_to_end import Bench
 from end_to_end import recipe as make_recipe
+from waiting import LIMIT_SECONDS
 
 CODE = """
 import sys
@@ -73,7 +74,7 @@ def test_command_imports_no_torch(arguments: list[str], tmp_path: Path, home: Pa
         cwd=bench.cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

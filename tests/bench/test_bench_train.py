@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from waiting import LIMIT_SECONDS
 
 from firstwords.bench import train as bench
 from firstwords.bench.train_contenders import (
@@ -127,7 +128,7 @@ def test_json_output_is_one_document(tmp_path_factory: pytest.TempPathFactory) -
         env={**os.environ, "FIRSTWORDS_HOME": str(tmp_path_factory.mktemp("home"))},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LIMIT_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

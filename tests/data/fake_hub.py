@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from waiting import LIMIT_SECONDS
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -94,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.hang_after is not None:
             self.wfile.write(content[: fault.hang_after])
             self.wfile.flush()
-            self.hub.resume.wait(30)
+            self.hub.resume.wait(LIMIT_SECONDS)
             content = content[fault.hang_after :]
         self.wfile.write(content[: fault.stop_after])
         self.close_connection = True

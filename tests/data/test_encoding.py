@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from end_to_end import Bench, write_lines
+from waiting import LIMIT_SECONDS
 
 from firstwords.cli.main import run_command
 from firstwords.common import hardware
@@ -88,8 +89,9 @@ def test_encoding_resumes_after_a_worker_was_killed(
     def kill_one(counts: Counts) -> None:
         reports.append(counts)
         if len(reports) == 6:
-            next(p for p in me.children() if "spawn_main" in " ".join(p.cmdline())).kill()
-            time.sleep(0.2)
+            worker = next(p for p in me.children() if "spawn_main" in " ".join(p.cmdline()))
+            worker.kill()
+            worker.wait(LIMIT_SECONDS)
 
     with pytest.raises(MemoryError, match="was killed"):
         store_texts(tmp_path / "cut", many, tiny_tokenizer, ALL, kill_one, 2)
@@ -132,11 +134,11 @@ def test_a_signal_ends_all_processes_and_encoding_resumes(
         os.killpg(process.pid, signal_number)
     else:
         process.kill()
-    stderr = process.communicate(timeout=30)[1]
+    stderr = process.communicate(timeout=LIMIT_SECONDS)[1]
     # Only the script itself prints a traceback, not its children.
     assert stderr.count("\nKeyboardInterrupt") == (signal_number == signal.SIGINT)
     assert len(children) >= 2
-    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert psutil.wait_procs(children, timeout=LIMIT_SECONDS)[1] == []
     n_shards = len(list((tmp_path / "cut").glob("[0-9]*")))
     subprocess.run(command, cwd=tmp_path, check=True)
     assert len(list((tmp_path / "cut").glob("[0-9]*"))) > n_shards

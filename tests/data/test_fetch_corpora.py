@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_hub import REVISION, Fault, Hub, serving
+from waiting import LIMIT_SECONDS
 
 from firstwords.cli.main import run_command
 from firstwords.common.errors import UserError
@@ -469,7 +470,7 @@ def test_fetch_resumes_after_a_signal(
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal_number)
-    output = process.communicate(timeout=30)[1]
+    output = process.communicate(timeout=LIMIT_SECONDS)[1]
     if signal_number == signal.SIGINT:
         assert process.returncode == 130
         assert "run the same command again to resume" in output

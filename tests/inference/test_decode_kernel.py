@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import LIMIT_SECONDS
 
 from firstwords.common import hardware
 from firstwords.inference.decoder import Decoder, EagerBackend
@@ -167,5 +168,5 @@ def test_processes_may_compile_at_the_same_time(tmp_path: Path) -> None:
     code = "from firstwords.kernels import build; assert build.decode_library().panel_rows() >= 4"
     environment = {**os.environ, "FIRSTWORDS_HOME": str(tmp_path)}
     processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=LIMIT_SECONDS) for process in processes] == [0, 0, 0]
     assert len(list((tmp_path / "compiled").iterdir())) == 1

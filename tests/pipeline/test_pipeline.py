@@ -28,6 +28,7 @@ from end_to_end import (
     recipe,
     write_lines,
 )
+from waiting import LIMIT_SECONDS
 
 from firstwords.cli.main import run_command
 
@@ -285,13 +286,15 @@ def test_chat_in_a_terminal_survives_ctrl_c_and_exits_at_ctrl_d(bench: Bench, tr
     os.close(terminal)
     try:
         read_until(controller, "> ")
-        time.sleep(0.5)  # the prompt appears just before chat reads
         os.write(controller, b"\x03")
+        while not has_output(controller, seconds=1):  # chat did not read yet
+            os.write(controller, b"\x03")
         read_until(controller, "> ")
         os.write(controller, b"Hello there\n")
-        assert "Hello there" in read_until(controller, "\n> ")
+        read_until(controller, "Hello there")
+        read_until(controller, "\n> ")
         os.write(controller, b"\x04")
-        assert process.wait(30) == 0
+        assert process.wait(LIMIT_SECONDS) == 0
     finally:
         process.kill()
         process.wait()
@@ -306,11 +309,14 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def read_until(descriptor: int, mark: str, seconds: float = 60) -> str:
-    deadline, seen = time.monotonic() + seconds, ""
+def has_output(descriptor: int, seconds: float) -> bool:
+    return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+def read_until(descriptor: int, mark: str) -> str:
+    seen = ""
     while mark not in seen:
-        ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
-        assert ready, f"no {mark!r} in {seen!r}"
+        assert has_output(descriptor, LIMIT_SECONDS), f"no {mark!r} in {seen!r}"
         seen += os.read(descriptor, 4096).decode(errors="replace").replace("\r\n", "\n")
     return seen
 
@@ -375,7 +381,7 @@ def test_the_starter_needs_no_network(bench: Bench) -> None:
         cwd=bench.cwd,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LIMIT_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert len(fingerprint(bench.directory("offline"))) > 0

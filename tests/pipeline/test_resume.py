@@ -24,6 +24,7 @@ from end_to_end import (
     moments,
     one_line,
 )
+from waiting import LIMIT_SECONDS, wait_until
 
 from firstwords.common.errors import Interrupted
 from firstwords.tokenizer.bpe import Tokenizer
@@ -66,12 +67,11 @@ def finish(bench: Bench, run: str) -> str:
     return done.stderr
 
 
-def wait_for(started: Started, happened: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
+def wait_for(started: Started, happened: Callable[[], object]) -> None:
+    def still_running() -> None:
         assert started.running, f"ended with {started.process.returncode}: {started.stderr}"
-        assert time.monotonic() < deadline, started.stderr
-        time.sleep(0.002)
+
+    wait_until(happened, still_running, interval_seconds=0.002)
 
 
 def finished_phases(bench: Bench, run: str) -> int:
@@ -187,7 +187,7 @@ def test_a_run_interrupted_in_every_phase_saves_and_exits_with_130(
         started = bench.start(*bench.train(run))  # no checkpoint but the one at the interruption
         wait_for(started, lambda: started.phase() == phase and happened())
         started.process.send_signal(signal_number)
-        assert started.process.wait(60) == 130, started.stderr
+        assert started.process.wait(LIMIT_SECONDS) == 130, started.stderr
         return one_line(started.stderr)
 
     assert "run the same command again to resume" in interrupt(1, lambda: True)  # the tokenizer
@@ -309,12 +309,12 @@ def test_a_second_process_on_the_same_run_is_refused(
     wait_for(started, path.exists)
     started.process.send_signal(signal.SIGSTOP)  # so that it is certainly still running
     for arguments in (bench.train("shared"), ["pretrain", "--run", "shared"]):
-        second = bench.firstwords(*arguments, timeout=60)
+        second = bench.firstwords(*arguments)
         assert second.returncode == 2
         assert "is in use by another process" in one_line(second.stderr)
         assert "--run shared" in second.stderr
     started.process.send_signal(signal.SIGCONT)
-    assert started.process.wait(120) == 0, started.stderr
+    assert started.process.wait(LIMIT_SECONDS) == 0, started.stderr
     assert fingerprint(bench.directory("shared")) == expected
 
 
@@ -387,7 +387,7 @@ def test_a_run_stops_on_a_full_disk_and_resumes_once_there_is_room(
     stopped = small.start(*small.train("x"), careful=0.05)
     # A run that has not started is refused, because it could not finish.
     code, said = (1, "the disk is full") if there else (2, "not enough disk")
-    assert stopped.process.wait(120) == code, stopped.stderr
+    assert stopped.process.wait(LIMIT_SECONDS) == code, stopped.stderr
     assert said in one_line(stopped.stderr)
     assert stopped.phase() == phase
     only_added(before, directory)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-test.lock")
@@ -96,7 +97,7 @@ class Checkout:
 
 
 def run(
-    command: list[str], env: dict[str, str], cwd: Path, seconds: float = 120
+    command: list[str], env: dict[str, str], cwd: Path, seconds: float = LIMIT_SECONDS
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command, env=env, cwd=cwd, capture_output=True, text=True, timeout=seconds, check=False
@@ -222,12 +223,12 @@ def test_exit_code_and_signals_are_passed_through(ready: Checkout) -> None:
     program = ready.root / ".venv" / "bin" / "firstwords"
     program.write_text("#!/bin/sh\nexit 7\n")
     assert ready.start().returncode == 7
-    program.write_text("#!/bin/sh\necho ready\nexec sleep 60\n")
+    program.write_text("#!/bin/sh\necho ready\nexec sleep 9999\n")
     with subprocess.Popen(ready.command(), env=ready.env, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(LIMIT_SECONDS) == -signal.SIGTERM
 
 
 def test_test_script_runs_pytest_in_the_repository_root(ready: Checkout) -> None:
@@ -292,7 +293,7 @@ def test_two_simultaneous_starts_install_once(checkout: Checkout) -> None:
         subprocess.Popen(checkout.command(), env=env, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=60)[1] for process in both]
+    outputs = [process.communicate(timeout=LIMIT_SECONDS)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert len(checkout.pip_calls()) == 3
     assert sum("waiting for another installation" in text for text in outputs) == 1

@@ -9,16 +9,15 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from getpass import getuser
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import wait_until
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-TIMEOUT_SECONDS = 180.0  # shared machines can be slow
 CONF = """
 ClusterName=tests
 SlurmctldHost=localhost(127.0.0.1)
@@ -66,11 +65,11 @@ class Cluster:
         try:
             self._configure()
             self._start("munged", "--foreground", "--force", *self._munge_files())
-            wait_for((self.root / "munge.socket").exists)
+            wait_until((self.root / "munge.socket").exists)
             self._start("slurmctld", "-D")
             self._start("slurmd", "-D", "-N", "node1")
             self._start("slurmd", "-D", "-N", "node2")
-            wait_for(lambda: self.output("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * 2)
+            wait_until(lambda: self.output("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * 2)
         except BaseException:
             self.__exit__()
             raise
@@ -145,18 +144,11 @@ class Cluster:
         words = self.output("scontrol", "-o", "show", "job", str(number)).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def wait_for_end(self, number: int, seconds: float = TIMEOUT_SECONDS) -> str:
+    def wait_for_end(self, number: int) -> str:
         """Wait for the end of a job; return its last state."""
         end_states = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
-        wait_for(lambda: self.job(number).get("JobState") in end_states, seconds)
+        wait_until(lambda: self.job(number).get("JobState") in end_states)
         return self.job(number)["JobState"]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not fulfilled within {seconds:g} s"
-        time.sleep(0.1)
 
 
 def free_ports(count: int) -> list[int]:

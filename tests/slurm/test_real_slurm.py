@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cluster, wait_for
+from conftest import Cluster
 from end_to_end import Bench, fingerprint, metrics
 from sites import render_toml, site_tables, write_site
+from waiting import LIMIT_SECONDS, wait_until
 
 from firstwords.cli.main import run_command
 from firstwords.common.errors import UserError
@@ -60,7 +61,7 @@ class ClusterBench:
             cwd=self.local.cwd,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=LIMIT_SECONDS,
             check=False,
         )
 
@@ -179,7 +180,7 @@ def test_a_sweep_trains_every_run(bench: ClusterBench) -> None:
     sweep = [{"name": "a", "seed": 1}, {"name": "b", "set": {"optimizer.matrix_lr": 0.02}}]
     site = bench.site("sweep", sweep, run__set={"pretrain.steps": 8, "midtrain.steps": 4})
     [job] = bench.submit(site)
-    wait_for(lambda: not bench.cluster.output("squeue", "-h", "--job", str(job)).strip())
+    wait_until(lambda: not bench.cluster.output("squeue", "-h", "--job", str(job)).strip())
     a, b = (fingerprint(bench.local.directory(f"sweep-{name}")) for name in "ab")
     assert a["pretrain/model.safetensors"] != b["pretrain/model.safetensors"]
     for number in (0, 1):
@@ -190,7 +191,7 @@ def test_the_next_job_of_a_chain_resumes(bench: ClusterBench, expected: dict[str
     marker = bench.slow_down("chained")
     site = bench.site("chained", run__time="15m", job__on_time_limit="chain")
     first, second, third = bench.submit(site)
-    wait_for(lambda: bench.steps("chained") > 3)
+    wait_until(lambda: bench.steps("chained") > 3)
     assert "Dependency" in bench.firstwords("slurm", "status", "--site", str(site)).stdout
     again = bench.firstwords("slurm", "submit", "--site", str(site))
     assert again.returncode == 2
@@ -209,7 +210,7 @@ def test_the_next_job_of_a_chain_resumes(bench: ClusterBench, expected: dict[str
 def test_a_run_requeued_at_its_time_limit_ends_with_the_same_bytes(
     limited: int, bench: ClusterBench, expected: dict[str, str]
 ) -> None:
-    assert bench.cluster.wait_for_end(limited, 300) == "COMPLETED"
+    assert bench.cluster.wait_for_end(limited) == "COMPLETED"
     log = bench.log("limited", str(limited))
     assert int(bench.cluster.job(limited)["Restarts"]) == log.count("saved; requeueing") >= 1
     assert "time limit approaching; saving" in log
@@ -230,9 +231,9 @@ def test_a_run_requeued_on_two_nodes_ends_with_the_same_bytes(bench: ClusterBenc
     assert done.returncode == 0, done.stderr
     bench.slow_down("apart")
     [job] = bench.submit(bench.site("apart", job__nodes=2))
-    wait_for(lambda: bench.steps("apart") > 3, 90)
+    wait_until(lambda: bench.steps("apart") > 3)
     bench.cluster.output("scancel", "--batch", "--signal=USR1", str(job))
-    assert bench.cluster.wait_for_end(job, 120) == "COMPLETED"
+    assert bench.cluster.wait_for_end(job) == "COMPLETED"
     assert "2 processes on 2 nodes are connected" in bench.log("apart", str(job))
     assert "resuming after step" in bench.log("apart", str(job))
     apart, together = (fingerprint(bench.local.directory(n)) for n in ("apart", "together"))
@@ -242,7 +243,9 @@ def test_a_run_requeued_on_two_nodes_ends_with_the_same_bytes(bench: ClusterBenc
 def test_a_cancelled_job_leaves_no_process_behind(bench: ClusterBench) -> None:
     bench.slow_down("cancelled")
     [job] = bench.submit(bench.site("cancelled"))
-    wait_for(lambda: bench.steps("cancelled") > 3)
+    wait_until(lambda: bench.steps("cancelled") > 3)
     bench.cluster.output("scancel", str(job))
     assert bench.cluster.wait_for_end(job) == "CANCELLED"
-    wait_for(lambda: not [p for p in bench.cluster.processes() if "cancelled" in str(p.cmdline())])
+    wait_until(
+        lambda: not [p for p in bench.cluster.processes() if "cancelled" in str(p.cmdline())]
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from end_to_end import Bench
 from sites import write_program, write_site
+from waiting import LIMIT_SECONDS
 
 from firstwords.cli.main import run_command
 from firstwords.slurm.script import render_script, sample_site
@@ -214,7 +215,7 @@ class ScriptRun:
             cwd=bench.cwd,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LIMIT_SECONDS,
             check=False,
         )
         self.code, self.output = done.returncode, done.stdout + done.stderr

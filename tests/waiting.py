@@ -1,0 +1,21 @@
+"""Waiting for events. The limit is for programs that hang: no test may fail because the machine is
+busy."""
+
+import time
+from collections.abc import Callable
+
+LIMIT_SECONDS = 900.0
+
+
+def wait_until(
+    condition: Callable[[], object],
+    meanwhile: Callable[[], object] = lambda: None,
+    interval_seconds: float = 0.02,
+) -> None:
+    """Return when `condition` holds. `meanwhile` is called before each pause, to raise an error if
+    the condition can no longer come true."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        meanwhile()
+        assert time.monotonic() < deadline, f"still waiting after {LIMIT_SECONDS:g} s"
+        time.sleep(interval_seconds)
