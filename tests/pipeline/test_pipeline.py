@@ -285,14 +285,12 @@ def test_chat_in_a_terminal_survives_ctrl_c_and_exits_at_ctrl_d(bench: Bench, tr
     )
     os.close(terminal)
     try:
-        read_until(controller, "> ")
-        os.write(controller, b"\x03")
-        while not has_output(controller, seconds=1):  # chat did not read yet
-            os.write(controller, b"\x03")
-        read_until(controller, "> ")
+        screen = Screen(controller)
+        screen.wait_for("> ")
+        screen.press_until(b"\x03", "> ")
         os.write(controller, b"Hello there\n")
-        read_until(controller, "Hello there")
-        read_until(controller, "\n> ")
+        screen.wait_for("Hello there\n")
+        screen.wait_for("\n> ")
         os.write(controller, b"\x04")
         assert process.wait(LIMIT_SECONDS) == 0
     finally:
@@ -309,16 +307,32 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def has_output(descriptor: int, seconds: float) -> bool:
-    return bool(select.select([descriptor], [], [], seconds)[0])
+class Screen:
+    """What a program writes to its terminal, read in order."""
 
+    def __init__(self, controller: int) -> None:
+        self._controller, self._unread = controller, ""
 
-def read_until(descriptor: int, mark: str) -> str:
-    seen = ""
-    while mark not in seen:
-        assert has_output(descriptor, LIMIT_SECONDS), f"no {mark!r} in {seen!r}"
-        seen += os.read(descriptor, 4096).decode(errors="replace").replace("\r\n", "\n")
-    return seen
+    def press_until(self, key: bytes, mark: str) -> None:
+        """Press a key until the answer has `mark`: a program may not be reading yet."""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        os.write(self._controller, key)
+        while not self._read_to(mark, pause_seconds=1):
+            assert time.monotonic() < deadline, f"no {mark!r} in {self._unread!r}"
+            os.write(self._controller, key)
+
+    def wait_for(self, mark: str) -> None:
+        assert self._read_to(mark, LIMIT_SECONDS), f"no {mark!r} in {self._unread!r}"
+
+    def _read_to(self, mark: str, pause_seconds: float) -> bool:
+        """Read up to the next `mark`. Returns False if nothing came for so long."""
+        while mark not in self._unread:
+            if not select.select([self._controller], [], [], pause_seconds)[0]:
+                return False
+            new = os.read(self._controller, 4096).decode(errors="replace")
+            self._unread += new.replace("\r", "")
+        self._unread = self._unread.split(mark, 1)[1]
+        return True
 
 
 # --- other ways to the same run -------------------------------------------------------------------
