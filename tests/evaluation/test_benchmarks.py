@@ -274,11 +274,7 @@ def test_humaneval_is_refused_without_a_sandbox(
 def test_all_canonical_solutions_pass(data_folder: Path) -> None:
     rows = EvalData(data_folder / "eval").rows("humaneval")
     failed = [
-        row["task_id"]
-        for row in rows
-        if not sandbox.run_program(
-            humaneval.program_with_tests(row, row["canonical_solution"])
-        ).passed
+        row["task_id"] for row in rows if not humaneval.passes(row, row["canonical_solution"])
     ]
     assert len(rows) == 164
     assert failed == []

@@ -21,9 +21,12 @@ CODE_BLOCK = re.compile(r"```(?:python)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 MAX_TOKENS = 192
 
 
-def program_with_tests(row: Row, completion: str) -> str:
-    """Return the program to run: the prompt, its completion, the tests, and a call of them."""
-    return f"{row['prompt']}{completion}\n{row['test']}\ncheck({row['entry_point']})"
+def passes(row: Row, completion: str, isolated: bool = True) -> bool:
+    """Return whether the prompt with a completion passes the tests. They may use functions that
+    the prompt defines, and get them from the prompt itself."""
+    tests = f"{row['prompt']}\n    pass\n\n{row['test']}"
+    program = row["prompt"] + completion
+    return sandbox.run_program(program, row["entry_point"], tests, isolated).passed
 
 
 def completion_of(row: Row, answer: str) -> str:
@@ -41,7 +44,7 @@ def humaneval_item(row: Row, chat: bool, isolated: bool) -> GenerativeItem:
 
     def check(text: str) -> bool:
         completion = completion_of(row, text) if chat else text
-        return sandbox.run_program(program_with_tests(row, completion), isolated).passed
+        return passes(row, completion, isolated)
 
     solution = row["canonical_solution"]
     if chat:
