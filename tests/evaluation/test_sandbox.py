@@ -140,7 +140,7 @@ def test_a_control_group_bounds_memory_and_is_removed() -> None:
 
 @needs_isolation
 def test_output_is_discarded() -> None:
-    program = "import sys\nfor _ in range(50):\n    for stream in (sys.stdout, sys.stderr):\n"
+    program = "import sys\nfor _ in range(20):\n    for stream in (sys.stdout, sys.stderr):\n"
     assert run(f"{program}        stream.write('x' * 1_000_000)\n{SOLUTION}").passed
 
 
@@ -196,6 +196,21 @@ def test_tests_may_expect_exceptions_and_use_the_functions_name() -> None:
         "    assert f(4) == candidate(x=4) == 0.25\n"
     )
     assert run("def f(x): return 1 / x", tests) == sandbox.ProgramResult(True, "")
+
+
+@needs_isolation
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("input()", "EOFError"),
+        ("b'\\xff'.decode()", "UnicodeDecodeError"),
+        ("raise type('Mine', (Exception,), {})", "Mine"),
+        ("raise type('\\x1b[31m', (Exception,), {})", "?"),
+        ("__import__('os').kill(__import__('os').getpid(), 9)", "killed by signal 9"),
+    ],
+)
+def test_the_reason_names_how_the_program_failed(body: str, reason: str) -> None:
+    assert run(f"def f(x):\n    {body}").reason.endswith(reason)
 
 
 @needs_isolation

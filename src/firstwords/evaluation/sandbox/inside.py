@@ -35,6 +35,10 @@ class CandidateError(Exception):
     """The program raised an exception that tests cannot expect; the message is its name."""
 
 
+class CandidateEnded(BaseException):
+    """The program's process ended without an answer; no test can expect that."""
+
+
 def encode(value: object) -> Any:
     """Return a value as JSON: a list or a constant as itself, any other as {its type: content}.
 
@@ -98,10 +102,13 @@ def run_driver(requests: TextIO, replies: TextIO) -> None:
     job, stdout, sys.stdout = json.load(sys.stdin), sys.stdout, sys.stderr
 
     def ask(**request: object) -> Any:
-        print(json.dumps(request), file=requests, flush=True)
-        line = replies.readline(MESSAGE_CHARACTERS)
+        try:
+            print(json.dumps(request), file=requests, flush=True)
+            line = replies.readline(MESSAGE_CHARACTERS)
+        except BrokenPipeError:
+            raise CandidateEnded from None
         if not line.endswith("\n"):
-            raise EOFError
+            raise CandidateEnded
         reply = json.loads(line)
         if "error" in reply:
             raise _exception(reply["error"])
@@ -118,7 +125,7 @@ def run_driver(requests: TextIO, replies: TextIO) -> None:
         namespace[job["entry_point"]] = candidate
         namespace["check"](candidate)
         passed = True
-    except (EOFError, BrokenPipeError):
+    except CandidateEnded:
         pass
     except Exception as error:
         reason = str(error) if isinstance(error, CandidateError) else type(error).__name__
@@ -132,7 +139,7 @@ def _exception(name: str) -> Exception:
     if isinstance(kind, type) and issubclass(kind, Exception):
         with suppress(TypeError):  # UnicodeDecodeError needs its arguments
             return kind()
-    return CandidateError(name if name.isidentifier() else "?")
+    return CandidateError(name[:100] if name.isidentifier() else "?")
 
 
 def main(role: str, read_end: str, write_end: str, tasks: str) -> None:
