@@ -1,7 +1,9 @@
 """Wrong input: exit code 2 and one line with the problem and the fix."""
 
 import json
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from end_to_end import COMMANDS, Bench, one_line, recipe, talk, write_lines
 
 from firstwords.cli.main import cli, run_command
+from firstwords.common import disk
 from firstwords.pipeline import request
 
 Say = Callable[..., str]
@@ -141,6 +144,28 @@ def test_out_of_memory_is_one_line(
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("firstwords: out of memory")
     assert "nothing is lost" in line
+
+
+@pytest.mark.parametrize("number", disk.FAILURES)
+def test_a_disk_that_fails_is_one_line(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def plan(*arguments: Any) -> Any:
+        raise OSError(number, os.strerror(number), "/data/run.json")
+
+    monkeypatch.setattr(request, "make_plan", plan)
+    assert run_command(["train"]) == 1
+    assert "(/data/run.json); " in one_line(capsys.readouterr().err)
+
+
+def test_without_a_directory_for_temporary_files_tmpdir_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/no/such/directory"])
+    monkeypatch.setattr(request, "make_plan", lambda *arguments: tempfile.mkdtemp())
+    assert run_command(["train"]) == 1
+    assert "set TMPDIR" in one_line(capsys.readouterr().err)
 
 
 def test_a_time_of_zero_is_too_short(

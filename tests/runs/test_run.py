@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_the_newest_run_is_the_default(manifest: Manifest, home: Path) -> None:
             path = registry.create_run(directory, manifest).directory / "run.json"
         os.utime(path, (1e9 - age, 1e9 - age))
     assert registry.open_run(None).name == "a"
+
+
+@pytest.mark.parametrize("days", [-31, 31])
+def test_the_newest_run_is_the_one_created_last_whatever_the_clock_says(
+    days: int, manifest: Manifest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(("b", "a", "c")):
+        now = 1.8e9 + number * days * 24 * 3600
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        with registry.lock_run(name) as directory:
+            registry.create_run(directory, manifest)
+    assert [directory.name for directory in registry.list_runs()] == ["c", "a", "b"]
 
 
 def test_without_any_run_the_hint_names_train(home: Path) -> None:
@@ -92,6 +105,15 @@ def test_a_run_in_use_by_another_process_is_refused(home: Path) -> None:
         other.communicate(b"\n")
     with registry.lock_run("first"):
         pass
+
+
+def test_a_run_that_cannot_be_written_to_needs_no_lock(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with registry.lock_run("first"), monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: False)
+        with registry.lock_run("first") as directory:
+            assert directory == run.directory
 
 
 def test_the_lock_is_released_after_an_error(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -157,6 +158,17 @@ def test_running_answer_finishes_on_the_model_it_started_with(
             before.worker.submit(prompt, sampling)
 
     asyncio.run(answer())
+
+
+def test_a_newer_checkpoint_is_loaded_even_if_the_clock_was_set_back(
+    run: Run, models: ModelPool, tiny_tokenizer: Tokenizer
+) -> None:
+    assert models.load("young-pretrain").step == 3
+    os.utime(save_step(run, "pretrain", 7, tiny_tokenizer), (1, 1))
+    models.refresh()
+    after = models.load("young-pretrain")
+    assert after.step == 7
+    assert models.load("young-pretrain") is after
 
 
 def test_removed_run_is_an_error(run: Run, client: Any) -> None:

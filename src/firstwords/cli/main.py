@@ -1,9 +1,7 @@
 """The `firstwords` command: its subcommands, and the exit code of every failure."""
 
-import errno
 import os
 import sys
-import threading
 
 import click
 
@@ -20,6 +18,7 @@ from firstwords.cli.slurm import slurm
 from firstwords.cli.trace import trace
 from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
 from firstwords.cli.xray import xray
+from firstwords.common import disk
 from firstwords.common.errors import Diverged, Interrupted, UserError
 
 EXTRAS = {  # packages that only some commands need, and the extra that installs each
@@ -36,16 +35,7 @@ def main() -> None:
     # program on one core slows training down by a factor of twenty; with this it is as fast on an
     # idle machine (docs/lab-notebook.md#waiting-threads). torch reads it when it is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    threading.excepthook = _thread_failed
     sys.exit(run_command(sys.argv[1:]))
-
-
-def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """Stay silent about a full disk in a thread, such as TensorBoard's writer: the run meets the
-    same error with its own next file, and reports it."""
-    error = failure.exc_value
-    if not (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-        threading.__excepthook__(failure)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -76,15 +66,10 @@ def run_command(arguments: list[str]) -> int:
     except (MemoryError, RuntimeError) as error:
         return _out_of_memory(error)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        line = disk.explain(error)
+        if line is None:
             raise
-        # Writers in other threads fail in their own ways while this process exits.
-        threading.excepthook = lambda failure: None
-        return _fail(
-            f"the disk is full ({error.filename or 'while writing'}); free some space, then run "
-            "the same command again to resume; nothing is lost",
-            1,
-        )
+        return _fail(line, 1)
     return code if isinstance(code, int) else 0  # the code that a command asked to exit with
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from firstwords.common import console, devices, files
+from firstwords.common import console, devices, disk, files
 from firstwords.common.errors import UserError
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
@@ -82,8 +82,9 @@ def _evaluate(
         tasks[name] = outcome.result
         if outcome.records:
             path = run.records(stage, name)
-            files.write_json_lines(path, outcome.records)
-            tasks[name] |= {"records": str(path)}
+            with disk.optional_output("the model's answers"):
+                files.write_json_lines(path, outcome.records)
+                tasks[name] |= {"records": str(path)}
     return {"stage": stage, "tasks": tasks}
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from pydantic import Field, ValidationError
 
-from firstwords.common import console, devices, files, hardware, paths
+from firstwords.common import console, devices, disk, files, hardware, paths
 from firstwords.common.hardware import Device
 from firstwords.common.schema import FrozenModel
 from firstwords.model.size import flops_per_token
@@ -72,7 +72,8 @@ def machine_settings(seconds: float) -> MachineSettings:
         return _default_settings()
     console.say("benchmarking this machine (cached for later runs)")
     settings = _settings_by_trial()
-    files.write_json(path, settings.model_dump())
+    with disk.optional_output("these settings"):
+        files.write_json(path, settings.model_dump())
     return settings
 
 
@@ -215,7 +216,9 @@ def autotune_step(recipe: Recipe) -> Recipe:
         recipe.dtype,
         recipe.pretrain.micro_batch_size,
     )
-    if not path.exists():
+    if path.exists():
+        trial = files.read_json(path)
+    else:
         console.say("compiling the training step to measure the speedup (up to a minute, once)")
         try:
             trial = _compile_and_compare(recipe)
@@ -223,8 +226,8 @@ def autotune_step(recipe: Recipe) -> Recipe:
             reason = str(error).strip().splitlines()[0]
             console.warn(f"compiling failed, so training steps are slower ({reason[:120]})")
             return recipe
-        files.write_json(path, trial)
-    trial = files.read_json(path)
+        with disk.optional_output("the speeds"):
+            files.write_json(path, trial)
     return recipe.replace(compile=trial["pays"], attention=trial["attention"])
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from firstwords.common import console, files
+from firstwords.common import console, disk, files
 from firstwords.recipe import STAGES
 from firstwords.report import html_page, plots
 from firstwords.report.sections import evaluation, glossary, setup, tokenizer, training
@@ -22,22 +22,29 @@ class Section(NamedTuple):
 def publish(run: Run) -> str:
     """Write the report to the run's directory and to the current one, and return its location.
 
-    Raises FileNotFoundError if a stage is not evaluated.
+    Raises FileNotFoundError if a stage is not evaluated, and OSError if neither can be written to.
     """
     sections = make_sections(run)
     documents = {
         "report.md": render_markdown(run, sections),
         "report.html": render_html(run, sections),
     }
-    for name, text in documents.items():
-        files.write_text(run.directory / name, text)
+    in_run = disk.is_writable(run.directory)  # a read-only run is reported elsewhere
+    if in_run:
+        _write_documents(run.directory, documents)
     try:
-        for name, text in documents.items():
-            files.write_text(Path(name), text)
+        _write_documents(Path(), documents)
     except OSError as error:
+        if not in_run:
+            raise
         console.warn(f"cannot copy the report to the current directory ({error.strerror})")
         return str(run.directory / "report.html")
-    return f"report.html and report.md (also in {run.directory})"
+    return "report.html and report.md" + (f" (also in {run.directory})" if in_run else "")
+
+
+def _write_documents(directory: Path, documents: dict[str, str]) -> None:
+    for name, text in documents.items():
+        files.write_text(directory / name, text)
 
 
 def make_sections(run: Run) -> list[Section]:

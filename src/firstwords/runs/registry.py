@@ -1,13 +1,16 @@
 """The runs of this machine: find, create, open and lock them. Needs no torch."""
 
+import errno
+import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from firstwords.common import files, paths
+from firstwords.common import disk, files, paths
 from firstwords.common.errors import UserError
 from firstwords.common.schema import parse, read_document
 from firstwords.runs.manifest import Manifest
@@ -33,11 +36,16 @@ def check_name(name: str) -> None:
 def lock_run(name: str) -> Iterator[Path]:
     """Lock the directory of a run against other processes, creating it if it is missing.
 
-    Raises UserError if another process holds the lock.
+    A directory that this process cannot write to, such as that of a read-only disk, needs no lock:
+    a finished run is read from it, and an unfinished one stops at its first file. Raises UserError
+    if another process holds the lock.
     """
     check_name(name)
     directory = runs_home() / name
     _make_directory(directory)
+    if not disk.is_writable(directory):
+        yield directory
+        return
     try:
         with FileLock(directory / "lock", timeout=0):
             files.remove_temporaries(directory)
@@ -51,7 +59,9 @@ def lock_run(name: str) -> Iterator[Path]:
 def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
+        if error.errno not in (*disk.NOT_WRITABLE, errno.ENOTDIR, errno.EEXIST):
+            raise
         raise UserError(
             f"cannot create the directory {directory} ({error.strerror})",
             "set FIRSTWORDS_HOME to a directory that you can write to",
@@ -59,8 +69,11 @@ def _make_directory(directory: Path) -> None:
 
 
 def create_run(directory: Path, manifest: Manifest) -> Run:
-    """Write the manifest of a new run into its directory."""
+    """Write the manifest of a new run into its directory, as the newest of all runs."""
+    newest = max((_created(run) for run in list_runs()), default=0.0)
     files.write_json(directory / "run.json", manifest.model_dump())
+    # The clock may have been set back since the newest run was created.
+    os.utime(directory / "run.json", (time.time(), max(time.time(), newest + 1)))
     return Run(directory, manifest)
 
 
@@ -77,8 +90,12 @@ def open_run_directory(directory: Path) -> Run:
 
 def list_runs() -> list[Path]:
     """Return the directories of all runs, the newest first."""
-    manifests = runs_home().glob("*/run.json")
-    return [path.parent for path in sorted(manifests, key=lambda path: -path.stat().st_mtime)]
+    directories = [path.parent for path in runs_home().glob("*/run.json")]
+    return sorted(directories, key=_created, reverse=True)
+
+
+def _created(directory: Path) -> float:
+    return (directory / "run.json").stat().st_mtime
 
 
 def open_run(name: str | None) -> Run:

@@ -1,5 +1,6 @@
 """The progress of a run, read from its files, also while another process is training it."""
 
+import time
 from typing import Any, NamedTuple
 
 from firstwords.recipe import STAGES, Stage
@@ -81,7 +82,7 @@ def _current_stage(run: Run, stage: Stage, metrics: list[dict[str, Any]]) -> dic
         "name": stage,
         **stage_progress(run, stage, metrics)._asdict(),
         "loss": sum(step["loss"] for step in recent) / len(recent),
-        "updated": run.metrics(stage).stat().st_mtime,  # Unix time of the newest step
+        "idle_seconds": time.time() - run.metrics(stage).stat().st_mtime,  # since the newest step
     }
 
 

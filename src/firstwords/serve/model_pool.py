@@ -100,15 +100,17 @@ class ModelPool:
         return next(iter(self.available), None)
 
     def load(self, name: str) -> LoadedModel:
-        """Return a model, loading it if it is not in memory or has a newer checkpoint.
+        """Return a model, loading it if it is not in memory or has another checkpoint: a newer
+        one may have an older date, if the clock was set back.
 
         Raises KeyError for an unknown name, and UserError if its checkpoint was removed.
         """
         info = self.available[name]
         with self._lock:
             loaded = self._loaded.get(name)
-            if loaded is None or (loaded.created, loaded.step) < (info.created, info.step):
-                self._loaded[name] = self._load(info)
+            if loaded is None or (loaded.created, loaded.step) != (info.created, info.step):
+                newest = self._loaded[name] = self._load(info)
+                self.available[name] = info._replace(created=newest.created, step=newest.step)
                 if loaded:  # it finishes its running answers while the new one takes over
                     threading.Thread(target=loaded.worker.close).start()
             return self._loaded[name]

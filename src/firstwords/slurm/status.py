@@ -109,7 +109,8 @@ def format_newest_checkpoint(run: Run) -> str:
     for stage in reversed(STAGES):
         if stored := checkpoints.list_checkpoints(run.checkpoints(stage)):
             newest = stored[0]
-            age = time.time() - (newest.directory / "training.json").stat().st_mtime
+            written = (newest.directory / "training.json").stat().st_mtime
+            age = max(0.0, time.time() - written)  # clocks of two machines may differ
             return f"newest checkpoint: {stage}, step {newest.step:,}, {format_duration(age)} ago"
     return "no checkpoint yet"
 

@@ -8,7 +8,7 @@ trackio are used if `--log-to` names them; both store what they get on this mach
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Literal
 
 from firstwords.common.errors import UserError
@@ -64,23 +64,11 @@ def _callback(run: Run, tracker: Tracker) -> CallbackFactory:
 
 @contextmanager
 def _tensorboard(run: Run, stage: Stage, steps_taken: int) -> Iterator[Log]:
-    from tensorboardX import SummaryWriter
+    from firstwords.training.event_file import EventFile
 
-    directory = run.directory / "tensorboard" / stage
     purge_step = steps_taken + 1 if steps_taken else None  # resuming repeats these steps
-    writer = SummaryWriter(str(directory), purge_step=purge_step, flush_secs=10)
-
-    def log(values: dict[str, float], step: int) -> None:
-        for name, value in values.items():
-            writer.add_scalar(name, value, step)
-
-    try:
-        yield log
-    finally:
-        try:
-            writer.close()
-        except OSError:  # a full disk, which training reports; close would try again at exit
-            writer.file_writer.event_writer._closed = True
+    with closing(EventFile(run.directory / "tensorboard" / stage, purge_step)) as events:
+        yield events.add
 
 
 @contextmanager

@@ -47,7 +47,7 @@ function showRun(run) {
 function describePhase(run, phase) {
   const stage = run.stage;
   if (!stage || stage.name !== phase.name) return `${phase.title} is running.`;
-  const stopped = Date.now() / 1000 - stage.updated > STOPPED_AFTER_SECONDS;
+  const stopped = stage.idle_seconds > STOPPED_AFTER_SECONDS;
   const speed = `${formatCount(Math.round(stage.tokens_per_second))} tokens/s`;
   return (
     `${phase.title}: step ${formatCount(stage.step)} of ${formatCount(stage.steps)}, ` +
