@@ -2,8 +2,10 @@
 
 import errno
 import os
+import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from firstwords.common import disk
@@ -16,6 +18,18 @@ def test_a_failure_names_the_file_and_the_way_on(number: int) -> None:
     assert "(/data/run.json); " in line
     assert "then run the same command again" in line
     assert disk.explain(OSError(number, os.strerror(number))) is not None  # without a name
+
+
+def test_an_array_that_numpy_cannot_write_is_reported(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "a").open("wb") as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            with pytest.raises(OSError, match="requested and") as caught:
+                np.zeros(10_000).tofile(file)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "the size limit" in str(disk.explain(caught.value))
 
 
 def test_other_errors_are_not_the_disks() -> None:

@@ -5,9 +5,11 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -398,6 +400,47 @@ def test_a_run_stops_on_a_full_disk_and_resumes_once_there_is_room(
     assert fingerprint(directory) == expected
     only_added(before, directory)
     assert (small.cwd / "report.md").exists()
+
+
+# --- a limit of the size of files, and a clock that jumps -----------------------------------------
+
+
+@pytest.mark.parametrize("kilobytes", [8, 60], ids=["encoding", "checkpoint"])
+def test_a_run_stops_at_a_limit_of_the_size_of_files_and_resumes_without_it(
+    kilobytes: int, bench: Bench, expected: dict[str, str]
+) -> None:
+    run = f"limited-{kilobytes}"
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+
+    log = subprocess.PIPE  # a file would be limited, too
+    stopped = bench.firstwords(
+        *bench.train(run), capture_output=False, stdout=log, stderr=log, preexec_fn=limit
+    )
+    assert stopped.returncode == 1, stopped.stderr
+    assert "a file reached the size limit" in one_line(stopped.stderr)
+    finish(bench, run)
+    assert fingerprint(bench.directory(run)) == expected
+
+
+# Sets the clock forth and back by more than a month, time and again.
+JUMPING_CLOCK = """
+import itertools, time
+from firstwords.cli.main import main
+real_time, calls = time.time, itertools.count()
+time.time = lambda: real_time() + (0, 40, -40, 80, -80)[next(calls) % 5] * 24 * 3600
+main()
+"""
+
+
+def test_a_run_does_not_depend_on_the_clock(bench: Bench, expected: dict[str, str]) -> None:
+    arguments = [sys.executable, "-c", JUMPING_CLOCK, *bench.train("jumping")]
+    options = {"env": bench.environment, "cwd": bench.cwd, "capture_output": True, "text": True}
+    done = subprocess.run(arguments, check=False, timeout=300, **options)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert fingerprint(bench.directory("jumping")) == expected
 
 
 # --- compiled code --------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
+import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from end_to_end import Bench
 
+from firstwords.cli.main import run_command
 from firstwords.common import files
 from firstwords.evaluation import growth_samples
 from firstwords.evaluation.bits_per_byte import CHANCE_BITS_PER_BYTE
@@ -180,6 +183,44 @@ def test_tensorboard_files_equal_the_metrics(run: Run) -> None:
         ]
         assert logged == expected
         assert {"learning_rate", "tokens_per_second", "grad_norm"} <= set(events.Tags()["scalars"])
+
+
+# --- a home that cannot be written to -------------------------------------------------------------
+
+
+@pytest.fixture
+def read_only_home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    home = str(bench.home)
+    try:
+        for options in (["--bind", home], ["-o", "remount,bind,ro"]):
+            subprocess.run(["mount", *options, home], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"cannot mount a read-only directory here ({error})")
+    monkeypatch.setenv("FIRSTWORDS_HOME", home)
+    monkeypatch.chdir(bench.cwd)
+    yield bench
+    subprocess.run(["umount", "-l", home], check=True)
+
+
+@pytest.mark.slow
+def test_a_read_only_home_can_be_used_but_not_trained_in(
+    read_only_home: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, files_of_run = read_only_home.train("other"), set(read_only_home.home.rglob("*"))
+    for arguments in (
+        ["chat", "--run", "x", "-p", "Hi"],
+        ["eval", "--run", "x", "--tasks", "bits_per_byte"],
+        ["export", "--run", "x", "--format", "gguf", "--out", str(tmp_path / "gguf")],
+        ["plan", *train[1:-2]],
+        ["report", "--run", "x"],
+        read_only_home.train(),  # it is finished: nothing to do
+    ):
+        assert run_command(arguments) == 0, capsys.readouterr().err
+    assert (read_only_home.cwd / "report.html").exists()
+    capsys.readouterr()
+    assert run_command(train) == 2
+    assert "set FIRSTWORDS_HOME to a directory that you can write to" in capsys.readouterr().err
+    assert set(read_only_home.home.rglob("*")) == files_of_run
 
 
 def test_unknown_tracker_is_refused_before_anything_is_written(bench: Bench) -> None:

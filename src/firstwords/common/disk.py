@@ -42,8 +42,13 @@ def explain(error: OSError) -> str | None:
     """Return the line for a failure of the disk; None for any other error."""
     if error.errno == errno.ENOENT and "temporary directory" in str(error.strerror):  # of tempfile
         return (
-            "no directory for temporary files is writable; set TMPDIR to one that is, then run "
-            "the same command again to resume"
+            "no directory for temporary files is writable; set TMPDIR to one that is, such as "
+            "/dev/shm, then run the same command again to resume"
+        )
+    if error.errno is None and "requested and" in str(error):  # of NumPy, which drops the number
+        return (
+            f"the disk is full, or a file reached the size limit ({error}); free some space or "
+            f"raise the limit with ulimit -f unlimited, {_RESUME}"
         )
     if error.errno not in FAILURES:
         return None
