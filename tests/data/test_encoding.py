@@ -1,6 +1,8 @@
 """Encoding with several processes: the same bytes, bounded memory, no process left running."""
 
+import errno
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,10 +17,10 @@ from end_to_end import Bench, write_lines
 from waiting import LIMIT_SECONDS
 
 from firstwords.cli.main import run_command
-from firstwords.common import hardware
+from firstwords.common import disk, hardware
 from firstwords.data import token_store
 from firstwords.data.corpora import open_corpus
-from firstwords.data.encoding import encode_all, encode_chats, encode_texts
+from firstwords.data.encoding import EncodedBatch, encode_all, encode_chats, encode_texts
 from firstwords.data.token_store import Counts, store_conversations, store_texts
 from firstwords.runs import datasets
 from firstwords.tokenizer.bpe import Tokenizer
@@ -38,6 +40,20 @@ ALL = 10**9
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_store, "BATCH_DOCUMENTS", 4)
     monkeypatch.setattr(token_store, "SHARD_TOKENS", 300)
+
+
+def read_only(tokenizer: Tokenizer, texts: list[str], threads: int | None) -> EncodedBatch:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/data/text")
+
+
+@pytest.mark.slow
+def test_a_disk_that_fails_in_another_process_is_reported_by_this_one(
+    tiny_tokenizer: Tokenizer,
+) -> None:
+    with pytest.raises(OSError, match="Read-only") as caught:
+        list(encode_all(read_only, tiny_tokenizer, iter([TEXTS, TEXTS]), processes=2))
+    assert str(disk.explain(caught.value)).startswith("the disk is read-only (/data/text)")
+    assert not multiprocessing.active_children()
 
 
 def quiet(counts: Counts) -> None:
