@@ -1,6 +1,7 @@
 """Corpora: every record once, in an order drawn from the seed; errors that name the place."""
 
 import gzip
+import io
 import json
 import tracemalloc
 from collections import Counter
@@ -18,7 +19,14 @@ from hypothesis import strategies as st
 
 from firstwords.common.errors import UserError
 from firstwords.data import formats, line_blocks
-from firstwords.data.corpora import conversations, open_corpus, texts
+from firstwords.data.corpora import (
+    MAX_EXTRA_BYTES,
+    MAX_OPEN_FILES,
+    conversations,
+    open_corpus,
+    take_bytes,
+    texts,
+)
 
 CHAT = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]
 SMALL = st.integers(1, 60)
@@ -234,6 +242,27 @@ def test_files_are_read_in_proportion_to_their_length(tmp_path: Path) -> None:
     assert 20 <= beginning.count("short.jsonl") <= 30
 
 
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_many_files_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    """More files than a process may open, and in an order that does not follow their names."""
+    for i in range(200):
+        write_parquet(tmp_path / f"{i:03d}.parquet", text=[f"{i} {row}" for row in range(3)])
+    corpus = open_corpus(str(tmp_path), "--data")
+    n_before, n_open, first = open_files(), [], []
+    for text in texts(corpus, "train", 0):
+        n_open.append(open_files() - n_before)
+        first.append(int(text.split()[0]))
+    assert max(n_open) <= MAX_OPEN_FILES
+    assert len(set(first)) == 200
+    assert len(first) == 588
+    beginning = set(first[:90])
+    assert min(beginning) < 50
+    assert max(beginning) >= 150
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
 def test_files_of_one_block_are_interleaved(suffix: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -294,6 +323,21 @@ def test_text_bytes_is_the_uncompressed_size(name: str, tmp_path: Path) -> None:
         path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
     corpus = open_corpus(str(path), "--data")
     assert corpus.text_bytes("text") == pytest.approx(0.98 * size, rel=0.05)
+
+
+@pytest.mark.parametrize("sample", [1 << 10, 1 << 24])
+@pytest.mark.parametrize("members", [[5000], [5000, 1], [1, 5000], [100] * 50, [5000, 0]])
+def test_text_bytes_of_several_gzip_members(
+    members: list[int], sample: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cat, bgzip and pigz write such files; only the length of the last member is at the end."""
+    monkeypatch.setattr(line_blocks, "GZIP_SAMPLE_BYTES", sample)
+    line = json.dumps({"text": "the fox ran over the hill " * 9}).encode() + b"\n"
+    (tmp_path / "a.jsonl.gz").write_bytes(b"".join(gzip.compress(line * n) for n in members))
+    actual = 0.98 * len(line) * sum(members)
+    assert open_corpus(str(tmp_path), "--data").text_bytes("text") == pytest.approx(actual, rel=0.6)
+    if sample > actual:
+        assert open_corpus(str(tmp_path), "--data").text_bytes("text") == pytest.approx(actual)
 
 
 def test_text_bytes_excludes_validation_files(tmp_path: Path) -> None:
@@ -485,6 +529,69 @@ def test_a_very_long_line_is_cut(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
     with sizes(300, max_line=100):
         assert max(len(text.encode()) for text in both_splits(tmp_path / name)) <= 600
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+@pytest.mark.parametrize("text", ["word", "two words ", "line\n", "漢"])
+def test_a_long_document_is_cut_without_loss(name: str, text: str, tmp_path: Path) -> None:
+    """The parts of a book are documents, so that one of them can be held out."""
+    whole, path = text * 1000, tmp_path / name
+    if name.endswith("parquet"):
+        write_parquet(path, text=[whole])
+    else:
+        write_jsonl(path, [{"text": whole}])
+    corpus = open_corpus(str(path), "--data")
+    with sizes(300), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "MAX_DOCUMENT_CHARS", 900)
+        held_out = list(texts(corpus, "val", 0))
+        training = list(texts(corpus, "train", 0))
+    assert len(held_out) == 1
+    assert max(map(len, training)) <= 900
+    assert "".join([training[0], *held_out, *training[1:]]) == whole
+
+
+def test_a_long_line_is_searched_for_its_end_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "a" * n} for n in (1, 500_000, 1)])
+    read = 0
+    readline = io.BufferedReader.readline
+
+    class Counting(io.BufferedReader):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            nonlocal read
+            line = readline(self, size)
+            read += len(line)
+            return line
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Counting(io.FileIO(path)))
+    with sizes(1000):
+        assert [len(text) for text in both_splits(path)].count(500_000) == 1
+    assert read < 2 * 500_000 * 2  # both splits
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_line_that_does_not_fit_memory_is_an_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_blocks, "MAX_LINE_BYTES", 10_000)
+    path = write_jsonl(tmp_path / name, [{"text": "a" * n} for n in (1, 20_000, 1)])
+    with sizes(1000):
+        assert f"{path}, line 2 is longer than" in failure(path)
+
+
+@given(lengths=st.lists(st.integers(0, 30_000), max_size=9), n_bytes=st.integers(1, 40_000))
+def test_a_number_of_bytes_is_taken(lengths: list[int], n_bytes: int) -> None:
+    taken = list(take_bytes(("é" * length for length in lengths), n_bytes))
+    size = len("".join(taken).encode())
+    total = 2 * sum(lengths)
+    assert min(total, n_bytes) - 1 <= size
+    assert size < n_bytes + MAX_EXTRA_BYTES
+    assert all(len(text) == length for text, length in zip(taken[:-1], lengths, strict=False))
+
+
+def test_held_out_bytes_of_a_book_are_limited() -> None:
+    assert sum(map(len, take_bytes(["a" * 500, "b" * 1_000_000], 1000))) == 1000
 
 
 @pytest.mark.slow

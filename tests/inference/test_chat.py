@@ -172,6 +172,18 @@ def test_the_oldest_turns_are_dropped_to_leave_room_for_an_answer(
     assert len(one_turn_more) > context - min(64, context // 4), "no more than needed is dropped"
 
 
+def test_dropped_turns_are_not_encoded(tk: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or each message of a long conversation would take longer than the one before."""
+    encode, n_chars = tk.encode, []
+    monkeypatch.setattr(tk, "encode", lambda text: n_chars.append(len(text)) or encode(text))
+    totals = []
+    for n in (50, 200):
+        n_chars.clear()
+        fit_prompt(tk, turns(n), 100)
+        totals.append(sum(n_chars))
+    assert totals[0] <= totals[1] <= totals[0] + 20  # the later numbers are longer
+
+
 def test_the_system_message_is_kept(tk: Tokenizer) -> None:
     system = {"role": "system", "content": "Be brief."}
     ids, dropped, _ = fit_prompt(tk, [system, *turns(20)], 100)

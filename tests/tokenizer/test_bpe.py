@@ -11,7 +11,15 @@ from firstwords.common.errors import UserError
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
 from firstwords.recipe import MIN_VOCAB_SIZE
-from firstwords.tokenizer.bpe import IM_END, IM_START, SPECIAL_TOKENS, Tokenizer
+from firstwords.tokenizer import bpe
+from firstwords.tokenizer.bpe import (
+    IM_END,
+    IM_START,
+    MAX_TRAINED_CHARS,
+    SPECIAL_TOKENS,
+    SPLIT_PATTERN,
+    Tokenizer,
+)
 
 # Any Unicode text, with parts that are hard to tokenize.
 ANY_TEXT = st.lists(
@@ -65,6 +73,59 @@ def test_tokenizers_encodes_the_same_with_a_larger_vocabulary(data_folder: Path)
     trained.backend.encode_special_tokens = True
     encodings = trained.backend.encode_batch_fast(held_out, add_special_tokens=False)
     assert trained.encode_batch(held_out) == [e.ids for e in encodings]
+
+
+# Runs around the length from which a run of spaces is encoded on its own.
+@given(
+    parts=st.lists(
+        st.tuples(
+            st.sampled_from([" ", "\t", "\u3000", "\u2003", "\xa0", "\n", "\r\n", "\x1c"]),
+            st.integers(1, 25),
+            st.sampled_from(["", "", "a", "5", "!", "é", "'s", "漢"]),
+        ),
+        max_size=8,
+    )
+)
+def test_long_runs_of_spaces_do_not_change_the_ids(
+    parts: list[tuple[str, int, str]], tiny_tokenizer: Tokenizer
+) -> None:
+    text = "".join(space * n + word for space, n, word in parts)
+    expected = tiny_tokenizer.encode(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "MAX_MATCHED_SPACES", 7)
+        assert tiny_tokenizer.encode(text) == expected
+
+
+def test_a_million_spaces_are_encoded(tiny_tokenizer: Tokenizer) -> None:
+    text = "a" + " " * 1_000_100 + "b"
+    assert tiny_tokenizer.decode(tiny_tokenizer.encode(text)) == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["b", "", "\n"])
+def test_a_million_spaces_are_encoded_as_tokenizers_does(
+    end: str, tiny_tokenizer: Tokenizer
+) -> None:
+    text = "a" + " " * 1_000_100 + end
+    expected = tiny_tokenizer.backend.encode(text, add_special_tokens=False).ids
+    assert tiny_tokenizer.encode_batch([text, "the fox"], 2)[0] == expected
+
+
+@pytest.mark.parametrize("word", ["a", " ", "\n", "\0", "0", "-", "fox", "漢字", " \n"])
+def test_a_document_that_is_one_long_word_trains_a_tokenizer(word: str) -> None:
+    text = word * (200_000 // len(word))
+    trained = Tokenizer.train([text, "the fox ran"], 400)
+    longest = max(len(trained.token_bytes(i)) for i in range(trained.vocab_size))
+    assert longest <= 4 * (2 * MAX_TRAINED_CHARS + 1)
+    assert trained.decode(trained.encode(text)) == text
+
+
+def test_ordinary_text_gives_the_merges_of_the_unlimited_pattern(sample_text: list[str]) -> None:
+    trained = Tokenizer.train(iter(sample_text), 600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "TRAINING_PATTERN", SPLIT_PATTERN)
+        unlimited = Tokenizer.train(iter(sample_text), 600)
+    assert trained.backend.to_str() == unlimited.backend.to_str()
 
 
 def test_every_byte_is_a_token(tiny_tokenizer: Tokenizer) -> None:
@@ -127,6 +188,23 @@ def test_an_error_names_a_file_that_is_not_a_tokenizer(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=str(path)):
+        Tokenizer.load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"Ā"', '"Ǥ"'), ('"!"', '"\U0001f600"'), ('"a"', '"b"')],
+)
+def test_a_damaged_vocabulary_is_an_error(
+    old: str, new: str, tiny_tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """Libraries panic at some of these, which is no Exception."""
+    path = tmp_path / "tokenizer.json"
+    tiny_tokenizer.save(path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match="cannot read the tokenizer"):
         Tokenizer.load(path)
 
 

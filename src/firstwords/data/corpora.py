@@ -2,10 +2,10 @@
 
 A source is `starter`, a file, a directory of files, or `hub:NAME` for a corpus fetched before.
 
-Memory does not grow with the corpus. Files are read side by side in proportion to their sizes, each
-in shuffled blocks of about a megabyte. So any prefix of the stream is a fair sample of the whole,
-and a run that needs a hundredth of a corpus reads about a hundredth of it. The order is a pure
-function of the files and the seed.
+Memory does not grow with the corpus. Files are read side by side in proportion to their sizes (of
+many, a few in shuffled order at a time), each in shuffled blocks of about a megabyte. So any prefix
+of the stream is a fair sample of the whole, and a run that needs a hundredth of a corpus reads
+about a hundredth of it. The order is a pure function of the files and the seed.
 """
 
 import functools
@@ -33,6 +33,12 @@ STARTER = "starter"
 HUB_PREFIX = "hub:"
 DATA_SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".txt.gz")
 HOLD_OUT_EVERY = 50  # one record in this many is held out where no file is named as validation data
+
+# Files read side by side. Some systems allow a process no more than 256 open files, and each has a
+# block of its file in memory.
+MAX_OPEN_FILES = 32
+# A document up to this size is taken whole where a number of bytes is wanted.
+MAX_EXTRA_BYTES = 8_000
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
@@ -87,7 +93,7 @@ def open_corpus(source: str, option: str) -> Corpus:
     if not files:
         raise UserError(f"{option} {source} has no data files", f"add files with {suffixes}")
     validation = tuple(p for p in files if is_validation_name(p.name))
-    training = tuple(p for p in files if p not in validation)
+    training = tuple(p for p in files if not is_validation_name(p.name))
     if not training:
         raise UserError(
             f"{option} {source} has only files named as validation data", "add a training file"
@@ -145,11 +151,17 @@ def chat_texts(corpus: Corpus, seed: int) -> Iterator[str]:
 
 
 def take_bytes(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
-    """Yield texts until their UTF-8 bytes add up to `n_bytes`."""
+    """Yield texts until their UTF-8 bytes add up to `n_bytes`.
+
+    The last one is cut if it is longer than an ordinary document.
+    """
     for text in texts:
         if n_bytes <= 0:
             return
-        n_bytes -= len(text.encode())
+        raw = text.encode()
+        if len(raw) > max(n_bytes, MAX_EXTRA_BYTES):
+            text = raw[: max(n_bytes, 4)].decode(errors="ignore")  # at least one character
+        n_bytes -= len(raw)
         yield text
 
 
@@ -182,13 +194,21 @@ def _interleave(
     seed: int,
     read: Callable[[Path, np.random.Generator], Iterator[Record]],
 ) -> Iterator[Any]:
-    """Yield the next record of the file of which the smallest fraction has been read."""
-    streams = [read(path, np.random.default_rng([seed, i])) for i, path in enumerate(files)]
-    progress = [(0.0, i) for i in range(len(streams))]
-    while progress:
-        progress.sort()
-        _, i = progress.pop(0)
-        record = next(streams[i], None)
-        if record is not None:
-            yield record.value
-            progress.append((record.progress, i))
+    """Yield the next record of the file of which the smallest fraction has been read.
+
+    Of many files, MAX_OPEN_FILES are read to their ends before others are opened.
+    """
+    order = list(range(len(files)))
+    if len(files) > MAX_OPEN_FILES:
+        order = np.random.default_rng(seed).permutation(len(files)).tolist()
+    for first in range(0, len(files), MAX_OPEN_FILES):
+        opened = order[first : first + MAX_OPEN_FILES]
+        streams = {i: read(files[i], np.random.default_rng([seed, i])) for i in opened}
+        progress = [(0.0, i) for i in opened]
+        while progress:
+            progress.sort()
+            _, i = progress.pop(0)
+            record = next(streams[i], None)
+            if record is not None:
+                yield record.value
+                progress.append((record.progress, i))

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 
 from firstwords.common import console
 from firstwords.common.errors import UserError
-from firstwords.data.line_blocks import LineBlock, line_blocks
+from firstwords.data.line_blocks import LineBlock, line_blocks, uncompressed_gzip_bytes
 from firstwords.tokenizer.chat_format import InvalidConversation, validate_messages
 
 # Plain text without <|endoftext|> lines is cut into documents of about this length.
 DOCUMENT_CHARS = 6_000
+MAX_DOCUMENT_CHARS = 1_000_000  # a longer document, such as a book on one line, is cut
 MAX_LINE_BYTES = 1 << 16  # longer lines of a .txt file may be cut
 ROWS_PER_BATCH = 256  # of a Parquet file, decoded at a time
 VALIDATION_NAME = re.compile(r"(^|[_\-.])(val|valid|validation)([_\-.]|$)", re.IGNORECASE)
@@ -43,17 +44,14 @@ def is_validation_name(name: str) -> bool:
 
 
 def uncompressed_bytes(path: Path, column: str) -> int:
-    """Return about how many bytes of data a file holds, without reading it.
+    """Return about how many bytes of data a file holds, without reading all of it.
 
     For Parquet only the named column counts.
     """
-    size = path.stat().st_size
     if path.suffix == ".gz":
-        with path.open("rb") as file:
-            file.seek(max(0, size - 4))  # the last four bytes of a gzip file hold its length
-            return max(size, int.from_bytes(file.read(4), "little"))
+        return uncompressed_gzip_bytes(path)
     if path.suffix != ".parquet":
-        return size
+        return path.stat().st_size
     with _open_parquet(path, column) as file:
         groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
         columns = (group.column(i) for group in groups for i in range(group.num_columns))
@@ -63,10 +61,34 @@ def uncompressed_bytes(path: Path, column: str) -> int:
 
 
 def read_text(path: Path, rng: np.random.Generator) -> Iterator[Record]:
-    """Yield the documents of a file in an order drawn from `rng`.
+    """Yield the documents of a file in an order drawn from `rng`, long ones in several parts.
 
     Raises UserError that names the line or row group that cannot be read.
     """
+    before = 0.0
+    for progress, document in _whole_documents(path, rng):
+        for fraction, part in cut_document(document.text):
+            yield Record(before + (progress - before) * fraction, Document(document.source, part))
+        before = progress
+
+
+def cut_document(text: str) -> Iterator[tuple[float, str]]:
+    """Yield a text, or its parts if it is longer than MAX_DOCUMENT_CHARS, each after the fraction
+    of the text read so far.
+
+    Parts end at a line break, or else a space, in the last half.
+    """
+    start = 0
+    while len(text) - start > MAX_DOCUMENT_CHARS:
+        end = start + MAX_DOCUMENT_CHARS
+        middle = end - MAX_DOCUMENT_CHARS // 2
+        end = max(text.rfind("\n", middle, end), 0) or max(text.rfind(" ", middle, end), 0) or end
+        yield end / len(text), text[start:end]
+        start = end
+    yield 1.0, text[start:]
+
+
+def _whole_documents(path: Path, rng: np.random.Generator) -> Iterator[Record]:
     if path.suffix == ".parquet":
         for progress, text in _parquet_values(path, "text", rng):
             if not isinstance(text, str):

@@ -17,6 +17,9 @@ import numpy as np
 from firstwords.common.errors import UserError
 
 BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 29  # a longer line does not fit the memory of a small machine several times
+GZIP_SAMPLE_BYTES = 1 << 24
+GZIP_WBITS = 31  # zlib's code for the format of gzip
 
 
 class LineBlock(NamedTuple):
@@ -71,29 +74,62 @@ def line_blocks(
     size = path.stat().st_size
     n_blocks = max(1, -(-size // BLOCK_BYTES))
     with path.open("rb") as file:
+        starts = _LineStarts(file, size, max_line_bytes)
         for n_read, index in enumerate(rng.permutation(n_blocks).tolist()):
-            start = _line_start(file, index * BLOCK_BYTES, size, max_line_bytes)
-            end = _line_start(file, (index + 1) * BLOCK_BYTES, size, max_line_bytes)
+            start, end = starts.of_block(index), starts.of_block(index + 1)
+            if end - start > MAX_LINE_BYTES:
+                raise _line_too_long(path, _count_newlines(path, (index + 1) * BLOCK_BYTES) + 1)
             file.seek(start)
             raw = file.read(end - start)
             yield LineBlock(path, raw, n_read / n_blocks, (n_read + 1) / n_blocks, start, None)
 
 
-def _line_start(file: io.BufferedReader, offset: int, size: int, max_line_bytes: int | None) -> int:
-    """Return the first position at or after `offset` where a line starts.
+class _LineStarts:
+    """Finds the first line that starts in each block of a file.
 
-    With `max_line_bytes`, a longer line is cut after a space or else between two characters.
+    Blocks inside a long line are remembered, so that the line is searched for its end only once.
     """
-    if offset == 0 or offset >= size:
-        return min(offset, size)
-    file.seek(offset - 1)
-    if max_line_bytes is None:
-        file.readline()
-        return file.tell()
-    ahead = file.read(max_line_bytes)
-    if len(ahead) < max_line_bytes and b"\n" not in ahead:
-        return size  # the last line of the file
-    return offset - 1 + _cut_position(ahead)
+
+    def __init__(self, file: io.BufferedReader, size: int, max_line_bytes: int | None) -> None:
+        self.file, self.size, self.max_line_bytes = file, size, max_line_bytes
+        self._known: dict[int, int] = {}
+
+    def of_block(self, index: int) -> int:
+        """Return the first position in or after the block where a line starts.
+
+        With `max_line_bytes`, a longer line is cut after a space or else between two characters.
+        """
+        offset = index * BLOCK_BYTES
+        if offset == 0 or offset >= self.size:
+            return min(offset, self.size)
+        if self.max_line_bytes is None:
+            return self._after_line(index)
+        self.file.seek(offset - 1)
+        ahead = self.file.read(self.max_line_bytes)
+        if len(ahead) < self.max_line_bytes and b"\n" not in ahead:
+            return self.size  # the last line of the file
+        return offset - 1 + _cut_position(ahead)
+
+    def _after_line(self, first: int) -> int:
+        """Return where the line ends that the block continues."""
+        index = first
+        while index not in self._known:
+            self.file.seek(index * BLOCK_BYTES - 1)
+            line = self.file.readline(BLOCK_BYTES)
+            if line.endswith(b"\n") or len(line) < BLOCK_BYTES:
+                self._known[index] = index * BLOCK_BYTES - 1 + len(line)
+                break
+            index += 1
+        end = self._known[index]
+        self._known.update(dict.fromkeys(range(first, index), end))
+        return end
+
+
+def _line_too_long(path: Path, line: int) -> UserError:
+    return UserError(
+        f"{path}, line {line} is longer than {MAX_LINE_BYTES / 1e6:,.0f} MB",
+        "split its text into several lines",
+    )
 
 
 def _cut_position(text: bytes) -> int:
@@ -121,7 +157,7 @@ def _count_newlines(path: Path, end: int) -> int:
 
 def _gzip_blocks(path: Path, max_line_bytes: int | None) -> Iterator[LineBlock]:
     size = max(1, path.stat().st_size)
-    line, start_fraction, pending = 1, 0.0, b""
+    line, start_fraction, pending, n_pending = 1, 0.0, [b""], 0
     with path.open("rb") as raw, gzip.open(raw) as file:
         while True:
             try:
@@ -130,14 +166,55 @@ def _gzip_blocks(path: Path, max_line_bytes: int | None) -> Iterator[LineBlock]:
                 raise UserError(
                     f"{path} is not a complete gzip file ({error})", "copy or compress it again"
                 ) from None
-            pending += chunk
-            end = pending.rfind(b"\n") + 1 if chunk else len(pending)
-            if chunk and not end and max_line_bytes and len(pending) > max_line_bytes:
-                end = len(pending) - max_line_bytes + _cut_position(pending[-max_line_bytes:])
-            if end:
+            pending.append(chunk)
+            n_pending += len(chunk)
+            if chunk and b"\n" not in chunk and n_pending <= (max_line_bytes or MAX_LINE_BYTES):
+                continue
+            text = b"".join(pending)
+            end = text.rfind(b"\n") + 1 if chunk else len(text)
+            if chunk and not end:
+                if not max_line_bytes:
+                    raise _line_too_long(path, line)
+                end = len(text) - max_line_bytes + _cut_position(text[-max_line_bytes:])
+            pending, n_pending, text = [text[end:]], len(text) - end, text[:end]
+            if text:
                 end_fraction = min(1.0, raw.tell() / size)
-                yield LineBlock(path, pending[:end], start_fraction, end_fraction, 0, line)
-                line += pending.count(b"\n", 0, end)
-                start_fraction, pending = end_fraction, pending[end:]
+                yield LineBlock(path, text, start_fraction, end_fraction, 0, line)
+                line += text.count(b"\n")
+                start_fraction = end_fraction
             if not chunk:
                 return
+
+
+def uncompressed_gzip_bytes(path: Path) -> int:
+    """Return about how many bytes a gzip file holds: exactly if it is small.
+
+    Its last four bytes have the length of its last member modulo 4 GiB, which is that of the file
+    only if it has a single member. So they are believed only if they agree with the compression of
+    the file's beginning.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        try:
+            n_compressed, n_bytes = _sample_gzip(file)
+        except zlib.error:
+            return size  # reported when it is read
+        if n_compressed == size:
+            return n_bytes
+        file.seek(-4, io.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+    estimate = n_bytes * size / n_compressed
+    length += max(0, round((estimate - length) / 2**32)) * 2**32
+    return length if estimate / 2 < length < 2 * estimate else round(estimate)
+
+
+def _sample_gzip(file: io.BufferedReader) -> tuple[int, int]:
+    """Decompress the beginning of a gzip file; return the bytes read and those they hold."""
+    decoder, compressed, n_bytes = zlib.decompressobj(GZIP_WBITS), b"", 0
+    while n_bytes < GZIP_SAMPLE_BYTES and (compressed := compressed or file.read(BLOCK_BYTES)):
+        n_bytes += len(decoder.decompress(compressed, BLOCK_BYTES))
+        compressed = decoder.unconsumed_tail
+        if decoder.eof:  # the next member follows, perhaps after zeros that fill a block
+            compressed = decoder.unused_data.lstrip(b"\0")
+            decoder = zlib.decompressobj(GZIP_WBITS)
+    return file.tell() - len(compressed), n_bytes

@@ -1,13 +1,14 @@
 """A conversation with the model: prompts that fit the context, streamed answers, a history."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import Sampling
 from firstwords.inference.stream import AnswerEvent, StopFilter
 from firstwords.tokenizer.bpe import IM_START, Tokenizer
-from firstwords.tokenizer.chat_format import Message, Messages, encode_prompt
+from firstwords.tokenizer.chat_format import Message, Messages, encode_messages, encode_prompt
 
 MIN_ANSWER_TOKENS = 64  # of the context reserved for the answer, but a quarter of it at most
 
@@ -24,15 +25,23 @@ def fit_prompt(tokenizer: Tokenizer, messages: Messages, context: int) -> Fitted
     """Encode a conversation so that `context` tokens have room for an answer.
 
     The oldest turns are dropped first, question and answer together; a system message stays. If the
-    last message alone is too long, only its end is kept.
+    last message alone is too long, only its end is kept. Turns are encoded from the last one
+    backwards, so the time does not depend on the length of what is dropped.
     """
     room = context - min(MIN_ANSWER_TOKENS, context // 4)
     system = messages[:1] if messages[0]["role"] == "system" else []
     turns = messages[len(system) :]
-    for n_dropped in range(0, len(turns), 2):
-        ids = encode_prompt(tokenizer, [*system, *turns[n_dropped:]])
-        if len(ids) <= room:
-            return FittedPrompt(ids, n_dropped, False)
+    start, end = encode_messages(tokenizer, system), encode_prompt(tokenizer, [])
+    n_dropped, pairs = len(turns), [end]
+    n_tokens = len(start) + len(end)
+    for first in reversed(range(0, len(turns), 2)):
+        pair = encode_messages(tokenizer, turns[first : first + 2])
+        n_tokens += len(pair)
+        if n_tokens > room:
+            break
+        n_dropped, pairs = first, [pair, *pairs]
+    if n_dropped < len(turns):
+        return FittedPrompt(start + list(chain.from_iterable(pairs)), n_dropped, False)
     header = [tokenizer.special(IM_START), *tokenizer.encode("user\n")]
     rest = encode_prompt(tokenizer, turns[-1:])[len(header) :]
     room -= len(header)

@@ -5,12 +5,19 @@ is first split by the pattern of Qwen2, in which every digit is on its own: "128
 so a model that adds numbers sees their columns. `rustbpe` learns the merges and `tiktoken` applies
 them, each about three times as fast as `tokenizers` (`firstwords bench tokenizer`), which reads and
 writes the file format of other tools.
+
+No text is too long: a document may be a single word, or a million spaces. Encoding takes time in
+proportion to the text (times the logarithm of its longest word) and gives the same ids as other
+tools that read the file.
 """
 
+import functools
 import itertools
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import rustbpe
@@ -45,6 +52,23 @@ SPLIT_PATTERN = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+# The same pattern with a limit to the length of a match, for training only. Without it a word of a
+# megabyte would be read again for each merge, and become a token of a megabyte. Longer matches need
+# more memory for the pattern's automaton than its cache holds: with 64, training takes twice as
+# long. Ordinary text has no longer words, so its merges stay the same.
+MAX_TRAINED_CHARS = 48
+TRAINING_PATTERN = SPLIT_PATTERN.replace("+", f"{{1,{MAX_TRAINED_CHARS}}}").replace(
+    "*", f"{{0,{MAX_TRAINED_CHARS}}}"
+)
+
+# The characters that `\s` matches, apart from line breaks.
+SPACES = "\t\x0b\x0c \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_SPACE_RUN = re.compile(f"[{SPACES}]+")
+# tiktoken panics at a million spaces: `\s+(?!\S)` needs an entry of a stack for each.
+MAX_MATCHED_SPACES = 100_000
+
 # Mean characters of a text from which several threads pay off; a span of a conversation has ~40.
 MIN_CHARS_FOR_THREADS = 500
 
@@ -77,10 +101,20 @@ class Tokenizer:
         vocabulary = backend.get_vocab(with_added_tokens=True)
         self._special = {text: vocabulary.pop(text) for text in SPECIAL_TOKENS}
         ranks = {_bytes_of(text): token for text, token in vocabulary.items()}
+        if missing := [byte for byte in range(256) if bytes([byte]) not in ranks]:
+            raise ValueError(f"no token for byte {missing[0]}")
         self._bytes = {token: content for content, token in ranks.items()}
         self._bytes |= {token: text.encode() for text, token in self._special.items()}
         self._encoding = tiktoken.Encoding(
             "firstwords", pat_str=SPLIT_PATTERN, mergeable_ranks=ranks, special_tokens={}
+        )
+        self._ranks = ranks
+
+    @functools.cached_property
+    def _spaces_encoding(self) -> tiktoken.Encoding:
+        """The same merges, applied to a run of spaces that is not split."""
+        return tiktoken.Encoding(
+            "firstwords-spaces", pat_str=r"\s+", mergeable_ranks=self._ranks, special_tokens={}
         )
 
     @classmethod
@@ -88,7 +122,7 @@ class Tokenizer:
         """Learn a vocabulary of `vocab_size` tokens, or fewer if the text has no more merges."""
         trainer = rustbpe.Tokenizer()
         trainer.train_from_iterator(
-            iter(texts), vocab_size=vocab_size - len(SPECIAL_TOKENS), pattern=SPLIT_PATTERN
+            iter(texts), vocab_size=vocab_size - len(SPECIAL_TOKENS), pattern=TRAINING_PATTERN
         )
         tokens = [bytes(token) for token, _ in trainer.get_mergeable_ranks()]
         names = [*SPECIAL_TOKENS, *map(_name_of, tokens)]
@@ -101,18 +135,21 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Load `tokenizer.json`. Raises UserError if it is missing or lacks a special token."""
+        """Load `tokenizer.json`. Raises UserError if it is missing, damaged or lacks a token."""
         try:
             backend = Backend.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:  # tokenizers raises bare Exception
+            missing = [text for text in SPECIAL_TOKENS if backend.token_to_id(text) is None]
+            tokenizer = None if missing else cls(backend)
+        except BaseException as error:  # tokenizers raises bare Exception, or panics
+            if not isinstance(error, Exception) and not _is_panic(error):
+                raise
             raise UserError(
                 f"cannot read the tokenizer {path} ({error})",
                 "delete it and run the same command again",
             ) from None
-        missing = [text for text in SPECIAL_TOKENS if backend.token_to_id(text) is None]
-        if missing:
+        if tokenizer is None:
             raise UserError(f"{path} lacks the special token {missing[0]}", "start a new run")
-        return cls(backend)
+        return tokenizer
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`, in the format of the `tokenizers` library."""
@@ -137,7 +174,13 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text."""
-        return self._encoding.encode_ordinary(text)
+        ids: list[int] = []
+        done = 0
+        for start, end in _long_spaces(text):
+            ids += self._encoding.encode_ordinary(text[done:start])
+            ids += self._spaces_encoding.encode_ordinary(text[start:end])
+            done = end
+        return ids + self._encoding.encode_ordinary(text[done:])
 
     def encode_batch(self, texts: list[str], threads: int | None = None) -> list[list[int]]:
         """Return the token ids of each text.
@@ -148,7 +191,8 @@ class Tokenizer:
         threads = threads or os.cpu_count() or 1
         if threads == 1 or sum(map(len, texts)) < MIN_CHARS_FOR_THREADS * len(texts):
             return [self.encode(text) for text in texts]
-        return self._encoding.encode_ordinary_batch(texts, num_threads=threads)
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(self.encode, texts))
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids: special tokens by name, invalid UTF-8 as U+FFFD."""
@@ -172,8 +216,31 @@ def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
     )
 
 
+def _long_spaces(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each match of SPLIT_PATTERN that has more than MAX_MATCHED_SPACES
+    spaces.
+
+    The last space before a word belongs to the next match, and spaces before a line break to that
+    of the line break.
+    """
+    end = 0
+    for position in range(0, len(text), MAX_MATCHED_SPACES):
+        if position < end or not (run := _SPACE_RUN.match(text, position)):
+            continue
+        before = text[max(0, position - MAX_MATCHED_SPACES) : position]
+        start = position - len(before) + len(before.rstrip(SPACES))
+        end = run.end()
+        if end - start > MAX_MATCHED_SPACES and text[end : end + 1] not in ("\n", "\r"):
+            yield start, end if end == len(text) else end - 1
+
+
 def _name_of(token: bytes) -> str:
     return "".join(_CHARACTER_OF_BYTE[byte] for byte in token)
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Return whether an error is a panic of Rust code, which is no Exception."""
+    return type(error).__name__ == "PanicException"
 
 
 def _bytes_of(name: str) -> bytes:

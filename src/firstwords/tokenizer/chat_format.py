@@ -137,9 +137,15 @@ def encode_conversations(
         yield EncodedConversation(np.array(ids, dtype=np.uint16), np.array(mask, dtype=bool))
 
 
-def encode_prompt(tokenizer: Tokenizer, messages: Messages) -> list[int]:
-    """Return the tokens before the assistant's next answer."""
+def encode_messages(tokenizer: Tokenizer, messages: Messages) -> list[int]:
+    """Return the tokens of messages, those of one after those of the other."""
     ids: list[int] = []
     for span in split_spans(messages):
         ids += [tokenizer.special(span.text)] if span.is_special else tokenizer.encode(span.text)
-    return [*ids, tokenizer.special(IM_START), *tokenizer.encode("assistant\n")]
+    return ids
+
+
+def encode_prompt(tokenizer: Tokenizer, messages: Messages) -> list[int]:
+    """Return the tokens before the assistant's next answer."""
+    header = [tokenizer.special(IM_START), *tokenizer.encode("assistant\n")]
+    return encode_messages(tokenizer, messages) + header

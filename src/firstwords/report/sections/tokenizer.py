@@ -57,6 +57,7 @@ def _render_baselines(run: Run, tokenizer: Tokenizer, rate: float) -> str:
     train_counts = count_words(take_bytes(corpora.texts(corpus, "train", seed), COMPARED_BYTES))
     val_counts = count_words(take_bytes(corpora.texts(corpus, "val", seed), COMPARED_BYTES))
     known = {word for word, _ in train_counts.most_common(tokenizer.vocab_size)}
+    n_words = max(1, val_counts.total())  # text may be only spaces
     n_unknown = sum(count for word, count in val_counts.items() if word not in known)
     rows = [
         ["bytes", "256", "1.00", "none"],
@@ -64,8 +65,8 @@ def _render_baselines(run: Run, tokenizer: Tokenizer, rate: float) -> str:
         [
             "words",
             f"{len(known):,}",
-            f"{sum(len(w.encode()) * n for w, n in val_counts.items()) / val_counts.total():.2f}",
-            f"{n_unknown / val_counts.total():.1%} of the words",
+            f"{sum(len(w.encode()) * n for w, n in val_counts.items()) / n_words:.2f}",
+            f"{n_unknown / n_words:.1%} of the words",
         ],
     ]
     header = ["unit", "vocabulary", "bytes per token", "cannot encode"]
