@@ -21,7 +21,6 @@ from firstwords.common.errors import UserError
 from firstwords.data import formats, line_blocks
 from firstwords.data.corpora import (
     MAX_EXTRA_BYTES,
-    MAX_OPEN_FILES,
     conversations,
     open_corpus,
     take_bytes,
@@ -255,7 +254,7 @@ def test_many_files_are_read_a_few_at_a_time(tmp_path: Path) -> None:
     for text in texts(corpus, "train", 0):
         n_open.append(open_files() - n_before)
         first.append(int(text.split()[0]))
-    assert max(n_open) <= MAX_OPEN_FILES
+    assert max(n_open) <= 40
     assert len(set(first)) == 200
     assert len(first) == 588
     beginning = set(first[:90])

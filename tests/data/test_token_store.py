@@ -90,6 +90,20 @@ def test_a_slice_can_span_shards(
             assert store.ids(start, min(stop, len(store))).tolist() == expected[start:stop]
 
 
+def test_a_store_of_many_shards_keeps_few_files_open(
+    tiny_tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_batches: None
+) -> None:
+    monkeypatch.setattr(token_store, "MAX_OPEN_ARRAYS", 2)
+    monkeypatch.setattr(token_store, "SHARD_TOKENS", 1)
+    store = store_texts(tmp_path, TEXTS, tiny_tokenizer, ALL, quiet)
+    n_before = len(list(Path("/dev/fd").iterdir()))
+    parts = [store.ids(start, start + 1)[0] for start in range(len(store))]
+    masks = [store.mask(start, start + 1)[0] for start in range(len(store))]
+    assert parts == expected_ids(tiny_tokenizer)
+    assert all(masks)
+    assert len(list(Path("/dev/fd").iterdir())) <= n_before + 2
+
+
 def test_conversations_are_stored_with_their_mask(
     tiny_tokenizer: Tokenizer, tmp_path: Path, small_batches: None
 ) -> None:

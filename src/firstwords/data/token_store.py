@@ -7,6 +7,7 @@ complete or not at all, so an interrupted encoding resumes after the last one: d
 before are read again (some 100 MB/s) but not encoded again.
 """
 
+import functools
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -31,6 +32,7 @@ from firstwords.tokenizer.chat_format import Messages
 SHARD_TOKENS = 2_000_000
 BATCH_DOCUMENTS = 512
 BATCH_CHARS = 2_000_000
+MAX_OPEN_ARRAYS = 64  # of a store; some systems allow a process no more than 256 open files
 COMPLETE = "complete.json"  # present once everything is encoded
 T = TypeVar("T", str, Messages)
 
@@ -39,11 +41,12 @@ class TokenStore:
     """The shards of a directory as one stream of tokens."""
 
     def __init__(self, directory: Path) -> None:
-        shards = _shards(directory)
-        self.counts = _sum_counts(shards)
-        self._ids = [np.load(shard / "ids.npy", mmap_mode="r") for shard in shards]
-        self._mask = [np.load(shard / "mask.npy", mmap_mode="r") for shard in shards]
-        self._starts = np.cumsum([0] + [len(ids) for ids in self._ids])
+        self._shards = shards = _shards(directory)
+        counts = [_sum_counts([shard]) for shard in shards]
+        self.counts = functools.reduce(Counts.plus, counts, Counts(0, 0, 0))
+        self._starts = np.cumsum([0] + [shard.tokens for shard in counts])
+        # A memory map keeps its file open.
+        self._open = functools.lru_cache(MAX_OPEN_ARRAYS)(functools.partial(np.load, mmap_mode="r"))
         self.lengths = _load_all(shards, "lengths.npy")
         self.text_bytes = _load_all(shards, "text_bytes.npy")
 
@@ -52,19 +55,19 @@ class TokenStore:
 
     def ids(self, start: int, stop: int) -> np.ndarray:
         """Return the token ids [start, stop), uint16."""
-        return self._slice(self._ids, start, stop)
+        return self._slice("ids.npy", start, stop)
 
     def mask(self, start: int, stop: int) -> np.ndarray:
         """Return which of the tokens [start, stop) are targets of finetuning."""
-        return self._slice(self._mask, start, stop)
+        return self._slice("mask.npy", start, stop)
 
-    def _slice(self, arrays: list[np.ndarray], start: int, stop: int) -> np.ndarray:
+    def _slice(self, name: str, start: int, stop: int) -> np.ndarray:
         shard = int(np.searchsorted(self._starts, start, side="right")) - 1
         parts = []
         while start < stop:
             base = int(self._starts[shard])
             end = min(stop, int(self._starts[shard + 1]))
-            parts.append(arrays[shard][start - base : end - base])
+            parts.append(self._open(self._shards[shard] / name)[start - base : end - base])
             start, shard = end, shard + 1
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
