@@ -55,7 +55,7 @@ def test_alternating_roles_are_valid(messages: Messages) -> None:
         ({}, "must be a list"),
         ([], "must be a list"),
         ([3], "message 1 is not an object"),
-        ([{}], "message 1 has the role None"),
+        ([{}], 'message 1 has no "role"'),
         ([{"role": ["user"], "content": "x"}], "message 1 has the role"),
         ([USER, {"role": "tool", "content": "x"}], "message 2 has the role 'tool'"),
         ([{"role": "user", "content": ["x"]}], "message 1 has no text"),

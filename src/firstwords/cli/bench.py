@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, STAGE, Duration
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, STAGE, Duration, UserPath
 from firstwords.common.errors import UserError
 
 BENCH_DATA = click.option(
@@ -151,7 +151,7 @@ def bench_race(source: str, seconds: float, seed: int, as_json: bool) -> None:
 @BENCH_DATA
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="Directory for the JSON document and the plot, miniseries-SRC.json and .png.",
 )
 @JSON

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, UserPath
 from firstwords.common.units import format_size
 from firstwords.data.hub.catalogue import EVAL
 
@@ -81,7 +81,7 @@ def list_(as_json: bool) -> None:
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     metavar="DIR",
     help="Directory for the files.  [default: in $FIRSTWORDS_HOME, where train and eval find them]",
 )
@@ -155,7 +155,7 @@ def encode(name: str | None) -> None:
 @click.option("--eval", is_flag=True, help="Also pack the benchmarks' data.")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     metavar="FILE",
     required=True,
     help="Archive to write; the name ends in .tar, or in .tar.zst to compress it.",
@@ -188,7 +188,7 @@ def bundle(run: str | None, **options: Any) -> None:
 
 
 @data.command()
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=UserPath())
 def unbundle(file: Path) -> None:
     """Check a bundle and unpack it into $FIRSTWORDS_HOME.
 

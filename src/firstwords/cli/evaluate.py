@@ -1,12 +1,11 @@
 """`firstwords eval` and `firstwords report`."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, Tasks
+from firstwords.cli.options import EXISTING_RUN, JSON, Tasks, UserPath
 from firstwords.recipe import STAGES
 
 
@@ -34,7 +33,7 @@ from firstwords.recipe import STAGES
 @click.option(
     "--eval-data",
     "folder",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     help="Directory of the benchmarks' data.  [default: what firstwords data fetch eval fetched]",
 )

@@ -1,11 +1,10 @@
 """`firstwords export`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, STAGE
+from firstwords.cli.options import EXISTING_RUN, STAGE, UserPath
 
 
 @click.command()
@@ -28,7 +27,7 @@ from firstwords.cli.options import EXISTING_RUN, STAGE
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     required=True,
     help="Output directory; existing files of the same names are replaced.",

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from firstwords.cli.options import UserPath
 from firstwords.runs.manifest import now
 
 NUMBER = click.argument("number", metavar="N", type=click.IntRange(min=1))
 DIRECTORY = click.option(
     "--dir",
     "directory",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     help="Directory of the lab.  [default: ./lab-N]",
 )

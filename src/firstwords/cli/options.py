@@ -6,10 +6,13 @@ from typing import Any
 
 import click
 
+from firstwords.common.files import TEMPORARY
+from firstwords.common.paths import user_path
 from firstwords.common.units import DURATION_HINT, parse_duration
 from firstwords.planning.recipes import named_recipes
 from firstwords.recipe import STAGES
 
+MAX_NAME_BYTES = 255 - len(TEMPORARY)  # file systems allow 255, and files are renamed when complete
 Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 
@@ -27,14 +30,27 @@ class Duration(click.ParamType):
         return seconds
 
 
+class UserPath(click.Path):
+    """A path; `~` is expanded in --out=~/x too, where the shell leaves it."""
+
+    def __init__(self, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        path = user_path(str(value), param.opts[0])
+        if len(path.name.encode()) > MAX_NAME_BYTES:
+            self.fail("the name of the file is too long; choose a shorter one", param, ctx)
+        return super().convert(path, param, ctx)
+
+
 class RecipeOption(click.ParamType):
     """A file, or the name of a recipe that comes with Firstwords."""
 
     name = "FILE"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        path = Path(value)
-        if path.is_file():
+        path = user_path(str(value), "--recipe")
+        if path.is_file() or path.is_fifo():
             return path
         recipes = named_recipes()
         if str(value) not in recipes:
@@ -127,14 +143,14 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--data",
             metavar="SRC",
-            help="Text to train on: starter (the built-in curriculum), a .parquet, .jsonl, "
-            ".jsonl.gz or .txt file, a directory of them, or hub:NAME for a fetched corpus "
-            "(firstwords data list).  [default: starter]",
+            help="Text to train on: starter (the built-in curriculum), a .txt, .md, .jsonl, .json, "
+            ".csv (each also .gz or .zst) or .parquet file, a directory of them, or hub:NAME for a "
+            "fetched corpus (firstwords data list).  [default: starter]",
         ),
         click.option(
             "--chat-data",
             metavar="SRC",
-            help="Conversations to train on: starter, a .jsonl, .jsonl.gz or .parquet file with "
+            help="Conversations to train on: starter, a .jsonl, .json or .parquet file with "
             '"messages", a directory of them, or hub:NAME.  [default: starter]',
         ),
         click.option("--seed", type=SEED, metavar="N", help="Random seed.  [default: 0]"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from firstwords.cli.options import UserPath
 from firstwords.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 SITE = click.option(
     "--site",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     required=True,
     metavar="SITE.toml",
     help="Site file: what to train, the job, the cluster. firstwords slurm init writes one.",
@@ -30,7 +31,7 @@ def slurm() -> None:
 
 
 @slurm.command()
-@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), default="site.toml")
+@click.argument("path", type=UserPath(dir_okay=False), default="site.toml")
 def init(path: Path) -> None:
     """Write a site file to fill in, by default site.toml."""
     from firstwords.common import console, files
@@ -46,7 +47,7 @@ def init(path: Path) -> None:
 @SITE
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     metavar="FILE",
     help="File to write instead of stdout.",
 )

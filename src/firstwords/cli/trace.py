@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, STAGE
+from firstwords.cli.options import EXISTING_RUN, JSON, STAGE, UserPath
 from firstwords.common.errors import UserError
 
 DEFAULT_ANSWER = "Hello! It is good to hear from you."
@@ -36,7 +36,7 @@ DEFAULT_ANSWER = "Hello! It is good to hear from you."
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     metavar="FILE.md",
     help="Write a Markdown document instead of printing the trace.",
 )

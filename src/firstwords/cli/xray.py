@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, sampling_options
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, UserPath, sampling_options
 from firstwords.inspect.xray.views import VIEWS
 from firstwords.recipe import STAGES
 
@@ -38,7 +38,7 @@ from firstwords.recipe import STAGES
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed of --generate.")
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     metavar="FILE",
     help="Write a page for the browser that needs no network.",
 )

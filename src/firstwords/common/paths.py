@@ -1,16 +1,56 @@
 """Where Firstwords keeps its files, and how much room there is."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from firstwords.common.errors import UserError
+
 
 def home() -> Path:
     """Return $FIRSTWORDS_HOME, by default a directory in the platform's cache directory."""
     chosen = os.environ.get("FIRSTWORDS_HOME")
-    return Path(chosen).expanduser().absolute() if chosen else user_cache_path("firstwords")
+    if not chosen:
+        return user_cache_path("firstwords")
+    return user_path(chosen, "FIRSTWORDS_HOME").absolute()
+
+
+def user_path(text: str, option: str) -> Path:
+    """Return the path that a user gave to an option, with `~` expanded.
+
+    Raises UserError for a path that no file can have, or that may not be looked at.
+    """
+    if printable(text) != text:
+        raise UserError(f"{option} {printable(text)} is not UTF-8", "rename the file")
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    except RuntimeError:  # ~NAME
+        raise UserError(
+            f"{option} {text} is in the home directory of a user who does not exist",
+            "write the whole path; ./~x is a file named ~x",
+        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{option} {_shortened(text)} cannot be used ({reason})", "choose another path"
+        ) from None
+    return path
+
+
+def printable(path: Path | str) -> str:
+    """Return a path as text; what is not UTF-8 in it is escaped."""
+    escaped = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", str(path))
+    return escaped.encode("utf-8", "backslashreplace").decode()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:60]}…{text[-30:]}"
 
 
 def compile_cache() -> Path:

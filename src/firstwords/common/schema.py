@@ -22,16 +22,16 @@ class FrozenModel(BaseModel):
 
 
 def read_document(path: Path) -> Any:
-    """Parse a TOML or JSON file, by its suffix. Raises UserError."""
+    """Parse a TOML or JSON file, by its suffix; a byte order mark is ignored. Raises UserError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read {path} ({error})", "give a run.json or a recipe file"
         ) from None
     try:
         return parse_toml(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid ({error})", "fix the file") from None
 
 

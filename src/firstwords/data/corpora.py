@@ -17,21 +17,27 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from firstwords.common.errors import UserError
-from firstwords.data import starter
+from firstwords.common.paths import user_path
+from firstwords.data import folders, starter
 from firstwords.data.formats import (
     Document,
+    OnProblem,
     Record,
+    file_format,
     is_validation_name,
+    raise_problem,
     read_conversations,
     read_text,
+    skip_problem,
     uncompressed_bytes,
 )
 from firstwords.data.hub import catalogue, manifest
+from firstwords.data.records import Kind
 from firstwords.tokenizer.chat_format import Messages
 
 STARTER = "starter"
 HUB_PREFIX = "hub:"
-DATA_SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".txt", ".txt.gz")
+KNOWN_FILES = ".txt, .md, .jsonl, .json, .csv (each also .gz or .zst) or .parquet"
 HOLD_OUT_EVERY = 50  # one record in this many is held out where no file is named as validation data
 
 # Files read side by side. Some systems allow a process no more than 256 open files, and each has a
@@ -56,16 +62,24 @@ class Corpus(NamedTuple):
     def is_starter(self) -> bool:
         return self.name == STARTER
 
-    def text_bytes(self, column: str) -> float:
+    @property
+    def is_own(self) -> bool:
+        """Whether the files are the user's own, neither generated nor fetched."""
+        return not self.is_starter and not self.name.startswith(HUB_PREFIX)
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        return (*self.files, *self.validation_files)
+
+    def text_bytes(self, kind: Kind) -> float:
         """Return about how many uncompressed bytes of training data the corpus has.
 
-        `column` is "text" or "messages". The starter curriculum is infinite. Raises UserError if a
-        file cannot be read.
+        The starter curriculum is infinite. Raises UserError if a file cannot be read.
         """
         if self.is_starter:
             return math.inf
         fraction = 1.0 if self.validation_files else 1 - 1 / HOLD_OUT_EVERY
-        return fraction * sum(uncompressed_bytes(path, column) for path in self.files)
+        return fraction * sum(uncompressed_bytes(path, kind) for path in self.files)
 
 
 def open_corpus(source: str, option: str) -> Corpus:
@@ -76,29 +90,36 @@ def open_corpus(source: str, option: str) -> Corpus:
         raise UserError(f"{option} is empty", "use starter, a file or a directory")
     if source.startswith(HUB_PREFIX):
         return _open_fetched(source, option)
-    path = Path(source).expanduser().absolute()
-    suffixes = ", ".join(DATA_SUFFIXES)
+    path = user_path(source, option).absolute()
+    if path.is_dir():
+        return _open_folder(path, source, option)
     if not path.exists():
         raise UserError(
             f"{option} {source} does not exist",
             "use starter, a file, a directory or hub:NAME (see firstwords data list)",
         )
-    if path.is_file():
-        if not path.name.endswith(DATA_SUFFIXES):
-            raise UserError(
-                f"{option} {source} has an unknown file type", f"use a file with {suffixes}"
-            )
-        return Corpus(str(path), (path,), ())
-    files = sorted(p for p in path.rglob("*") if p.name.endswith(DATA_SUFFIXES) and p.is_file())
+    if not path.is_file():
+        raise UserError(
+            f"{option} {source} is no file but a pipe or a device, which can be read only once",
+            "write its content into a file first (.gz and .zst files are read as they are)",
+        )
+    if file_format(path) is None:
+        raise UserError(f"{option} {source} has an unknown file type", f"use {KNOWN_FILES}")
+    folders.check_readable(path, option)
+    return Corpus(str(path), (path,), ())
+
+
+def _open_folder(folder: Path, source: str, option: str) -> Corpus:
+    files = folders.find_files(folder, option)
     if not files:
-        raise UserError(f"{option} {source} has no data files", f"add files with {suffixes}")
+        raise UserError(f"{option} {source} has no data files", f"add files: {KNOWN_FILES}")
     validation = tuple(p for p in files if is_validation_name(p.name))
     training = tuple(p for p in files if not is_validation_name(p.name))
     if not training:
         raise UserError(
             f"{option} {source} has only files named as validation data", "add a training file"
         )
-    return Corpus(str(path), training, validation)
+    return Corpus(str(folder), training, validation)
 
 
 def _open_fetched(source: str, option: str) -> Corpus:
@@ -123,24 +144,30 @@ def texts(corpus: Corpus, split: Split, seed: int) -> Iterator[str]:
     return (document.text for document in documents(corpus, split, seed))
 
 
-def documents(corpus: Corpus, split: Split, seed: int) -> Iterator[Document]:
+def documents(
+    corpus: Corpus, split: Split, seed: int, on_problem: OnProblem = raise_problem
+) -> Iterator[Document]:
     """Yield the documents of a split.
 
     A corpus with validation files holds those out, any other every 50th document.
     """
     if corpus.is_starter:
         return _generate(lambda index: Document(*starter.document(seed, index)), split)
-    return _read_split(corpus, split, lambda files: _interleave(files, seed, read_text))
+    read = functools.partial(read_text, on_problem=on_problem)
+    return _read_split(corpus, split, lambda files: _interleave(files, seed, read))
 
 
 def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]:
-    """Yield the conversations of a split, all of them valid."""
+    """Yield the conversations of a split, all of them valid.
+
+    Users cannot edit a dataset that they fetched, so what is not valid in one is skipped.
+    """
     if corpus.is_starter:
         return _generate(
             lambda index: [dict(m) for m in starter.conversation(seed, index).messages], split
         )
-    strict = not corpus.name.startswith(HUB_PREFIX)
-    read = functools.partial(read_conversations, strict=strict)
+    on_problem = raise_problem if corpus.is_own else skip_problem
+    read = functools.partial(read_conversations, on_problem=on_problem)
     return _read_split(corpus, split, lambda files: _interleave(files, seed, read))
 
 

@@ -1,12 +1,13 @@
 """Blocks of whole lines of a file, about a megabyte each and in shuffled order.
 
 A reader that stops early has read a sample from all over the file, and only its share of the bytes.
-gzip files are the exception: they can be read only from the start, so their blocks keep the file's
-order.
+Compressed files and files in UTF-16 or UTF-32 are the exception: they can be read only from the
+start, so their blocks keep the file's order.
 """
 
-import gzip
+import codecs
 import io
+import itertools
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firstwords.common.errors import UserError
+from firstwords.data import streams
 
 BLOCK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 29  # a longer line does not fit the memory of a small machine several times
@@ -65,11 +67,11 @@ def line_blocks(
 ) -> Iterator[LineBlock]:
     """Yield every block of a file once, in an order drawn from `rng`.
 
-    With `max_line_bytes`, longer lines may be cut into several. Raises UserError for a damaged gzip
-    file.
+    With `max_line_bytes`, longer lines may be cut into several. Raises UserError for a file that is
+    damaged or not text.
     """
-    if path.suffix == ".gz":
-        yield from _gzip_blocks(path, max_line_bytes)
+    if streams.is_streamed(path):
+        yield from _streamed_blocks(path, max_line_bytes)
         return
     size = path.stat().st_size
     n_blocks = max(1, -(-size // BLOCK_BYTES))
@@ -81,6 +83,8 @@ def line_blocks(
                 raise _line_too_long(path, _count_newlines(path, (index + 1) * BLOCK_BYTES) + 1)
             file.seek(start)
             raw = file.read(end - start)
+            if start == 0:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
             yield LineBlock(path, raw, n_read / n_blocks, (n_read + 1) / n_blocks, start, None)
 
 
@@ -155,35 +159,26 @@ def _count_newlines(path: Path, end: int) -> int:
         return newlines
 
 
-def _gzip_blocks(path: Path, max_line_bytes: int | None) -> Iterator[LineBlock]:
-    size = max(1, path.stat().st_size)
-    line, start_fraction, pending, n_pending = 1, 0.0, [b""], 0
-    with path.open("rb") as raw, gzip.open(raw) as file:
-        while True:
-            try:
-                chunk = file.read(BLOCK_BYTES)
-            except (OSError, EOFError, zlib.error) as error:
-                raise UserError(
-                    f"{path} is not a complete gzip file ({error})", "copy or compress it again"
-                ) from None
-            pending.append(chunk)
-            n_pending += len(chunk)
-            if chunk and b"\n" not in chunk and n_pending <= (max_line_bytes or MAX_LINE_BYTES):
+def _streamed_blocks(path: Path, max_line_bytes: int | None) -> Iterator[LineBlock]:
+    line, start_fraction, end_fraction, pending, n_pending = 1, 0.0, 0.0, [b""], 0
+    for chunk in itertools.chain(streams.byte_chunks(path, BLOCK_BYTES), [None]):
+        if chunk:
+            pending.append(chunk.raw)
+            n_pending += len(chunk.raw)
+            end_fraction = chunk.fraction
+            if b"\n" not in chunk.raw and n_pending <= (max_line_bytes or MAX_LINE_BYTES):
                 continue
-            text = b"".join(pending)
-            end = text.rfind(b"\n") + 1 if chunk else len(text)
-            if chunk and not end:
-                if not max_line_bytes:
-                    raise _line_too_long(path, line)
-                end = len(text) - max_line_bytes + _cut_position(text[-max_line_bytes:])
-            pending, n_pending, text = [text[end:]], len(text) - end, text[:end]
-            if text:
-                end_fraction = min(1.0, raw.tell() / size)
-                yield LineBlock(path, text, start_fraction, end_fraction, 0, line)
-                line += text.count(b"\n")
-                start_fraction = end_fraction
-            if not chunk:
-                return
+        text = b"".join(pending)
+        end = text.rfind(b"\n") + 1 if chunk else len(text)
+        if chunk and not end:
+            if not max_line_bytes:
+                raise _line_too_long(path, line)
+            end = len(text) - max_line_bytes + _cut_position(text[-max_line_bytes:])
+        pending, n_pending = [text[end:]], len(text) - end
+        if end:
+            yield LineBlock(path, text[:end], start_fraction, end_fraction, 0, line)
+            line += text.count(b"\n", 0, end)
+            start_fraction = end_fraction
 
 
 def uncompressed_gzip_bytes(path: Path) -> int:

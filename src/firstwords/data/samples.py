@@ -22,11 +22,16 @@ def load_samples(
         raise UserError(
             f"--kind {kind} needs the starter curriculum", "leave it out, or use SRC starter"
         )
+    samples: list[dict[str, Any]]
     if conversations:
         chats = corpora.conversations(corpus, "train", seed)
-        return [{"messages": messages} for messages in itertools.islice(chats, count)]
-    texts = corpora.texts(corpus, "train", seed)
-    return [{"text": text} for text in itertools.islice(texts, count)]
+        samples = [{"messages": messages} for messages in itertools.islice(chats, count)]
+    else:
+        texts = corpora.texts(corpus, "train", seed)
+        samples = [{"text": text} for text in itertools.islice(texts, count)]
+    if not samples:
+        raise UserError(f"SRC {source} is empty", "add documents or conversations")
+    return samples
 
 
 def _starter_samples(

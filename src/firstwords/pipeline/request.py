@@ -1,6 +1,5 @@
 """What the user asked `train` for, and the manifest or the objection that follows from it."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -9,7 +8,8 @@ from firstwords.common import devices
 from firstwords.common.errors import UserError
 from firstwords.common.schema import parse, read_document
 from firstwords.data import corpora
-from firstwords.data.corpora import SPLITS, Split
+from firstwords.data.checks import check_conversations, check_not_empty, check_text
+from firstwords.data.corpora import Corpus
 from firstwords.planning.checks import check_resources
 from firstwords.planning.planner import Plan, make_plan, plan_preset
 from firstwords.planning.presets import (
@@ -18,6 +18,7 @@ from firstwords.planning.presets import (
     recipe_from_preset,
 )
 from firstwords.recipe import Recipe, with_overrides
+from firstwords.runs.datasets import APPROXIMATE_BYTES_PER_TOKEN
 from firstwords.runs.manifest import Manifest, Sources, now
 from firstwords.runs.run import Run
 from firstwords.training.distributed import World
@@ -100,13 +101,29 @@ def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
     chat = corpora.open_corpus(or_default(request.chat_data, file.sources.chat_data), "--chat-data")
     sources = Sources(data=text.name, chat_data=chat.name)
     check_not_empty(f"--data {text.name}", lambda split: corpora.texts(text, split, 0))
-    check_not_empty(f"--chat-data {chat.name}", lambda split: corpora.conversations(chat, split, 0))
+    check_conversations(chat, "--chat-data")
+    seconds, plan = _plan(request, file, seconds, text, chat, processes)
+    recipe = plan.recipe
+    text_bytes = APPROXIMATE_BYTES_PER_TOKEN * recipe.pretrain.tokens
+    check_text(text, "--data", recipe.seed, {"train": text_bytes, "val": recipe.val_bytes})
+    return Resolved(seconds, sources, plan)
+
+
+def _plan(
+    request: TrainRequest,
+    file: RecipeFile,
+    seconds: float,
+    text: Corpus,
+    chat: Corpus,
+    processes: int,
+) -> tuple[float, Plan]:
+    """Return the budget in seconds and the plan, or the recipe of a file without estimates."""
     seed = or_default(request.seed, 0)
     recipe = given_recipe(file, request)
     if recipe:
         memory = devices.available_memory(devices.device_or_cpu(recipe.device))
         check_resources(recipe, memory, processes)
-        return Resolved(seconds, sources, Plan(recipe, {}))
+        return seconds, Plan(recipe, {})
     if file.preset:
         plan = plan_preset(file.preset, seed, text, chat, processes)
         seconds = or_default(request.seconds, plan.predicted["total_seconds"])
@@ -114,21 +131,12 @@ def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
         plan = make_plan(seconds, seed, text, chat, processes)
     if request.overrides:  # the estimates are for the recipe without them
         plan = Plan(with_overrides(plan.recipe, request.overrides), {})
-    return Resolved(seconds, sources, plan)
+    return seconds, plan
 
 
 def or_default(value: T | None, default: T) -> T:
     """Return the value if the user gave one, be it 0 or empty."""
     return default if value is None else value
-
-
-def check_not_empty(source: str, records: Callable[[Split], Iterator[object]]) -> None:
-    """Raise UserError unless there is something to train on and something to hold out."""
-    for split in SPLITS:
-        if next(records(split), None) is None:
-            nothing_held_out = f"{source} leaves nothing to hold out"
-            problem = f"{source} is empty" if split == "train" else nothing_held_out
-            raise UserError(problem, "give at least two documents or conversations")
 
 
 def check_device(recipe: Recipe, world: World) -> None:

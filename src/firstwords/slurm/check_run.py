@@ -7,9 +7,10 @@ from pathlib import Path
 from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
 from firstwords.data import corpora
+from firstwords.data.checks import check_conversations, check_not_empty
+from firstwords.data.records import Kind
 from firstwords.evaluation import eval_data
 from firstwords.pipeline.request import (
-    check_not_empty,
     check_unchanged,
     or_default,
     read_recipe_file,
@@ -51,12 +52,14 @@ def check_data(site: Site) -> Iterator[CheckResult]:
         )
 
 
-def check_source(site: Site, source: str, option: str, column: str) -> Iterator[CheckResult]:
+def check_source(site: Site, source: str, option: str, kind: Kind) -> Iterator[CheckResult]:
     try:
         corpus = corpora.open_corpus(source, option)
-        corpus.text_bytes(column)  # opens every file that has an index
-        read = corpora.texts if option == "--data" else corpora.conversations
-        check_not_empty(f"{option} {source}", lambda split: read(corpus, split, 0))
+        corpus.text_bytes(kind)  # opens every file that has an index
+        if kind == "text":
+            check_not_empty(f"{option} {source}", lambda split: corpora.texts(corpus, split, 0))
+        else:
+            check_conversations(corpus, option)
         yield CheckResult("ok", "data", f"{option} {source}")
     except UserError as error:
         field = "run.data" if option == "--data" else "run.chat_data"

@@ -216,7 +216,7 @@ class Site(FrozenModel):
 def read_site(path: Path) -> Site:
     """Read a site file. Raises UserError that names the first wrong field."""
     try:
-        document = parse_toml(path.read_text(encoding="utf-8"))
+        document = parse_toml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(
             f"--site {path} does not exist", f"create it with: firstwords slurm init {path}"

@@ -43,6 +43,18 @@ TOOL_BLOCK = re.compile(
 )
 
 
+JSON_TYPES = {
+    str: "a string",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    bytes: "binary data",
+    type(None): "null",
+}
+
+
 class InvalidConversation(ValueError):
     """The messages are not a valid conversation; the text says which one and why."""
 
@@ -58,13 +70,21 @@ def validate_messages(messages: Any) -> Messages:
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
             raise InvalidConversation(f"message {number} is not an object")
-        if message.get("role") not in ("system", "user", "assistant"):
-            role = message.get("role")
+        if "role" not in message:
+            fields = ", ".join(map(str, message))[:100] or "no fields"
+            raise InvalidConversation(f'message {number} has no "role" (found: {fields})')
+        if message["role"] not in ("system", "user", "assistant"):
+            role = repr(message["role"])[:50]
             raise InvalidConversation(
-                f"message {number} has the role {role!r} instead of system, user or assistant"
+                f"message {number} has the role {role} instead of system, user or assistant"
             )
-        if not isinstance(message.get("content"), str) or not message["content"].strip():
-            raise InvalidConversation(f"message {number} has no text")
+        content = message.get("content")
+        if not isinstance(content, str):
+            raise InvalidConversation(
+                f"message {number} has no text (its content is {json_type(content)})"
+            )
+        if not content.strip():
+            raise InvalidConversation(f"message {number} has no text (its content is empty)")
     turns = messages[1:] if messages[0]["role"] == "system" else messages
     for number, message in enumerate(turns, 1 + len(messages) - len(turns)):
         expected = "user" if (number - (len(messages) - len(turns))) % 2 else "assistant"
@@ -75,6 +95,18 @@ def validate_messages(messages: Any) -> Messages:
     if not turns or turns[-1]["role"] != "assistant":
         raise InvalidConversation("the last message is not from the assistant")
     return messages
+
+
+def json_type(value: Any) -> str:
+    """Return what kind of JSON value this is, in words."""
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "type" in value[0]:
+        return f"a list of parts of the types {', '.join(_part_types(value))}"
+    return JSON_TYPES.get(type(value), type(value).__name__)
+
+
+def _part_types(parts: list[Any]) -> Iterator[str]:
+    types = dict.fromkeys(str(p.get("type")) if isinstance(p, dict) else "?" for p in parts)
+    return (name[:30] for name in list(types)[:5])
 
 
 class Span(NamedTuple):
