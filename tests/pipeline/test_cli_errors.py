@@ -83,6 +83,45 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(re.search(rf"^  {command} +\S", shown, re.MULTILINE) for command in cli.commands)
 
 
+# --- paths ---------------------------------------------------------------------------------------
+
+
+def test_a_tilde_is_expanded_after_an_equals_sign(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(bench.root))
+    assert run_command(["slurm", "init", "~/site.toml"]) == 0
+    assert (bench.root / "site.toml").exists()
+    assert not list(bench.cwd.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["plan", "--recipe", "a" * 300], "--recipe"),
+        (["plan", "--recipe", "~nobodyhere/x"], "a user who does not exist"),
+        (["export", "--format", "hf", f"--out={'a' * 300}/x"], "--out"),
+        (["export", "--format", "hf", "--out=~nobodyhere/x"], "--out"),
+        (["slurm", "init", "a" * 252], "too long"),
+        (["chat", "-p", "caf\udce9"], r"caf\xe9 is not UTF-8"),
+        (["train", "--data", "caf\udce9.txt"], r"caf\xe9.txt is not UTF-8"),
+    ],
+)
+def test_a_path_that_cannot_be_is_reported(arguments: list[str], named: str, refused: Say) -> None:
+    assert named in refused(*arguments)
+
+
+def test_a_home_that_cannot_be_is_reported(refused: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTWORDS_HOME", "~nobodyhere/x")
+    assert "FIRSTWORDS_HOME" in refused("chat", "-p", "Hi")
+
+
+def test_a_recipe_may_have_a_byte_order_mark(bench: Bench) -> None:
+    bench.recipe.write_bytes(b"\xef\xbb\xbf" + bench.recipe.read_bytes())
+    sources = ["--data", str(bench.text), "--chat-data", str(bench.chat)]
+    assert run_command(["plan", "--recipe", str(bench.recipe), *sources]) == 0
+
+
 # --- options --------------------------------------------------------------------------------------
 
 

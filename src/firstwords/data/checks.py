@@ -30,7 +30,7 @@ class Problems:
     """What is wrong in a corpus, to be reported at once."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, str]] = []  # each with what to do
+        self._found: dict[str, str] = {}  # what to do by problem
 
     def add(self, row: Row, problem: InvalidRecord) -> None:
         """Add a record that is not valid. Raises TooManyProblems."""
@@ -50,11 +50,12 @@ class Problems:
         """Raise UserError if there are any. Several are printed before, a line for each."""
         if not self._found:
             return
-        hints = {hint for _, hint in self._found}
+        problems = sorted(self._found, key=_by_number)
+        hints = set(self._found.values())
         hint = hints.pop() if len(hints) == 1 else "fix them"
-        if len(self._found) == 1:
-            raise UserError(self._found[0][0], hint)
-        for problem, _ in sorted(self._found, key=lambda found: _by_number(found[0])):
+        if len(problems) == 1:
+            raise UserError(problems[0], hint)
+        for problem in problems:
             console.say(problem)
         or_more = " or more" if len(self._found) >= MAX_LISTED else ""
         raise UserError(
@@ -62,7 +63,7 @@ class Problems:
         )
 
     def _add(self, problem: str, hint: str) -> None:
-        self._found.append((problem, hint))
+        self._found[problem] = hint  # both splits may meet the same one
         if len(self._found) >= MAX_LISTED:
             raise TooManyProblems
 

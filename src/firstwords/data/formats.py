@@ -381,8 +381,7 @@ def _text_or_problem(value: Any, text: str) -> Any:
     if "\\u" in text:  # an escape may be half of a surrogate pair
         try:
             json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return InvalidRecord(
-                "has half of a surrogate pair, which is not text", "fix or remove it"
-            )
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(error.object[error.start]):04x}"
+            return InvalidRecord(f"has {half}, half of a surrogate pair", "fix or remove the text")
     return value
