@@ -27,6 +27,7 @@ def user_path(text: str, option: str) -> Path:
         raise UserError(f"{option} {printable(text)} is not UTF-8", "rename the file")
     try:
         path = Path(text).expanduser()
+        _check_directory(path)
         path.stat()
     except RuntimeError:  # ~NAME
         raise UserError(
@@ -41,6 +42,14 @@ def user_path(text: str, option: str) -> Path:
             f"{option} {_shortened(text)} cannot be used ({reason})", "choose another path"
         ) from None
     return path
+
+
+def _check_directory(path: Path) -> None:
+    """Raise UserError for a relative path where there is no current directory."""
+    try:
+        path.absolute()
+    except FileNotFoundError:
+        raise UserError("the current directory was removed", "change to another one") from None
 
 
 def printable(path: Path | str) -> str:

@@ -57,10 +57,8 @@ class Problems:
             raise UserError(problems[0], hint)
         for problem in problems:
             console.say(problem)
-        or_more = " or more" if len(self._found) >= MAX_LISTED else ""
-        raise UserError(
-            f"{source} has {len(self._found)}{or_more} mistakes, which are listed above", hint
-        )
+        n = f"{MAX_LISTED} or more" if len(problems) >= MAX_LISTED else str(len(problems))
+        raise UserError(f"{source} has {n} mistakes, which are listed above", hint)
 
     def _add(self, problem: str, hint: str) -> None:
         self._found[problem] = hint  # both splits may meet the same one

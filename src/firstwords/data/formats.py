@@ -302,14 +302,14 @@ def _json_rows(path: Path) -> Iterator[Row]:
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not valid JSON after record {number} ({error})",
-            "use an array of objects, or one object per line in a .jsonl file",
+            "fix or remove the record after it",
         ) from None
 
 
 def _array_values(path: Path) -> Iterator[tuple[Any, float]]:
     """Yield the values of a JSON array, each with the fraction of the file read.
 
-    Only the text of one value is in memory. Raises ValueError.
+    Only the text of one value is in memory. Raises UserError, or ValueError where it is not valid.
     """
     decoder, text, is_open, needed = json.JSONDecoder(), "", False, 1
     for piece, fraction in itertools.chain(streams.text_pieces(path), [(None, 1.0)]):
@@ -319,7 +319,9 @@ def _array_values(path: Path) -> Iterator[tuple[Any, float]]:
         if len(text) < needed and piece is not None:
             continue
         if not is_open and text[:1] != "[":
-            raise ValueError("no array")
+            raise UserError(
+                f"{path} is not a JSON array", "write one object per line and name it .jsonl"
+            )
         end = 0 if is_open else 1
         is_open = True
         while not text.startswith("]", start := _value_start(text, end)):
