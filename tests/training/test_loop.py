@@ -1,6 +1,7 @@
 """The training loop: golden losses, and the same bytes after an interruption."""
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from firstwords.runs import checkpoints
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.training import checkpoint
 from firstwords.training.gradient_sync import GradientSync
-from firstwords.training.loop import Diverged, Step, accumulate, train
-from firstwords.training.setup import TrainState, build, loss_function
+from firstwords.training.loop import Diverged, Step, accumulate, train, warm_up
+from firstwords.training.setup import TrainState, build, compile_by, loss_function
 
 STAGE = StageConfig(
     steps=20,
@@ -218,3 +219,56 @@ def test_muon_learns_faster_than_a_tenth_of_its_rate(recipe: Recipe, batches: Ba
     fast, slow = (recipe.replace(optimizer=alone.replace(matrix_lr=lr)) for lr in (0.02, 0.002))
     ends = [np.mean([s.loss for s in run(build(r), r, batches)[-3:]]) for r in (fast, slow)]
     assert ends[0] < ends[1]
+
+
+@pytest.mark.slow
+def test_a_step_that_cannot_be_compiled_is_eager(
+    recipe: Recipe,
+    batches: BatchSampler,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A note says why; code that other runs compiled stays, and nothing is left beside it."""
+
+    def does_not_compile(function: Callable[..., object], dynamic: bool) -> Callable[..., object]:
+        def fail(*inputs: object) -> object:
+            raise RuntimeError("CppCompileError\n/usr/bin/g++ -O3\nx.h:1: fatal error: no omp.h")
+
+        return fail
+
+    marker = home / "compiled" / "of-another-run.so"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(marker.parent))
+    monkeypatch.setattr(torch, "compile", does_not_compile)
+    state, eager = build(recipe.replace(compile=True)), build(recipe)
+    assert not warm_up(state, batches, STAGE)
+    assert next(train(state, batches, STAGE)).loss == next(train(eager, batches, STAGE)).loss
+    note = "note: compiling failed, so training steps are slower (x.h:1: fatal error: no omp.h)\n"
+    assert capsys.readouterr().err == note
+    assert list(marker.parent.iterdir()) == [marker]
+
+
+@pytest.mark.slow
+def test_code_compiled_anew_replaces_the_damaged(
+    recipe: Recipe, batches: BatchSampler, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = home / "compiled"
+    damaged, other = cache / "ab" / "damaged.so", cache / "ab" / "other.so"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("dam")
+    other.write_text("whole")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))
+
+    def step() -> None:
+        code = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"], "ab", "damaged.so")
+        if code.exists() and code.read_text() == "dam":
+            raise ImportError("file too short")
+        code.parent.mkdir(parents=True, exist_ok=True)
+        code.write_text("whole")
+
+    compile_by(step)
+    assert [path.read_text() for path in (damaged, other)] == ["whole", "whole"]
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache)
+    assert list(cache.iterdir()) == [damaged.parent]

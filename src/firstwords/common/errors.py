@@ -20,6 +20,14 @@ class UserError(Exception):
         self.hint = hint
 
 
+def telling_line(error: Exception) -> str:
+    """Return the line of a library's or a compiler's long message that says what is wrong: the
+    first with `error:`, else the first; at most 160 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = (line for line in lines if "error: " in line)
+    return next(telling, lines[0] if lines else type(error).__name__)[:160]
+
+
 class DamagedFile(Exception):
     """A file of a run does not match its checksum or is incomplete."""
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from firstwords.common import console, hardware, paths
+from firstwords.common.errors import telling_line
 
 SOURCE = Path(__file__).with_name("decode.cpp")
 COMPILER_FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -40,15 +41,22 @@ def decode_library() -> ctypes.CDLL | None:
     key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
     path = paths.compile_cache() / f"decode-{key}.so"
     try:
-        if not path.exists():
-            _compile(compiler, path)
-        return ctypes.CDLL(str(path))
+        return _load(path) or _compile(compiler, path)
     except (OSError, subprocess.SubprocessError) as error:
-        console.warn(f"compiling the decoder failed, so generation is slower ({error})")
+        reason = telling_line(error)
+        console.warn(f"compiling the decoder failed, so generation is slower ({reason})")
         return None
 
 
-def _compile(compiler: str, path: Path) -> None:
+def _load(path: Path) -> ctypes.CDLL | None:
+    """Return the library; None if it is missing, or incomplete after a kill or a power cut."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        return None
+
+
+def _compile(compiler: str, path: Path) -> ctypes.CDLL:
     """Compile the library as `path`, which appears whole or not at all: other processes may compile
     it at the same time. Raises OSError, SubprocessError."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,5 +69,8 @@ def _compile(compiler: str, path: Path) -> None:
             )
             if result.returncode == 0:
                 break
-        result.check_returncode()
+        else:
+            said = result.stderr.decode(errors="replace").strip()
+            raise OSError(said or f"{compiler} exits with {result.returncode}")
         output.replace(path)
+    return ctypes.CDLL(str(path))

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from firstwords.common import console, devices, hardware
-from firstwords.common.errors import UserError
+from firstwords.common import console, devices
 from firstwords.common.signals import StopSignal
 from firstwords.common.units import format_duration
 from firstwords.evaluation import growth_samples
@@ -65,11 +64,6 @@ def _prepare(
 ) -> Session:
     """Configure this process as the recipe says, and print what is about to be trained."""
     recipe = run.recipe
-    if recipe.compile and not hardware.has_compiler():
-        raise UserError(
-            "the recipe compiles the training step, but there is no C++ compiler",
-            "install g++, or start another run from the recipe with --set compile=false",
-        )
     check_device(recipe, world)
     devices.configure_torch(_threads(run, world))
     _print_overview(run, world)

@@ -19,13 +19,14 @@ import torch
 from pydantic import Field, ValidationError
 
 from firstwords.common import console, devices, disk, files, hardware, paths
+from firstwords.common.errors import telling_line
 from firstwords.common.hardware import Device
 from firstwords.common.schema import FrozenModel
 from firstwords.model.size import flops_per_token
 from firstwords.planning.model_sizes import SEQ_LEN, model_config
 from firstwords.recipe import Dtype, Recipe, StageConfig
 from firstwords.training.loop import accumulate
-from firstwords.training.setup import COMPILE_ERRORS, build, compile_by
+from firstwords.training.setup import COMPILE_ERRORS, build, compile_by, warn_not_compiled
 
 MIN_SPEEDUP = 1.05  # with less, the simpler setting stays
 TRIAL_SECONDS = 1.5  # of steps for each setting
@@ -129,8 +130,7 @@ def _or_gpu(settings: MachineSettings) -> MachineSettings:
     try:
         speed = tokens_per_second(trial, TRIAL_SECONDS)
     except RuntimeError as error:  # a driver or a kernel is missing
-        reason = str(error).strip().splitlines()[0]
-        console.warn(f"ignoring the GPU ({device}): a trial step failed ({reason[:120]})")
+        console.warn(f"ignoring the GPU ({device}): a trial step failed ({telling_line(error)})")
         return settings
     flops_per_second = speed * flops_per_token(trial.model, SEQ_LEN)
     speedup = flops_per_second / settings.flops_per_second
@@ -223,8 +223,7 @@ def autotune_step(recipe: Recipe) -> Recipe:
         try:
             trial = _compile_and_compare(recipe)
         except COMPILE_ERRORS as error:
-            reason = str(error).strip().splitlines()[0]
-            console.warn(f"compiling failed, so training steps are slower ({reason[:120]})")
+            warn_not_compiled(error)
             return recipe
         with disk.optional_output("the speeds"):
             files.write_json(path, trial)

@@ -19,7 +19,7 @@ from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
 from firstwords.recipe import StageConfig
 from firstwords.training.gradient_sync import GradientSync
 from firstwords.training.schedule import learning_rate
-from firstwords.training.setup import LossFunction, TrainState, compile_by
+from firstwords.training.setup import LossFunction, TrainState, compile_or_eager
 
 UPDATE_NORM_EVERY = 10  # steps; measuring the update takes a copy of the weights
 
@@ -93,14 +93,16 @@ def accumulate(
     return total
 
 
-def warm_up(state: TrainState, batches: BatchSampler, stage: StageConfig) -> None:
-    """Compile the step: compute the gradients of a first batch, and clear them."""
+def warm_up(state: TrainState, batches: BatchSampler, stage: StageConfig) -> bool:
+    """Compile the step: compute the gradients of a first batch, and clear them. Returns whether
+    that succeeded; if not, the step is eager."""
 
     def first_batch() -> None:
         accumulate(state.loss, state.sync, *batches.batch(0), stage.micro_batch_size)
 
-    compile_by(first_batch)
+    compiles = compile_or_eager(state.model, first_batch)
     state.sync.zero_grad()
+    return compiles
 
 
 def _backward(loss: Tensor) -> float:

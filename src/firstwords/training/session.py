@@ -37,6 +37,7 @@ class Session:
         self.world = world or World()
         self.stop = stop or StopSignal()
         self.callbacks = callbacks
+        self.compiles = run.recipe.compile  # until it fails once
         self._timed: tuple[str, float] | None = None  # the phase being timed, and since when
 
     @contextmanager

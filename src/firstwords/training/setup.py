@@ -4,14 +4,18 @@
 benchmarks.
 """
 
-import shutil
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
-from firstwords.common import paths
+from firstwords.common import console, paths
+from firstwords.common.errors import telling_line
 from firstwords.model.transformer import Block, Transformer
 from firstwords.recipe import Recipe
 from firstwords.training.distributed import World
@@ -70,18 +74,63 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
     return loss
 
 
+def compile_or_eager(model: Transformer, step: Callable[[], object]) -> bool:
+    """Run a step that compiles the model's blocks, and return whether that succeeded; if not, the
+    step runs with eager blocks, which the model keeps."""
+    try:
+        compile_by(step)
+        return True
+    except COMPILE_ERRORS as error:
+        warn_not_compiled(error)
+        for block in model.layers:
+            vars(block).pop("forward", None)
+        step()
+        return False
+
+
+def warn_not_compiled(error: Exception) -> None:
+    """Say that training is slower because compiling failed, and why."""
+    console.warn(f"compiling failed, so training steps are slower ({telling_line(error)})")
+
+
 def compile_by(step: Callable[[], object]) -> None:
     """Run a step that compiles. Raises one of COMPILE_ERRORS.
 
-    A kill while compiling can leave code on disk that does not load; so after a failure the compile
-    cache is cleared and the step runs once more.
+    A kill while compiling can leave code on disk that does not load; so after a failure the step
+    runs once more without the cache, and the new code replaces the old.
     """
     try:
         step()
     except COMPILE_ERRORS:
-        shutil.rmtree(paths.compile_cache(), ignore_errors=True)
-        torch._dynamo.reset()
-        step()
+        with _new_compile_cache():
+            step()
+
+
+@contextmanager
+def _new_compile_cache() -> Iterator[None]:
+    """Compile into an empty directory, whose files replace those of the same names in the compile
+    cache if the block succeeds. Code that other runs compiled stays."""
+    cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", paths.compile_cache()))
+    cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=cache) as directory:
+        _use_compile_cache(directory)
+        try:
+            yield
+            for path in [path for path in Path(directory).rglob("*") if path.is_file()]:
+                target = cache / path.relative_to(directory)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+        finally:
+            _use_compile_cache(str(cache))
+
+
+def _use_compile_cache(directory: str) -> None:
+    """Let torch.compile store its code in the directory, and forget what it loaded from another."""
+    from torch._inductor.utils import clear_caches
+
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = directory
+    torch._dynamo.reset()
+    clear_caches()
 
 
 def torch_dtype(recipe: Recipe) -> torch.dtype:

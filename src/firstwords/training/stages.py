@@ -100,7 +100,7 @@ def train_stage(
     Raises Interrupted after saving a checkpoint, if asked to stop.
     """
     run, world = session.run, session.world
-    recipe, config = run.recipe, run.recipe.stage(stage)
+    recipe, config = run.recipe.replace(compile=session.compiles), run.recipe.stage(stage)
     # Built on the CPU, so that the initial weights are the same for every device.
     model = Transformer(recipe.model, recipe.attention)
     with world.main_process_first():
@@ -127,9 +127,9 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: BatchSamp
     run, world, stop = session.run, session.world, session.stop
     config, optimizer, sync = run.recipe.stage(stage), state.optimizer, state.sync
     tokenizer = load_tokenizer(run)
-    if run.recipe.compile:
+    if session.compiles:
         console.say("compiling the training step (up to a minute the first time)")
-        warm_up(state, batches, config)
+        session.compiles = warm_up(state, batches, config)
     metrics_path = run.metrics(stage) if world.is_main else Path(os.devnull)
     smoothed_loss, memory = 0.0, format_size(used_memory())
     with (
