@@ -8,11 +8,12 @@ interruption. To talk to it: FIRSTWORDS_HOME=.../labs firstwords chat --run smal
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from firstwords import __version__
 from firstwords.common import console, devices, files, paths
 from firstwords.common.errors import UserError
+from firstwords.common.locks import exclusive_lock
 from firstwords.common.signals import StopSignal
 from firstwords.data import starter
 from firstwords.data.starter.conversations import as_messages
@@ -46,7 +47,7 @@ def open_trained_run(settings: LabSettings) -> Run:
     directory = paths.home() / "labs" / "runs" / RUN_NAME
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(directory / "lock", timeout=0), StopSignal().listening() as stop:
+        with exclusive_lock(directory / "lock"), StopSignal().listening() as stop:
             files.remove_temporaries(directory)
             return _train_small_model(directory, settings, stop)
     except Timeout:

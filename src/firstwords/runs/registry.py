@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from firstwords.common import disk, files, paths
 from firstwords.common.errors import UserError
+from firstwords.common.locks import exclusive_lock
 from firstwords.common.schema import parse, read_document
 from firstwords.runs.manifest import Manifest
 from firstwords.runs.run import Run
@@ -47,7 +48,7 @@ def lock_run(name: str) -> Iterator[Path]:
         yield directory
         return
     try:
-        with FileLock(directory / "lock", timeout=0):
+        with exclusive_lock(directory / "lock"):
             files.remove_temporaries(directory)
             yield directory
     except Timeout:

@@ -6,10 +6,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from firstwords.common import console, paths
 from firstwords.common.errors import UserError
+from firstwords.common.locks import exclusive_lock
 from firstwords.common.units import format_size
 from firstwords.data.formats import is_validation_name
 from firstwords.data.hub import api, manifest
@@ -126,7 +127,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """Create a folder and lock it against other processes. Raises UserError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
+        with exclusive_lock(folder / ".lock"):
             yield
     except Timeout:
         raise UserError(
