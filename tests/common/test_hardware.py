@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from firstwords.common import cgroups, hardware, paths
+from firstwords.common.errors import UserError
 from firstwords.common.memory import available_memory, used_memory
 
 
@@ -24,6 +25,8 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"cpu.max": "max 100000"}, 64),
         ({"cpu.max": "200000 100000"}, 2),
         ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "250000 100000"}, 3),
         ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, 64),
         ({"cpu.cfs_quota_us": "400000", "cpu.cfs_period_us": "100000"}, 4),
         ({}, 64),
@@ -35,9 +38,47 @@ def test_a_cpu_quota_limits_the_cores(
     """Threads beyond the quota would wait for each other."""
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: 64)
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: list(range(128)))
+    monkeypatch.setattr(hardware, "PROCESSORS", group / "none")
     for name, text in files.items():
         (group / name).write_text(text + "\n")
     assert hardware.physical_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("allowed", "cores"),
+    [([3, 11], 1), ([0, 1, 2, 3], 4), ([0, 1, 8, 9], 2), (list(range(16)), 8), ([15], 1)],
+)
+@pytest.mark.parametrize("file", ["core_cpus_list", "thread_siblings_list"])
+def test_threads_of_one_core_count_once(
+    allowed: list[int], cores: int, file: str, group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight cores of two threads each, of which `taskset` or Slurm allows some."""
+    for processor in range(16):
+        topology = group / f"cpu{processor}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / file).write_text(f"{processor % 8},{processor % 8 + 8}\n")
+    monkeypatch.setattr(hardware, "PROCESSORS", group)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 8)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: allowed)
+    assert hardware.physical_cores() == cores
+
+
+def test_a_user_who_is_only_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as one that has neither $HOME nor an entry in the list of users."""
+    import pwd
+
+    def no_entry(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    assert hardware.has_user_name()
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+    assert not hardware.has_user_name()
+    assert paths.home().name == "home"
+    monkeypatch.delenv("FIRSTWORDS_HOME")
+    with pytest.raises(UserError, match="set FIRSTWORDS_HOME"):
+        paths.home()
 
 
 @pytest.mark.parametrize(

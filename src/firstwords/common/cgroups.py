@@ -3,12 +3,14 @@
 Both versions of the kernel's interface are read. Elsewhere there are no limits.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def cpu_quota() -> int | None:
-    """Return the number of processors whose time the process may use; None without a limit."""
+    """Return the number of processors whose time the process may use, rounded up; None without a
+    limit."""
     quotas = []
     for group in control_groups("cpu"):
         quota, period = [*read_numbers(group / "cpu.max"), None, None][:2]  # version 2
@@ -16,7 +18,7 @@ def cpu_quota() -> int | None:
             quota = next(iter(read_numbers(group / "cpu.cfs_quota_us")), None)
             period = next(iter(read_numbers(group / "cpu.cfs_period_us")), None)
         if quota and period and quota > 0:
-            quotas.append(max(1, round(quota / period)))
+            quotas.append(math.ceil(quota / period))
     return min(quotas, default=None)
 
 

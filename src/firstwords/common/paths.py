@@ -11,11 +11,18 @@ from firstwords.common.errors import UserError
 
 
 def home() -> Path:
-    """Return $FIRSTWORDS_HOME, by default a directory in the platform's cache directory."""
+    """Return $FIRSTWORDS_HOME, by default a directory in the platform's cache directory.
+    Raises UserError."""
     chosen = os.environ.get("FIRSTWORDS_HOME")
-    if not chosen:
+    if chosen:
+        return user_path(chosen, "FIRSTWORDS_HOME").absolute()
+    try:
         return user_cache_path("firstwords")
-    return user_path(chosen, "FIRSTWORDS_HOME").absolute()
+    except RuntimeError:  # neither $HOME nor an entry in the list of users
+        raise UserError(
+            "this user has no home directory",
+            "set FIRSTWORDS_HOME to a directory that you can write to",
+        ) from None
 
 
 def user_path(text: str, option: str) -> Path:
