@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firstwords.tokenizer.bpe import IM_END, IM_START, SPECIAL_TOKENS, Tokenizer
 from firstwords.tokenizer.chat_format import (
+    CHAT_TEMPLATE,
     InvalidConversation,
     Messages,
     encode_conversations,
@@ -145,3 +147,27 @@ def test_a_batch_is_encoded_like_single_conversations(tiny_tokenizer: Tokenizer)
     chats = [[USER, ASSISTANT], [SYSTEM, USER, {**ASSISTANT, "content": TOOL}], [USER, ASSISTANT]]
     batch = [(e.ids.tolist(), e.mask.tolist()) for e in encode_conversations(tiny_tokenizer, chats)]
     assert batch == [encode(tiny_tokenizer, messages) for messages in chats]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+        {"role": "user", "content": None},
+        {"role": "user", "content": 5},
+        {"role": "user", "content": {"a": 1}},
+        {"role": "assistant", "tool_calls": []},
+    ],
+)
+def test_the_template_refuses_content_that_is_no_text(message: dict[str, Any]) -> None:
+    """Otherwise the model would read Python's form of it."""
+
+    def raise_exception(text: str) -> None:  # as transformers and llama.cpp define it
+        raise jinja2.TemplateError(text)
+
+    template = jinja2.Environment().from_string(
+        CHAT_TEMPLATE, globals={"raise_exception": raise_exception}
+    )
+    assert template.render(messages=[USER]) == f"{IM_START}user\n{USER['content']}{IM_END}\n"
+    with pytest.raises(jinja2.TemplateError, match="must be a string"):
+        template.render(messages=[USER, message])

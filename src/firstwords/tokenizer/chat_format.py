@@ -28,9 +28,13 @@ from firstwords.tokenizer.bpe import (
 Message = dict[str, str]
 Messages = list[Message]
 
-# The same format for transformers and llama.cpp; tests check that it agrees with `split_spans`.
+# The same format for transformers and llama.cpp; tests check that it agrees with `split_spans`. It
+# refuses what is no text: Jinja would write Python's form of it, such as `None` or a list.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
+    "{% if message['content'] is not string %}"
+    "{{ raise_exception('the content of a message must be a string') }}"
+    "{% endif %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] | trim + '<|im_end|>\\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
