@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from firstwords.common.errors import UserError
 from firstwords.pipeline.request import read_recipe_file
-from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig
+from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig, field_names, with_overrides
 
 TOML = """
 n_threads = 2
@@ -140,3 +140,29 @@ def test_tokens_of_a_stage_are_counted(document: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(document)
     assert [recipe.stage(stage).tokens for stage in STAGES] == [3 * 4 * 32] * 3
     assert recipe.pretrain.batch_tokens == 128
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "1" + "0" * 400])
+def test_no_number_is_infinite(value: str, document: dict[str, Any]) -> None:
+    """`nan` compares with nothing, so it passes every range."""
+    recipe = Recipe.model_validate(document)
+    refused = 0
+    for name in field_names():
+        part: Any = recipe
+        for key in name.split("."):
+            part = getattr(part, key)
+        if isinstance(part, int | float) and not isinstance(part, bool):
+            with pytest.raises(UserError, match="is not valid"):
+                with_overrides(recipe, [f"{name}={value}"])
+            refused += 1
+    assert refused > 40
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_recipe_file_has_no_infinite_number(
+    number: str, document: dict[str, Any], tmp_path: Path
+) -> None:
+    text = json.dumps({**document, "replay_fraction": 0.5}).replace("0.5", number)
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(UserError, match="replay_fraction"):
+        read_recipe_file(tmp_path / "r.json")

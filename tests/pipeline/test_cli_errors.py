@@ -135,6 +135,8 @@ def test_a_recipe_may_have_a_byte_order_mark(bench: Bench) -> None:
         (["train", "--time", "1.5h"], "--time"),
         (["train", "--time", "-5m"], "--time"),
         (["train", "--time", "10 m"], "--time"),
+        (["train", "--time", "9" * 400], "--time"),
+        (["train", "--time", "nan"], "--time"),
         (["train", "--seed", "-1"], "--seed"),
         (["train", "--seed", "one"], "--seed"),
         (["train", "--run", "a/b"], "--run a/b"),
@@ -159,6 +161,21 @@ def test_a_recipe_may_have_a_byte_order_mark(bench: Bench) -> None:
 )
 def test_a_wrong_option_is_reported(arguments: list[str], named: str, refused: Say) -> None:
     assert named in refused(*arguments)
+
+
+NUMBERS = [
+    pytest.param(path, option, id=f"{' '.join(path)} {option.opts[0]}")
+    for path, command in (parameters.values for parameters in leaves(cli))
+    for option in command.params
+    if isinstance(option.type, click.types.FloatParamType | click.types.IntParamType)
+]
+
+
+@pytest.mark.parametrize(("path", "option"), NUMBERS)
+def test_no_option_takes_infinity(path: list[str], option: click.Option) -> None:
+    for value in ("nan", "inf", "1e999", "9" * 400):
+        with pytest.raises(click.BadParameter):
+            option.type.convert(value, option, None)
 
 
 def test_a_time_that_is_too_short_names_the_minimum(bench: Bench, refused: Say) -> None:

@@ -6,8 +6,18 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, STAGE, Duration, UserPath
+from firstwords.cli.options import (
+    EXISTING_RUN,
+    JSON,
+    SEED,
+    STAGE,
+    Count,
+    Duration,
+    FiniteRange,
+    UserPath,
+)
 from firstwords.common.errors import UserError
+from firstwords.common.terminal import echo
 
 BENCH_DATA = click.option(
     "--data",
@@ -23,7 +33,7 @@ def rounds_option(default: int) -> Any:
     """Return the option for the number of rounds."""
     return click.option(
         "--rounds",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         default=default,
         show_default=True,
         help="Number of turns of each contender.",
@@ -69,7 +79,7 @@ def bench_train(name: str | None, seconds: float, rounds: int, as_json: bool) ->
             "hide the GPU (CUDA_VISIBLE_DEVICES=), or choose a run trained on a CPU with --run",
         )
     result = benchmark.bench_train(recipe, rounds)
-    click.echo(json.dumps(result, indent=2) if as_json else benchmark.render_train(result))
+    echo(json.dumps(result, indent=2) if as_json else benchmark.render_train(result))
 
 
 @bench.command("decode")
@@ -87,14 +97,14 @@ def bench_decode(name: str | None, stage: Any, rounds: int, as_json: bool) -> No
     from firstwords.runs import registry
 
     result = benchmark.bench_decode(registry.open_run(name), stage, rounds)
-    click.echo(json.dumps(result, indent=2) if as_json else benchmark.render_decode(result))
+    echo(json.dumps(result, indent=2) if as_json else benchmark.render_decode(result))
 
 
 @bench.command("tokenizer")
 @BENCH_DATA
 @click.option(
     "--megabytes",
-    type=click.FloatRange(min=0.01),
+    type=FiniteRange(min=0.01),
     default=10.0,
     show_default=True,
     help="Amount of text.",
@@ -118,7 +128,7 @@ def bench_tokenizer(
     from firstwords.bench import tokenizer as benchmark
 
     result = benchmark.bench_tokenizer(source, round(megabytes * 1e6), vocab_size, rounds)
-    click.echo(json.dumps(result, indent=2) if as_json else benchmark.render_tokenizer(result))
+    echo(json.dumps(result, indent=2) if as_json else benchmark.render_tokenizer(result))
 
 
 @bench.command("race")
@@ -144,7 +154,7 @@ def bench_race(source: str, seconds: float, seed: int, as_json: bool) -> None:
 
     with StopSignal().listening() as stop:
         result = race.race(source, seconds, seed, stop)
-    click.echo(json.dumps(result, indent=2) if as_json else race.render_race(result))
+    echo(json.dumps(result, indent=2) if as_json else race.render_race(result))
 
 
 @bench.command("miniseries")
@@ -168,4 +178,4 @@ def bench_miniseries(source: str, out: Path | None, as_json: bool) -> None:
         result = miniseries.run_series(source, stop)
     if out:
         miniseries.write_series(result, out)
-    click.echo(json.dumps(result, indent=2) if as_json else miniseries.render_series(result))
+    echo(json.dumps(result, indent=2) if as_json else miniseries.render_series(result))

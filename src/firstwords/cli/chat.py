@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, SEED, STAGE, sampling_options
+from firstwords.cli.options import EXISTING_RUN, SEED, STAGE, Count, sampling_options
 from firstwords.common.errors import UserError
 
 
@@ -15,7 +15,7 @@ from firstwords.common.errors import UserError
 @sampling_options
 @click.option(
     "--max-tokens",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=256,
     show_default=True,
     help="Maximum length of an answer in tokens.",

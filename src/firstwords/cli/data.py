@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, UserPath
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, Count, UserPath
+from firstwords.common.terminal import echo
 from firstwords.common.units import format_size
 from firstwords.data.hub.catalogue import EVAL
 
@@ -38,7 +39,7 @@ def data() -> None:
 @click.option(
     "--n",
     "count",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=3,
     show_default=True,
     help="Number of samples.",
@@ -51,7 +52,7 @@ def show(source: str, as_json: bool, **options: Any) -> None:
 
     samples = load_samples(source, **options)
     text = json.dumps(samples, indent=2, ensure_ascii=False) if as_json else render_samples(samples)
-    click.echo(text)
+    echo(text)
 
 
 @data.command("list")
@@ -61,7 +62,7 @@ def list_(as_json: bool) -> None:
     from firstwords.data.hub.listing import list_corpora, render_corpora
 
     corpora = list_corpora()
-    click.echo(json.dumps(corpora, indent=2) if as_json else render_corpora(corpora))
+    echo(json.dumps(corpora, indent=2) if as_json else render_corpora(corpora))
 
 
 @data.command()
@@ -128,7 +129,7 @@ def verify(context: click.Context, names: tuple[str, ...], as_json: bool) -> Non
     from firstwords.data.hub.verify import render_verification, verify_corpora
 
     results = verify_corpora(names)
-    click.echo(json.dumps(results, indent=2) if as_json else render_verification(results))
+    echo(json.dumps(results, indent=2) if as_json else render_verification(results))
     context.exit(1 if any(result["problems"] for result in results.values()) else 0)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, Tasks, UserPath
+from firstwords.cli.options import EXISTING_RUN, JSON, Count, Tasks, UserPath
+from firstwords.common.terminal import echo
 from firstwords.recipe import STAGES
 
 
@@ -25,7 +26,7 @@ from firstwords.recipe import STAGES
 )
 @click.option(
     "--max-items",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     metavar="N",
     help="Maximum number of held-out documents, and of items in each part of a benchmark; 0 for "
     "all.  [default: as in training, otherwise 100]",
@@ -53,7 +54,7 @@ def evaluate(name: str | None, as_json: bool, **request: Any) -> None:
     from firstwords.runs import registry
 
     result = evaluation.evaluate(registry.open_run(name), evaluation.EvalRequest(**request))
-    click.echo(json.dumps(result, indent=2) if as_json else text_table(result))
+    echo(json.dumps(result, indent=2) if as_json else text_table(result))
 
 
 @click.command()

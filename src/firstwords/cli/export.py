@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from firstwords.cli.options import EXISTING_RUN, STAGE, UserPath
+from firstwords.common.terminal import echo
 
 
 @click.command()
@@ -38,4 +39,4 @@ def export(name: str | None, **request: Any) -> None:
     from firstwords.runs import registry
 
     written = write(registry.open_run(name), **request)
-    click.echo("\n".join(str(path) for path in written))
+    echo("\n".join(str(path) for path in written))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from firstwords.cli.options import UserPath
+from firstwords.cli.options import Count, UserPath
+from firstwords.common.terminal import echo
 from firstwords.runs.manifest import now
 
-NUMBER = click.argument("number", metavar="N", type=click.IntRange(min=1))
+NUMBER = click.argument("number", metavar="N", type=Count(min=1))
 DIRECTORY = click.option(
     "--dir",
     "directory",
@@ -39,8 +40,8 @@ def list_labs() -> None:
     for one in LABS:
         passed = labs_file.progress(one.number).passed
         state = f"passed {passed[:10]}" if passed else "open"
-        click.echo(f"{one.number:>2}  {one.title:<46} about {one.minutes} min  {state}")
-    click.echo("\nstart one with: firstwords lab start N")
+        echo(f"{one.number:>2}  {one.title:<46} about {one.minutes} min  {state}")
+    echo("\nstart one with: firstwords lab start N")
 
 
 @lab.command()
@@ -54,12 +55,12 @@ def start(number: int, directory: Path | None) -> None:
     one = find_lab(number)
     path = directory or Path(f"lab-{number}")
     started = start_lab(one, path)
-    click.echo(f"lab {number}: {one.title}\ntask: {one.task}\n")
+    echo(f"lab {number}: {one.title}\ntask: {one.task}\n")
     for names, verb in ((started.created, "created"), (started.existing, "unchanged")):
         for name in names:
-            click.echo(f"{verb}: {path / name}")
+            echo(f"{verb}: {path / name}")
     option = "" if directory is None else f" --dir {directory}"
-    click.echo(
+    echo(
         f"\nread {one.page}, write your predictions into {path / PREDICTION},\n"
         f"then: firstwords lab check {number}{option} (about {one.minutes} min of computing)"
     )
@@ -93,16 +94,16 @@ def check(number: int, directory: Path | None, name: str | None) -> None:
         raise UserError(f"--run has no effect in lab {number}", "leave it out")
     folder = LabFolder(one, directory or Path(f"lab-{number}"))
     lab_check = LabCheck(folder, LabSettings(run_name=name))
-    click.echo(f"lab {number}: {one.title}")
+    echo(f"lab {number}: {one.title}")
     for section in lab_check.sections():
-        click.secho(f"\n{section.title}", bold=True)
+        echo(f"\n{section.title}", bold=True)
         for item in section.items:
-            click.echo(format_item(item))
+            echo(format_item(item))
     if not lab_check.passed:
-        click.echo(f"\nnot passed yet; for a hint: firstwords lab hint {number}")
+        echo(f"\nnot passed yet; for a hint: firstwords lab hint {number}")
         sys.exit(1)
     update_progress(number, passed=now())
-    click.echo(f"\npassed; for the explanation see the end of {one.page}")
+    echo(f"\npassed; for the explanation see the end of {one.page}")
 
 
 @lab.command()
@@ -117,6 +118,6 @@ def hint(number: int) -> None:
     count = min(read_progress().progress(number).hints + 1, len(one.hints))
     update_progress(number, hints=count)
     for index, text in enumerate(one.hints[:count], 1):
-        click.echo(wrap_text(f"{index} of {len(one.hints)}: {text}"))
+        echo(wrap_text(f"{index} of {len(one.hints)}: {text}"))
     if count == len(one.hints):
-        click.echo(f"no more hints; the answer is at the end of {one.page}")
+        echo(f"no more hints; the answer is at the end of {one.page}")

@@ -18,7 +18,7 @@ from firstwords.cli.slurm import slurm
 from firstwords.cli.trace import trace
 from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
 from firstwords.cli.xray import xray
-from firstwords.common import disk
+from firstwords.common import disk, hardware, terminal
 from firstwords.common.errors import Diverged, Interrupted, UserError
 from firstwords.common.paths import printable
 
@@ -36,6 +36,9 @@ def main() -> None:
     # program on one core slows training down by a factor of twenty; with this it is as fast on an
     # idle machine (docs/lab-notebook.md#waiting-threads). torch reads it when it is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    terminal.prepare_streams()
+    if not hardware.has_user_name():  # torch.compile asks for it
+        os.environ["LOGNAME"] = "unknown"
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -66,7 +69,7 @@ def run_command(arguments: list[str]) -> int:
         hint = f"activate the .venv and run: pip install 'firstwords[{EXTRAS[error.name]}]'"
         return _fail(f"{error.name} is not installed, which this command needs; {hint}", 2)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.discard(sys.stdout)
         return 1
     except (MemoryError, RuntimeError) as error:
         return _out_of_memory(error)
@@ -96,7 +99,7 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"firstwords: {' '.join(message.split())}", err=True)
+    click.echo(f"firstwords: {terminal.printable(' '.join(message.split()))}", err=True)
     return code
 
 

@@ -1,5 +1,6 @@
 """Options that several commands share, and the types of their values."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,26 @@ class UserPath(click.Path):
         if len(path.name.encode()) > MAX_NAME_BYTES:
             self.fail("the name of the file is too long; choose a shorter one", param, ctx)
         return super().convert(path, param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range, but neither `nan`, which compares with nothing, nor `inf`."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+class Count(click.IntRange):
+    """A whole number from `min` to what fits into four bytes."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        number = super().convert(value, param, ctx)
+        if number >= 2**31:
+            self.fail(f"{str(value)[:20]} is too large; use at most {2**31 - 1:,}", param, ctx)
+        return number
 
 
 class RecipeOption(click.ParamType):
@@ -108,21 +129,21 @@ def sampling_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option(
             "--temperature",
-            type=click.FloatRange(min=0),
+            type=FiniteRange(min=0),
             default=0.7,
             show_default=True,
             help="Sampling temperature; 0 is greedy.",
         ),
         click.option(
             "--top-k",
-            type=click.IntRange(min=0),
+            type=Count(min=0),
             default=50,
             show_default=True,
             help="Sample from the k most likely tokens; 0 for all.",
         ),
         click.option(
             "--top-p",
-            type=click.FloatRange(min=0, min_open=True, max=1),
+            type=FiniteRange(min=0, min_open=True, max=1),
             default=0.95,
             show_default=True,
             help="Sample from the most likely tokens with this total probability.",

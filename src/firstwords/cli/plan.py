@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from firstwords.cli.options import JSON, new_run_options
+from firstwords.cli.options import JSON, FiniteRange, new_run_options
 from firstwords.common.errors import UserError
+from firstwords.common.terminal import echo
 
 if TYPE_CHECKING:
     from firstwords.pipeline.request import TrainRequest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--price",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     help="Dollars per GPU hour, for --estimate-for.",
 )
 @JSON
@@ -51,7 +52,7 @@ def _plan_for_this_machine(request: "TrainRequest", as_json: bool) -> None:
         "recipe": plan.recipe.model_dump(),
         "predicted": plan.predicted,
     }
-    click.echo(json.dumps(document, indent=2) if as_json else render_plan(plan))
+    echo(json.dumps(document, indent=2) if as_json else render_plan(plan))
 
 
 def _plan_for_gpus(request: "TrainRequest", gpus: str, price: float | None, as_json: bool) -> None:
@@ -67,4 +68,4 @@ def _plan_for_gpus(request: "TrainRequest", gpus: str, price: float | None, as_j
         )
     seed = or_default(request.seed, 0)
     plan = estimate_for_gpus(preset, parse_gpus(gpus), price, seed, request.overrides)
-    click.echo(json.dumps(plan, indent=2) if as_json else render_gpu_plan(preset, plan))
+    echo(json.dumps(plan, indent=2) if as_json else render_gpu_plan(preset, plan))

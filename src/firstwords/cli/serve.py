@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from firstwords.cli.options import Count, FiniteRange
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -30,14 +32,14 @@ import click
 )
 @click.option(
     "--max-queue",
-    type=click.IntRange(0),
+    type=Count(min=0),
     default=64,
     show_default=True,
     help="Maximum queued requests; further ones get 429.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=120.0,
     show_default=True,
     help="Seconds after which an answer is cut off.",

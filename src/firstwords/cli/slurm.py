@@ -8,6 +8,7 @@ import click
 
 from firstwords.cli.options import UserPath
 from firstwords.common.errors import UserError
+from firstwords.common.terminal import echo
 
 if TYPE_CHECKING:
     from firstwords.slurm.site import Site
@@ -61,7 +62,7 @@ def render(path: Path, out: Path | None) -> None:
     if out:
         files.write_output("--out", out, text)
     else:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
 
 
 @slurm.command()
@@ -85,8 +86,8 @@ def submit(path: Path, check_only: bool) -> None:
     print_checks(site, path)
     submitted = submission.submit(site, path, check_only)
     job_ids = ", ".join(str(job_id) for job_id in submitted.job_ids)
-    click.echo(f"submitted: {job_ids}\nlog: {submitted.log}")
-    click.echo(f"status: firstwords slurm status --site {path}")
+    echo(f"submitted: {job_ids}\nlog: {submitted.log}")
+    echo(f"status: firstwords slurm status --site {path}")
 
 
 @slurm.command()
@@ -96,7 +97,7 @@ def status(path: Path) -> None:
     from firstwords.slurm.status import site_status
 
     for paragraph in site_status(load_site(path)):
-        click.echo(paragraph)
+        echo(paragraph)
 
 
 def load_site(path: Path) -> "Site":
@@ -114,7 +115,7 @@ def print_checks(site: "Site", path: Path) -> None:
 
     failed = []
     for result in preflight.run_checks(site):
-        click.echo(result.render())
+        echo(result.render())
         if result.status == "FAIL":
             failed.append(result.subject)
     if failed:

@@ -8,10 +8,9 @@ import secrets
 import sys
 from typing import Any, NamedTuple
 
-import click
-
 from firstwords.common import console, devices
 from firstwords.common.errors import UserError
+from firstwords.common.terminal import echo
 from firstwords.inference.chat import Chat
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
@@ -52,8 +51,8 @@ def answer_once(session: ChatSession, prompt: str) -> None:
     """Print the text of the answer to stdout, and nothing else."""
     for event in session.chat.send(prompt):
         if event.kind == "text":
-            click.echo(event.text, nl=False)
-    click.echo()
+            echo(event.text, nl=False)
+    echo()
     _warn_if_shortened(session.chat)
 
 
@@ -91,12 +90,12 @@ def _stream(chat: Chat, text: str) -> None:
     try:
         for event in chat.send(text):
             if event.kind == "tool":
-                click.secho(f"[{event.text} = {event.result}] ", nl=False, dim=True)
+                echo(f"[{event.text} = {event.result}] ", nl=False, dim=True)
             else:
-                click.echo(event.text, nl=False)
+                echo(event.text, nl=False)
     except KeyboardInterrupt:
-        click.secho(" [stopped]", nl=False, dim=True)
-    click.echo()
+        echo(" [stopped]", nl=False, dim=True)
+    echo()
 
 
 def _warn_if_shortened(chat: Chat) -> None:

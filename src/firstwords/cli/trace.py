@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, STAGE, UserPath
+from firstwords.cli.options import EXISTING_RUN, JSON, STAGE, Count, UserPath
 from firstwords.common.errors import UserError
+from firstwords.common.terminal import echo
 
 DEFAULT_ANSWER = "Hello! It is good to hear from you."
 
@@ -29,7 +30,7 @@ DEFAULT_ANSWER = "Hello! It is good to hear from you."
 )
 @click.option(
     "--layer",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=0,
     show_default=True,
     help="Block to show in full; the others get one line each.",
@@ -78,7 +79,7 @@ def trace(
         files.write_output("--out", out, render_markdown(traced, layer))
         console.say(f"trace: {out}")
     if as_json:
-        click.echo(json.dumps(traced.document(), indent=2, ensure_ascii=False))
+        echo(json.dumps(traced.document(), indent=2, ensure_ascii=False))
     elif out is None:
         from firstwords.inspect.trace.terminal import print_trace
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, UserPath, sampling_options
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, Count, UserPath, sampling_options
+from firstwords.common.terminal import echo
 from firstwords.inspect.xray.views import VIEWS
 from firstwords.recipe import STAGES
 
@@ -22,7 +23,7 @@ from firstwords.recipe import STAGES
 @click.option("--chat", is_flag=True, help="Treat TEXT as a user's message that the model answers.")
 @click.option(
     "--generate",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=0,
     metavar="N",
     help="Generate up to N tokens, inspect them too, and show how the KV cache grows.",
@@ -78,6 +79,6 @@ def xray(
         files.write_output("--html", html, page.render_page(document))
         console.say(f"X-ray: {html}")
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+        echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
     elif not html:
         terminal.print_xray(document)

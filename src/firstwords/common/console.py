@@ -5,19 +5,35 @@ seconds. Everything goes to stderr: stdout is for answers and documents.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.segment import Segment
 from rich.text import Text
 
+from firstwords.common.terminal import printable
 from firstwords.common.units import format_duration
 
 LOG_INTERVAL_SECONDS = 10.0  # between lines of progress that is not on a terminal
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class PlainConsole(Console):
+    """A console whose text cannot act on the terminal: only its styles and progress can."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
+
+
+console = PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def header(title: str) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from firstwords.common.errors import UserError
 
@@ -12,9 +12,17 @@ Model = TypeVar("Model", bound="FrozenModel")
 
 
 class FrozenModel(BaseModel):
-    """Immutable, with no other fields than those declared."""
+    """Immutable, with no other fields than those declared, and with finite numbers,
+    integers of at most 64 bits."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _integers_have_64_bits(self: Model) -> Model:
+        for name, value in self:
+            if isinstance(value, int) and abs(value) >= 2**63:
+                raise ValueError(f"{name} is too large")
+        return self
 
     def replace(self: Model, **changes: Any) -> Model:
         """Return a copy with some fields replaced. Raises ValidationError if it is not valid."""

@@ -23,7 +23,8 @@ def format_size(n_bytes: float) -> str:
 
 def parse_duration(text: str) -> float | None:
     """Return the seconds of a duration such as `1h30m`; None if it is not one."""
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    number = r"(\d{1,9})"
+    parts = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.strip())
     if not parts or not any(parts.groups()):
         return None
     hours, minutes, seconds = (int(part or 0) for part in parts.groups())

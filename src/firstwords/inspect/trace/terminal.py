@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from firstwords.common.console import PlainConsole
 from firstwords.inspect.trace import tables
 from firstwords.inspect.trace.entries import TraceEntry, TracePart
 from firstwords.inspect.trace.tables import TextTable
@@ -18,7 +19,7 @@ MAX_ROWS = 40  # of a table
 
 def print_trace(trace: Trace, layer: int) -> None:
     """Print a trace; of the blocks only number `layer` in full."""
-    console = Console(file=sys.stdout, highlight=False)
+    console = PlainConsole(file=sys.stdout, highlight=False)
     console.width = min(console.width, MAX_COLUMNS)
     console.print(Text(tables.heading(trace), "bold"))
     console.print(Text(tables.input_text(trace)))

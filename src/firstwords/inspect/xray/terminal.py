@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from firstwords.common.console import PlainConsole
 from firstwords.common.units import format_size
 from firstwords.inference.sampling import Sampling
 from firstwords.inspect.xray.next_token import NextToken, next_token_distribution
@@ -32,7 +33,7 @@ JsonObject = dict[str, Any]
 
 def print_xray(document: JsonObject) -> None:
     """Print the document of an X-ray, one stage after the other."""
-    out = Console(highlight=False, emoji=False)
+    out = PlainConsole(highlight=False, emoji=False)
     out.width = min(out.width, MAX_COLUMNS)
     with out.capture() as captured:
         for stage in document["stages"]:
