@@ -125,12 +125,18 @@ def _new_compile_cache() -> Iterator[None]:
 
 
 def _use_compile_cache(directory: str) -> None:
-    """Let torch.compile store its code in the directory, and forget what it loaded from another."""
+    """Let torch.compile store its code in the directory, and forget what it loaded from another:
+    also which vector instructions work, which it finds out by loading compiled code."""
+    from torch._inductor import cpu_vec_isa
     from torch._inductor.utils import clear_caches
 
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = directory
     torch._dynamo.reset()
     clear_caches()
+    classes = [value for value in vars(cpu_vec_isa).values() if isinstance(value, type)]
+    for function in (value for owner in (cpu_vec_isa, *classes) for value in vars(owner).values()):
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
 
 
 def torch_dtype(recipe: Recipe) -> torch.dtype:
