@@ -54,13 +54,14 @@ def run_phase(session: Session, name: str) -> None:
 
 def _stage_summary(stage: Stage) -> Callable[[Run], str]:
     def summary(run: Run) -> str:
-        metrics = read_metrics(run.metrics(stage))
-        losses = summarize_loss(metrics)
-        tokens = run.recipe.stage(stage).tokens
+        config = run.recipe.stage(stage)
+        work = f"{config.tokens:,} tokens in {config.steps:,} steps"
+        losses = summarize_loss(read_metrics(run.metrics(stage)))
+        if losses is None:
+            return f"{work}; its metrics are missing"
         return (
-            f"{tokens:,} tokens in {len(metrics):,} steps; loss "
-            f"{losses.first_loss:.3f} to {losses.last_loss:.3f}; "
-            f"{tokens / losses.seconds:,.0f} tokens/s"
+            f"{work}; loss {losses.first_loss:.3f} to {losses.last_loss:.3f}; "
+            f"{config.batch_tokens / losses.seconds_per_step:,.0f} tokens/s"
         )
 
     return summary

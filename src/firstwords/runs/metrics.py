@@ -22,21 +22,28 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 class LossSummary(NamedTuple):
-    """First and last loss of a stage in nats per target, and the seconds spent in its steps."""
+    """First and last loss of a stage in nats per target, and the time of its steps."""
 
     first_loss: float
     last_loss: float  # mean of the last 20 steps
     seconds: float
+    seconds_per_step: float
 
 
-def summarize_loss(metrics: list[dict[str, float]]) -> LossSummary:
-    """Summarize the metrics of at least one step."""
+def summarize_loss(metrics: list[dict[str, float]]) -> LossSummary | None:
+    """Summarize the metrics of a stage; None if they are missing."""
+    if not metrics:
+        return None
     last = [step["loss"] for step in metrics[-20:]]
     seconds = sum(step["seconds"] for step in metrics)
-    return LossSummary(metrics[0]["loss"], sum(last) / len(last), seconds)
+    return LossSummary(metrics[0]["loss"], sum(last) / len(last), seconds, seconds / len(metrics))
 
 
-def truncate_metrics(path: Path, step: int) -> None:
-    """Remove the steps after `step`, which training is about to repeat."""
+def truncate_metrics(path: Path, step: int) -> int:
+    """Remove the steps after `step`, which training is about to repeat.
+
+    Returns how many of the steps up to `step` are missing: their file was lost or damaged.
+    """
     lines = [json.dumps(m) + "\n" for m in read_metrics(path) if m["step"] <= step]
     files.write_text(path, "".join(lines))
+    return step - len(lines)

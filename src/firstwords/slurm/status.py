@@ -94,12 +94,12 @@ def run_lines(config: RunConfig) -> Iterator[str]:
 
 def format_progress(run: Run, stage: Stage) -> str:
     metrics = read_metrics(run.metrics(stage))
-    if not metrics:
+    losses = summarize_loss(metrics)
+    if losses is None:
         return ", before its first step"
     step, steps, tokens_per_second, seconds_left = stage_progress(run, stage, metrics)
-    loss = summarize_loss(metrics).last_loss
     return (
-        f", step {step:,} of {steps:,} ({step / steps:.0%}), loss {loss:.3f}, "
+        f", step {step:,} of {steps:,} ({step / steps:.0%}), loss {losses.last_loss:.3f}, "
         f"{tokens_per_second:,.0f} tokens/s, {format_duration(seconds_left)} left in this phase"
     )
 

@@ -113,7 +113,11 @@ def train_stage(
         if world.is_main:
             steps_done = resumed.step if resumed else 0
             checkpoints.remove_checkpoints_after(run.checkpoints(stage), steps_done)
-            truncate_metrics(run.metrics(stage), steps_done)
+            if n_missing := truncate_metrics(run.metrics(stage), steps_done):
+                console.warn(
+                    f"{run.metrics(stage)} lacks {n_missing:,} of {steps_done:,} steps; curves and "
+                    "averages leave them out"
+                )
     state = build(recipe, model, world)
     if resumed:
         load_optimizer(state.optimizer, resumed.directory)

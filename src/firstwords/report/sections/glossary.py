@@ -44,15 +44,18 @@ def recipe_values(run: Run) -> dict[str, str]:
 def measured_values(run: Run, evaluations: Evaluations) -> dict[str, str]:
     """Return the values measured in training and evaluation, by term."""
     results = evaluations["sft"]["tasks"]
-    metrics = read_metrics(run.metrics("pretrain"))
-    summary = summarize_loss(metrics)
     values = {
         "bits per byte": f"{results['bits_per_byte']['score']:.3f}",
-        "loss": f"{summary.last_loss:.3f} at the end of pretraining",
-        "gradient norm": f"{metrics[-1]['grad_norm']:.2f} in the last step of pretraining",
-        "throughput": f"{run.recipe.pretrain.tokens / summary.seconds:,.0f} tokens/s",
         "time budget": format_duration(run.manifest.time),
     }
+    metrics = read_metrics(run.metrics("pretrain"))
+    if summary := summarize_loss(metrics):
+        speed = run.recipe.pretrain.batch_tokens / summary.seconds_per_step
+        values |= {
+            "loss": f"{summary.last_loss:.3f} at the end of pretraining",
+            "gradient norm": f"{metrics[-1]['grad_norm']:.2f} in the last step of pretraining",
+            "throughput": f"{speed:,.0f} tokens/s",
+        }
     for name, task in results.items():
         if name != "bits_per_byte" and "score" in task:
             chance = " (at chance)" if at_chance(task) else ""

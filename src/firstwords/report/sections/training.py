@@ -14,12 +14,15 @@ def render_losses(run: Run) -> str:
     rows = []
     for stage in STAGES:
         summary = summarize_loss(read_metrics(run.metrics(stage)))
+        if summary is None:
+            rows.append([STAGE_TITLES[stage], "metrics missing", "", "", ""])
+            continue
         rows.append(
             [
                 STAGE_TITLES[stage],
                 f"{summary.first_loss:.3f}",
                 f"{summary.last_loss:.3f}",
-                f"{run.recipe.stage(stage).tokens / summary.seconds:,.0f}",
+                f"{run.recipe.stage(stage).batch_tokens / summary.seconds_per_step:,.0f}",
                 format_duration(summary.seconds),
             ]
         )
@@ -46,7 +49,9 @@ def render_timings(run: Run) -> str:
     """Wall time and peak memory of each phase, next to the planned time."""
     timings, planned = run.timings(), run.manifest.predicted.get("phase_seconds", {})
     in_steps: dict[str, float] = {
-        stage: summarize_loss(read_metrics(run.metrics(stage))).seconds for stage in STAGES
+        stage: summary.seconds
+        for stage in STAGES
+        if (summary := summarize_loss(read_metrics(run.metrics(stage))))
     }
     total_seconds, peak_memory = _total_seconds_and_peak_memory(run)
     rows = []
