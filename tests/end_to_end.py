@@ -7,11 +7,12 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from factories import with_changes
-from waiting import LIMIT_SECONDS
+from waiting import LIMIT_SECONDS, wait_until
 
 from firstwords.kernels import build
 
@@ -170,6 +171,13 @@ class Started:
     def phase(self) -> int:
         """The number of the phase it is in; 0 before the first."""
         return max((n for n in range(1, 6) if f"Phase {n} of 5" in self.stderr), default=0)
+
+
+def wait_for(started: Started, happened: Callable[[], object]) -> None:
+    def still_running() -> None:
+        assert started.running, f"ended with {started.process.returncode}: {started.stderr}"
+
+    wait_until(happened, still_running, interval_seconds=0.002)
 
 
 def final_checkpoint(directory: Path, stage: str) -> Path:

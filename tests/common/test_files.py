@@ -1,10 +1,16 @@
 """Files are complete or absent, whenever the process is killed."""
 
+import contextlib
+import errno
 import os
+import random
 import shutil
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from power_cuts import FATES, KEPT, LOST, SimulatedDisk
 
 from firstwords.common import files
 
@@ -39,17 +45,33 @@ def test_an_error_while_writing_leaves_the_old_file(
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_file_is_flushed_before_it_is_renamed(
+def test_a_file_is_flushed_before_it_is_renamed_and_its_directory_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed = []
 
     def fsync(descriptor: int) -> None:
-        flushed.append((os.fstat(descriptor).st_size, (tmp_path / "a.txt").exists()))
+        flushed.append((os.fstat(descriptor).st_ino, (tmp_path / "a.txt").exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
     files.write_text(tmp_path / "a.txt", "hello")
-    assert flushed == [(5, False)]
+    file, directory = ((tmp_path / name).stat().st_ino for name in ("a.txt", "."))
+    assert flushed == [(file, False), (directory, True)]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EIO])
+def test_a_directory_that_cannot_be_flushed_is_no_error_but_a_failing_disk_is(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    fails = pytest.raises(OSError, match=os.strerror(code))
+    with contextlib.nullcontext() if code == errno.EINVAL else fails:
+        files.write_text(tmp_path / "a.txt", "hello")
+    assert (tmp_path / "a.txt").read_text() == "hello"
 
 
 def test_the_files_of_a_directory_are_flushed_before_it_is_renamed(
@@ -136,6 +158,61 @@ def test_a_killed_replacement_leaves_no_partial_directory(
         with pytest.raises(ProcessKilled), files.atomic_directory(tmp_path / "d") as new:
             (new / "c").write_text("c")
     assert names(tmp_path / "d") in ([], ["a", "b"], ["c"])
+
+
+# --- power cuts -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDisk]:
+    (tmp_path / "disk").mkdir()
+    disk = SimulatedDisk(tmp_path / "disk")
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    yield disk
+    disk.close()
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Return the content of every file without a temporary name."""
+    found = {str(p.relative_to(directory)): p for p in directory.rglob("*") if p.is_file()}
+    return {name: p.read_bytes() for name, p in found.items() if files.TEMPORARY not in name}
+
+
+def write_directory(path: Path) -> None:
+    with files.atomic_directory(path) as new:
+        (new / "deep").mkdir()
+        (new / "deep" / "b").write_bytes(b"written without flushing")
+        files.write_text(new / "a", "new")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: files.write_text(root / "old.txt", "replaced"),
+        lambda root: files.write_text(root / "made" / "for" / "it.txt", "new"),
+        lambda root: write_directory(root / "made" / "directory"),
+        lambda root: files.remove_directory(root / "old"),
+    ],
+    ids=["replaced file", "new file", "new directory", "removed directory"],
+)
+def test_a_power_cut_leaves_the_old_state_or_the_new_one(
+    change: Callable[[Path], None], disk: SimulatedDisk, tmp_path: Path
+) -> None:
+    root, rng, survivors = tmp_path / "disk", random.Random(0), []
+    files.write_text(root / "old.txt", "old")
+    write_directory(root / "old")
+    old = contents(root)
+
+    def cut() -> None:
+        for fate in (lambda: LOST, lambda: KEPT, *[lambda: rng.choice(FATES)] * 10):
+            path = disk.survivors(tmp_path / f"survivors{len(survivors)}", fate)
+            survivors.append(contents(path))
+
+    disk.on_sync = cut
+    change(root)
+    assert contents(disk.survivors(tmp_path / "done", lambda: LOST)) == contents(root)
+    for found in survivors:
+        assert found in (old, contents(root))
 
 
 def test_json_is_readable_and_loads_back(tmp_path: Path) -> None:

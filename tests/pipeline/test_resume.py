@@ -19,14 +19,14 @@ import pytest
 from end_to_end import (
     STAGES,
     Bench,
-    Started,
     final_checkpoint,
     fingerprint,
     metrics,
     moments,
     one_line,
+    wait_for,
 )
-from waiting import LIMIT_SECONDS, wait_until
+from waiting import LIMIT_SECONDS
 
 from firstwords.common.errors import Interrupted
 from firstwords.tokenizer.bpe import Tokenizer
@@ -67,13 +67,6 @@ def finish(bench: Bench, run: str) -> str:
     done = bench.firstwords(*bench.train(run), careful=OFTEN)
     assert done.returncode == 0, done.stderr
     return done.stderr
-
-
-def wait_for(started: Started, happened: Callable[[], object]) -> None:
-    def still_running() -> None:
-        assert started.running, f"ended with {started.process.returncode}: {started.stderr}"
-
-    wait_until(happened, still_running, interval_seconds=0.002)
 
 
 def finished_phases(bench: Bench, run: str) -> int:

@@ -1,6 +1,9 @@
 """Checkpoints: other tools read them, damage is seen, the one before it is used."""
 
 import json
+import os
+import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from power_cuts import FATES, LOST, SimulatedDisk
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from firstwords.common.errors import DamagedFile
@@ -16,6 +20,7 @@ from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig, OptimizerConfig
 from firstwords.runs import checkpoints
+from firstwords.runs.metrics import read_metrics, truncate_metrics
 from firstwords.tokenizer.bpe import SPECIAL_TOKENS, Tokenizer
 from firstwords.tokenizer.chat_format import (
     Messages,
@@ -179,7 +184,10 @@ def test_the_background_writer_writes_the_state_at_the_time_of_saving(
     model = random_model(tiny_model)
     optimizer = train_a_little(model, 3)
     checkpoint.save_checkpoint(tmp_path / "at once", model, tiny_tokenizer, optimizer.state())
-    with checkpoint.CheckpointWriter(tmp_path / "beside", tiny_tokenizer) as writer:
+    with (
+        (tmp_path / "metrics").open("w") as metrics,
+        checkpoint.CheckpointWriter(tmp_path / "beside", tiny_tokenizer, metrics) as writer,
+    ):
         snapshot = GradientSync(model).snapshot()
         assert snapshot is not None
         writer.save(snapshot, optimizer.state())
@@ -208,12 +216,54 @@ def test_an_error_of_the_background_writer_is_raised(
     state = train_a_little(model, 1).state()
     with (
         pytest.raises(OSError, match="No space left"),
-        checkpoint.CheckpointWriter(tmp_path, tiny_tokenizer) as writer,
+        (tmp_path / "metrics").open("w") as metrics,
+        checkpoint.CheckpointWriter(tmp_path, tiny_tokenizer, metrics) as writer,
     ):
         writer.save(model, state)
-    writer = checkpoint.CheckpointWriter(tmp_path, tiny_tokenizer)
-    writer.save(model, state)
+    with (tmp_path / "metrics").open("w") as metrics:
+        writer = checkpoint.CheckpointWriter(tmp_path, tiny_tokenizer, metrics)
+        writer.save(model, state)
     writer.__exit__(ValueError, ValueError("training failed"), None)  # which is raised instead
+
+
+def test_after_a_power_cut_checkpoints_have_the_metrics_before_them(
+    tiny_tokenizer: Tokenizer,
+    tiny_model: ModelConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, rng, flushed = Transformer(tiny_model).init_weights(0), random.Random(0), [0]
+    root, survivors = tmp_path / "disk", tmp_path / "survivors"
+    root.mkdir()
+    disk = SimulatedDisk(root)
+
+    def newest_step(fate: Callable[[], str]) -> int:
+        disk.survivors(survivors, fate)
+        found = checkpoints.newest_checkpoint(survivors / "checkpoints", no_warning)
+        newest = found.step if found else 0
+        if newest:
+            steps = [line["step"] for line in read_metrics(survivors / "metrics.jsonl")]
+            assert steps[:newest] == list(range(1, newest + 1))
+        shutil.rmtree(survivors)
+        return newest
+
+    def cut() -> None:
+        newest_step(lambda: rng.choice(FATES))
+        flushed.append(newest_step(lambda: LOST))
+        assert flushed == sorted(flushed), "a checkpoint that was on the disk is gone"
+
+    disk.on_sync = cut
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    truncate_metrics(root / "metrics.jsonl", 0)
+    with (
+        (root / "metrics.jsonl").open("a") as metrics,
+        checkpoint.CheckpointWriter(root / "checkpoints", tiny_tokenizer, metrics) as writer,
+    ):
+        for step in range(1, 5):
+            print(json.dumps({"step": step}), file=metrics, flush=True)
+            writer.save(model, {"steps": torch.tensor(step)})
+    assert newest_step(lambda: LOST) == 4
+    disk.close()
 
 
 def test_a_loaded_checkpoint_is_what_was_saved(

@@ -164,10 +164,8 @@ def _files_in(unit: Path) -> list[Path]:
 
 
 def _move_into_place(unpacked: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        files.remove_directory(target)
-    unpacked.rename(target)
+    files.make_directory(target.parent)
+    files.commit_directory(unpacked, target)
 
 
 def next_step(manifest: BundleManifest) -> str:

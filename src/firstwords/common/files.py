@@ -1,9 +1,12 @@
-"""Write files atomically: each is complete or absent.
+"""Write files atomically and durably: each is complete or absent, also after a power cut.
 
-Everything is written under a temporary name in the same directory, flushed to the disk and renamed.
-A process killed at any moment leaves the old file or the new one, never a part of one.
+Everything is written under a temporary name in the same directory, flushed to the disk and renamed;
+then the directory is flushed, which makes the new name durable. A process killed at any moment
+leaves the old file or the new one, never a part of one. What was written first is on the disk
+first, so a file may refer to any that was written before it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -16,19 +19,19 @@ from typing import Any, BinaryIO
 from firstwords.common.errors import UserError
 
 TEMPORARY = ".tmp-"
+# Errors of file systems that cannot flush a directory, and of directories without read permission.
+CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS, errno.EACCES)
 
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     temporary = path.with_name(TEMPORARY + path.name)
     try:
         with temporary.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        commit(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -36,33 +39,50 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Create a temporary directory that replaces `path` when the block ends without an error.
-
-    Its files are flushed before it is renamed, so a directory with the final name is complete.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Create a temporary directory that replaces `path` when the block ends without an error."""
+    make_directory(path.parent)
     temporary = path.with_name(TEMPORARY + path.name)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _flush(file)
-        _flush(temporary)
-        if path.exists():
-            remove_directory(path)
-        temporary.rename(path)
-        _flush(path.parent)
+        commit_directory(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
 def commit(temporary: Path, path: Path) -> None:
-    """Flush a file that was written under a temporary name, and rename it to `path`."""
+    """Flush a file that was written under a temporary name, and rename it to `path`.
+
+    In a temporary directory it is only renamed, since `commit_directory` flushes all files.
+    """
+    if path.parent.name.startswith(TEMPORARY):
+        temporary.replace(path)
+        return
     _flush(temporary)
     temporary.replace(path)
+    _flush_directory(path.parent)
+
+
+def commit_directory(temporary: Path, path: Path) -> None:
+    """Flush a directory with everything in it, and rename it to `path`, which it replaces."""
+    for directory, _, names in os.walk(temporary):
+        for name in names:
+            _flush(Path(directory, name))
+        _flush_directory(Path(directory))
+    if path.exists():
+        remove_directory(path)
+    temporary.rename(path)
+    _flush_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its missing parents durably."""
+    missing = [parent for parent in (path, *path.parents) if not parent.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for created in reversed(missing):
+        _flush_directory(created.parent)
 
 
 def remove_directory(path: Path) -> None:
@@ -70,6 +90,7 @@ def remove_directory(path: Path) -> None:
     doomed = path.with_name(TEMPORARY + "removed-" + path.name)
     shutil.rmtree(doomed, ignore_errors=True)
     path.rename(doomed)
+    _flush_directory(path.parent)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -86,14 +107,21 @@ def remove_temporaries(directory: Path) -> None:
 
 
 def _flush(path: Path) -> None:
+    """Write the content of a file to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError:  # some file systems cannot flush a directory; the rename is still atomic
-        if not path.is_dir():
-            raise
     finally:
         os.close(descriptor)
+
+
+def _flush_directory(path: Path) -> None:
+    """Write the names in a directory to the disk, where the file system can."""
+    try:
+        _flush(path)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH:
+            raise
 
 
 def write_text(path: Path, text: str) -> None:

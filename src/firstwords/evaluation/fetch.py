@@ -143,7 +143,5 @@ def _unpack(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as zip_file:  # extractall never writes outside of its directory
         zip_file.extractall(unpacked)
     (core_yaml,) = unpacked.rglob("core.yaml")
-    if folder.exists():
-        files.remove_directory(folder)
-    core_yaml.parent.replace(folder)
+    files.commit_directory(core_yaml.parent, folder)
     shutil.rmtree(unpacked, ignore_errors=True)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from firstwords.common import console, hardware, paths
+from firstwords.common import console, files, hardware, paths
 from firstwords.common.errors import telling_line
 
 SOURCE = Path(__file__).with_name("decode.cpp")
@@ -72,5 +72,5 @@ def _compile(compiler: str, path: Path) -> ctypes.CDLL:
         else:
             said = result.stderr.decode(errors="replace").strip()
             raise OSError(said or f"{compiler} exits with {result.returncode}")
-        output.replace(path)
+        files.commit(output, path)
     return ctypes.CDLL(str(path))

@@ -45,7 +45,7 @@ def open_trained_run(settings: LabSettings) -> Run:
     if settings.run_name is not None:
         return registry.open_run(settings.run_name)
     directory = paths.home() / "labs" / "runs" / RUN_NAME
-    directory.mkdir(parents=True, exist_ok=True)
+    files.make_directory(directory)
     try:
         with exclusive_lock(directory / "lock"), StopSignal().listening() as stop:
             files.remove_temporaries(directory)

@@ -59,7 +59,7 @@ def lock_run(name: str) -> Iterator[Path]:
 
 def _make_directory(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        files.make_directory(directory)
     except OSError as error:
         if error.errno not in (*disk.NOT_WRITABLE, errno.ENOTDIR, errno.EEXIST):
             raise

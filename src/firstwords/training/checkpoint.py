@@ -14,9 +14,11 @@ skipped for the one before it. Weights and optimizer state are safetensors, the 
     checksums.json           SHA-256 of the other files
 """
 
+import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -51,11 +53,12 @@ class CheckpointWriter:
     """Writes the checkpoints of a stage in a background thread, one at a time.
 
     Training waits only while the weights are copied. Leaving the context waits for the last write;
-    an error in a write is raised by the next `save`, or on leaving.
+    an error in a write is raised by the next `save`, or on leaving. A checkpoint is on the disk
+    after the rows of `metrics` before it, so a power cut cannot leave it without them.
     """
 
-    def __init__(self, directory: Path, tokenizer: Tokenizer) -> None:
-        self.directory, self.tokenizer = directory, tokenizer
+    def __init__(self, directory: Path, tokenizer: Tokenizer, metrics: TextIO) -> None:
+        self.directory, self.tokenizer, self.metrics = directory, tokenizer, metrics
         self._write_seconds = 0.0  # of the last checkpoint, the copy included
         self._saved_at = time.monotonic()
         self._pool = ThreadPoolExecutor(1)
@@ -81,6 +84,7 @@ class CheckpointWriter:
         state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
         def write() -> None:
+            os.fsync(self.metrics.fileno())
             save_checkpoint(self.directory, snapshot, self.tokenizer, state)
             self._write_seconds = time.monotonic() - start
 

@@ -142,7 +142,7 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: BatchSamp
             stage, config.tokens, "tokens", optimizer.steps * config.batch_tokens
         ) as meter,
         ExitStack() as opened,
-        CheckpointWriter(run.checkpoints(stage), tokenizer) as writer,
+        CheckpointWriter(run.checkpoints(stage), tokenizer, log) as writer,
         stop.deferred(),
     ):
         callbacks = [

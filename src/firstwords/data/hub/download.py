@@ -200,7 +200,7 @@ class FileDownload:
         if not offset:
             self._discard()
         path = self.remote.partial_path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_directory(path.parent)
         with path.open("ab", buffering=0) as file:  # unbuffered: a kill loses nothing received
             reported = offset
             try:
