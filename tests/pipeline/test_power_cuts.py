@@ -2,12 +2,13 @@
 
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from end_to_end import STAGES, Bench, fingerprint, wait_for
+from end_to_end import STAGES, Bench, final_checkpoint, fingerprint, wait_for
 from factories import make_manifest
 from power_cuts import FATES, LOST, LoopDevice, SimulatedDisk, loop_device
 
@@ -15,6 +16,7 @@ from firstwords.common import console
 from firstwords.evaluation import growth_samples
 from firstwords.pipeline.phases import run_all
 from firstwords.recipe import Recipe
+from firstwords.report.report import publish
 from firstwords.runs import phases, registry
 from firstwords.runs.manifest import Manifest, Sources
 from firstwords.runs.metrics import read_metrics
@@ -114,6 +116,30 @@ def test_after_a_cut_before_any_flush_the_run_ends_with_the_same_bytes(
     assert fingerprint(finished / "runs" / "x") == expected
     for survivors in to_resume:
         assert fingerprint(train(survivors, manifest)) == expected, survivors
+
+
+def test_a_run_whose_metrics_are_lost_is_resumed_and_reported(
+    bench: Bench,
+    manifest: Manifest,
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Versions that did not flush them lost them to power cuts."""
+    monkeypatch.chdir(tmp_path)
+    directory = Path(shutil.copytree(bench.home, tmp_path / "home")) / "runs" / "x"
+    shutil.rmtree(directory / "evaluation")
+    shutil.rmtree(final_checkpoint(directory, "sft"))
+    for stage in STAGES:
+        (directory / "metrics" / f"{stage}.jsonl").write_text("")
+    found = fingerprint(train(tmp_path / "home", manifest))
+    assert {name for name in expected if found[name] != expected[name]} == {
+        f"metrics of {stage}" for stage in STAGES
+    }
+    assert "sft.jsonl lacks 2 of 2 steps" in " ".join(capsys.readouterr().err.split())
+    publish(registry.open_run_directory(directory))
+    assert "metrics missing" in (directory / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from firstwords.common.errors import UserError
 from firstwords.recipe import STAGES, ModelConfig
 from firstwords.runs import phases, registry
 from firstwords.runs.manifest import Manifest
-from firstwords.runs.metrics import read_metrics, truncate_metrics
+from firstwords.runs.metrics import read_metrics, summarize_loss, truncate_metrics
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.training.session import Session
@@ -175,12 +175,19 @@ def test_metrics_after_a_step_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "pretrain.jsonl"
     path.write_text("".join(json.dumps({"step": s, "loss": 1.0}) + "\n" for s in range(1, 9)))
     whole = path.read_bytes()
-    truncate_metrics(path, 8)
+    assert truncate_metrics(path, 8) == 0
     assert path.read_bytes() == whole
-    truncate_metrics(path, 3)
+    assert truncate_metrics(path, 3) == 0
     assert [m["step"] for m in read_metrics(path)] == [1, 2, 3]
-    truncate_metrics(tmp_path / "new" / "midtrain.jsonl", 0)
+    assert truncate_metrics(path, 5) == 2, "the steps 4 and 5 are missing"
+    assert truncate_metrics(tmp_path / "new" / "midtrain.jsonl", 0) == 0
     assert (tmp_path / "new" / "midtrain.jsonl").read_text() == ""
+
+
+def test_missing_metrics_have_no_summary() -> None:
+    assert summarize_loss([]) is None
+    steps = [{"loss": 3.0, "seconds": 0.5}, {"loss": 1.0, "seconds": 1.5}]
+    assert summarize_loss(steps) == (3.0, 2.0, 2.0, 1.0)
 
 
 def test_seconds_left_follow_the_ratio_of_actual_to_planned_time(
