@@ -92,6 +92,7 @@ def _actual(run: Run) -> dict[str, Any]:
 
 def _stage(run: Run, stage: Any) -> dict[str, Any]:
     config, summary = run.recipe.stage(stage), summarize_loss(read_metrics(run.metrics(stage)))
+    assert summary, f"{run.metrics(stage)} is missing"
     evaluation = files.read_json(run.evaluation(stage))
     tasks = evaluation["tasks"]
     return {

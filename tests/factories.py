@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from firstwords.common import files
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, ModelConfig, Recipe, Stage, StageConfig
 from firstwords.runs import registry
@@ -89,8 +90,16 @@ def tiny_run(name: str, config: ModelConfig, tokenizer: Tokenizer) -> Run:
     """A run that has a tokenizer and no checkpoint yet."""
     with registry.lock_run(name) as directory:
         run = registry.create_run(directory, make_manifest(make_recipe(model=config)))
-    tokenizer.save(run.tokenizer_path)
+    save_tokenizer(run, tokenizer)
     return run
+
+
+def save_tokenizer(run: Run, tokenizer: Tokenizer) -> None:
+    """Save the run's tokenizer as if it had been trained."""
+    tokenizer.save(run.tokenizer_path)
+    rates = {"train": 3.0, "held_out": 3.0, "chat": 3.0}
+    stats = {"vocab_size": 512, "trained_on_bytes": 1000, "bytes_per_token": rates}
+    files.write_json(run.tokenizer_stats_path, {**stats, "sha256": tokenizer.sha256})
 
 
 def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int = 0) -> Path:

@@ -201,21 +201,28 @@ def test_data_encode_prepares_all_tokens_of_a_run(
 
 
 def test_encoding_restarts_if_the_files_have_changed(
-    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, home: Path, tiny_tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "texts"
     folder.mkdir()
     write_lines(folder / "a.jsonl", [{"text": "a"}] * 3)
     directory = home / "tokens" / "train"
-    datasets.discard_if_source_changed(directory, open_corpus(str(folder), "--data"))
+
+    def discard() -> None:
+        corpus = open_corpus(str(folder), "--data")
+        datasets.discard_if_source_changed(directory, corpus, tiny_tokenizer)
+
+    discard()
     (directory / "00000").mkdir(parents=True)
-    datasets.discard_if_source_changed(directory, open_corpus(str(folder), "--data"))
+    discard()
     assert directory.exists()
     write_lines(folder / "b.jsonl", [{"text": "b"}] * 3)
-    datasets.discard_if_source_changed(directory, open_corpus(str(folder), "--data"))
+    discard()
     assert not directory.exists()
     assert "encoding them from the start" in capsys.readouterr().err
-    assert json.loads((home / "tokens" / "train.source.json").read_text())[1][0] == "b.jsonl"
+    assert (
+        json.loads((home / "tokens" / "train.source.json").read_text())["files"][1][0] == "b.jsonl"
+    )
 
 
 def test_few_tokens_are_encoded_by_one_process() -> None:

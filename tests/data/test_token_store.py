@@ -1,6 +1,7 @@
 """Token stores: shards and interruptions do not change the stream of tokens."""
 
 import errno
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,54 @@ def test_no_records_make_an_empty_store(tiny_tokenizer: Tokenizer, tmp_path: Pat
     store = store_texts(tmp_path, [], tiny_tokenizer, ALL, quiet)
     assert len(store) == 0
     assert store.counts == (0, 0, 0)
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def damaged_stores(directory: Path) -> Iterator[str]:
+    """Damage a store in one way at a time, and yield its description."""
+    last = max(directory.glob("[0-9]*"))
+    for path in [directory / "complete.json", *sorted(last.iterdir())]:
+        content = path.read_bytes()
+        path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+        yield f"{path.name}: bit flipped"
+        path.unlink()
+        yield f"{path.name}: deleted"
+
+
+def test_any_damage_is_noticed_and_encoded_again(
+    kind: Any,
+    tiny_tokenizer: Tokenizer,
+    tmp_path: Path,
+    small_batches: None,
+) -> None:
+    store, records = kind
+    store(tmp_path, records, tiny_tokenizer, ALL, quiet)
+    whole = contents_of(tmp_path)
+    for damage in damaged_stores(tmp_path):
+        opened = open_store(tmp_path)
+        store(tmp_path, records, tiny_tokenizer, ALL, quiet)
+        assert contents_of(tmp_path) == whole, damage
+        assert opened is None, damage
+
+
+def test_shards_before_a_damaged_one_are_not_encoded_again(
+    tiny_tokenizer: Tokenizer, tmp_path: Path, small_batches: None
+) -> None:
+    store_texts(tmp_path, TEXTS, tiny_tokenizer, ALL, quiet)
+    written = (tmp_path / "00001" / "ids.npy").stat().st_mtime_ns
+    (tmp_path / "00002" / "ids.npy").unlink()
+    store_texts(tmp_path, TEXTS, tiny_tokenizer, ALL, quiet)
+    assert (tmp_path / "00001" / "ids.npy").stat().st_mtime_ns == written
+
+
+def test_a_copied_shard_is_ignored(
+    tiny_tokenizer: Tokenizer, tmp_path: Path, small_batches: None
+) -> None:
+    store = store_texts(tmp_path, TEXTS, tiny_tokenizer, ALL, quiet)
+    for name in ("00000 (1)", "00000 copy", ".DS_Store"):
+        shutil.copytree(tmp_path / "00000", tmp_path / name)
+    opened = open_store(tmp_path)
+    assert opened is not None
+    assert len(opened) == len(store)

@@ -128,11 +128,12 @@ def test_a_finished_part_of_an_evaluation_is_not_repeated(
     kept = copy / "evaluation" / "midtrain.json"
     document = json.loads(kept.read_text())
     kept.unlink()
-    parts = {"bits_per_byte": document["tasks"]["bits_per_byte"], "samples": "as they were"}
+    samples = [{"prompt": "as", "kind": "it", "answer": "was"}]
+    parts = {"bits_per_byte": document["tasks"]["bits_per_byte"], "samples": samples}
     for name, part in parts.items():
         (copy / "evaluation" / f"midtrain.{name}.part.json").write_text(json.dumps(part))
     finish(bench, copy.name)
-    assert json.loads(kept.read_text()) == document | {"samples": "as they were"}
+    assert json.loads(kept.read_text()) == document | {"samples": samples}
     assert list(copy.glob("evaluation/*.part.json")) == []
 
 

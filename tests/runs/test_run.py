@@ -2,18 +2,23 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from factories import make_manifest, make_recipe, save_step
+from factories import make_manifest, make_recipe, save_step, save_tokenizer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firstwords.common import files
 from firstwords.common.errors import UserError
 from firstwords.recipe import STAGES, ModelConfig
 from firstwords.runs import phases, registry
+from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.manifest import Manifest
 from firstwords.runs.metrics import read_metrics, summarize_loss, truncate_metrics
 from firstwords.runs.run import Run
@@ -80,8 +85,18 @@ def test_a_name_cannot_escape_the_runs_directory(name: str, home: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"time": 3}'])
-def test_a_damaged_run_json_is_reported(content: str, run: Run) -> None:
-    (run.directory / "run.json").write_text(content)
+def test_a_damaged_run_json_is_replaced_by_its_copy(
+    content: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, copy = run.directory / "run.json", run.directory / "checkpoints" / "run.json"
+    path.write_text(content)
+    opened = registry.open_run("first")
+    assert opened.manifest == run.manifest
+    assert f"{path} is missing or damaged" in capsys.readouterr().err
+    registry.restore_manifest(opened)
+    assert path.read_bytes() == copy.read_bytes()
+    path.write_text(content)
+    copy.unlink()
     with pytest.raises(UserError, match=r"run\.json"):
         registry.open_run("first")
 
@@ -163,17 +178,24 @@ def test_the_times_of_a_phase_add_up_even_if_it_fails(run: Run) -> None:
     assert set(run.timings()) == {"pretrain"}
 
 
-def test_half_a_line_of_metrics_is_ignored(tmp_path: Path) -> None:
+def metrics_line(step: int) -> str:
+    metrics = {"lr": 1.0, "seconds": 0.5, "grad_norm": 0.1, "update_norm": None}
+    return json.dumps({"step": step, "loss": 1.5, **metrics})
+
+
+def test_half_a_line_of_metrics_is_ignored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "pretrain.jsonl"
-    lines = [json.dumps({"step": step, "loss": 1.5}) for step in (1, 2, 3)]
-    path.write_text("\n".join(lines) + '\n{"step": 4, "lo')
+    path.write_text("\n".join(map(metrics_line, (1, 2, 3))) + '\n{"step": 4, "lo')
     assert [m["step"] for m in read_metrics(path)] == [1, 2, 3]
+    assert capsys.readouterr().err == ""  # its writer may be at work
     assert read_metrics(tmp_path / "absent.jsonl") == []
 
 
 def test_metrics_after_a_step_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "pretrain.jsonl"
-    path.write_text("".join(json.dumps({"step": s, "loss": 1.0}) + "\n" for s in range(1, 9)))
+    path.write_text("".join(metrics_line(step) + "\n" for step in range(1, 9)))
     whole = path.read_bytes()
     assert truncate_metrics(path, 8) == 0
     assert path.read_bytes() == whole
@@ -188,6 +210,10 @@ def test_missing_metrics_have_no_summary() -> None:
     assert summarize_loss([]) is None
     steps = [{"loss": 3.0, "seconds": 0.5}, {"loss": 1.0, "seconds": 1.5}]
     assert summarize_loss(steps) == (3.0, 2.0, 2.0, 1.0)
+
+
+def timing(seconds: float) -> dict[str, float]:
+    return {"seconds": seconds, "peak_memory": 1.0}
 
 
 def test_seconds_left_follow_the_ratio_of_actual_to_planned_time(
@@ -205,12 +231,91 @@ def test_seconds_left_follow_the_ratio_of_actual_to_planned_time(
     run = registry.create_run(tmp_path, manifest.replace(predicted=predicted))
     tokenizer, base, mid = phases.PHASES[:3]
     assert phases.seconds_left(run, tokenizer) == 250
-    times = {"tokenizer": {"seconds": 30.0}}
+    times = {"tokenizer": timing(30.0)}
     files.write_json(tmp_path / "timings.json", times)
     assert phases.seconds_left(run, base) == 240  # ten seconds say little about the machine
-    files.write_json(tmp_path / "timings.json", times | {"pretrain": {"seconds": 190.0}})
+    files.write_json(tmp_path / "timings.json", times | {"pretrain": timing(190.0)})
     assert phases.seconds_left(run, mid) == 2 * 140
-    half = times | {"pretrain": {"seconds": 190.0}, "midtrain": {"seconds": 40.0}}
+    half = times | {
+        "pretrain": timing(190.0),
+        "midtrain": timing(40.0),
+    }
     files.write_json(tmp_path / "timings.json", half)
     assert phases.seconds_left(run, mid) == 2 * 140 - 40
     assert phases.seconds_left(registry.create_run(tmp_path / "recipe", manifest), base) == 0
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_copies_beside_checkpoints_and_runs_are_ignored(
+    run: Run, tiny_tokenizer: Tokenizer, home: Path
+) -> None:
+    saved = save_step(run, "pretrain", 4, tiny_tokenizer)
+    for name in ("0000004 (1)", "4 copy", "step 10 copy", "5", ".DS_Store", "0000009~"):
+        shutil.copytree(saved, saved.with_name(name))
+    (saved.parent / "0000007").write_text("not a directory")
+    assert run.newest("pretrain") == (saved, 4)
+    save_step(run, "pretrain", 5, tiny_tokenizer)  # removing old checkpoints leaves them alone
+    assert (saved.parent / "0000004 (1)").is_dir()
+    shutil.copytree(run.directory, home / "runs" / "first (1)")
+    assert registry.list_runs() == [run.directory]
+
+
+@pytest.mark.parametrize("sums", ["{}", "[]", '{"model.safetensors": 3}', "null"])
+def test_checksums_without_the_checkpoint_s_files_are_damage(
+    sums: str, run: Run, tiny_tokenizer: Tokenizer
+) -> None:
+    (save_step(run, "pretrain", 4, tiny_tokenizer) / "checksums.json").write_text(sums)
+    assert run.newest("pretrain") is None
+
+
+def test_a_lost_tokenizer_is_that_of_a_checkpoint(
+    run: Run, tiny_tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="run first has no tokenizer; first run: firstwords"):
+        load_tokenizer(run)
+    save_tokenizer(run, tiny_tokenizer)
+    saved = save_step(run, "pretrain", 4, tiny_tokenizer)
+    assert run.find_tokenizer() == run.tokenizer_path
+    content = run.tokenizer_path.read_bytes()
+    run.tokenizer_path.write_bytes(content.replace(b"fox", b"fix", 1))
+    assert run.find_tokenizer() == saved / "tokenizer.json"
+    assert "using the tokenizer of" in capsys.readouterr().err
+    assert load_tokenizer(run).sha256 == tiny_tokenizer.sha256
+
+
+def test_directories_in_the_place_of_files_are_moved_aside(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("timings.json", "metrics/pretrain.jsonl", "report.html"):
+        (run.directory / name / "inside").mkdir(parents=True)
+    (run.directory / "samples").write_text("a file")
+    with registry.lock_run("first") as directory:
+        assert (directory / "timings.json.aside" / "inside").is_dir()
+        assert not (directory / "timings.json").exists()
+    assert (run.directory / "samples.aside").read_text() == "a file"
+    assert capsys.readouterr().err.count("has the wrong type; renaming it to") == 4
+    (run.directory / "timings.json").mkdir()
+    with registry.lock_run("first"):
+        assert (run.directory / "timings.json.2.aside").is_dir()
+
+
+@given(content=st.binary(max_size=80) | st.text(max_size=40).map(str.encode))
+def test_any_content_of_a_file_that_is_only_read_is_ignored_or_valid(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder), make_manifest())
+        names = ("timings.json", "samples/sft-0000001.json", "evaluation/sft.json")
+        names += ("evaluation/sft.exam.jsonl", "metrics/sft.jsonl", "tokenizer/stats.json")
+        for name in names:
+            files.write_text(run.directory / name, "")
+            (run.directory / name).write_bytes(content)
+        assert summarize_loss(read_metrics(run.metrics("sft"))) is None
+        assert (run.timings(), run.samples(), run.exam_answers("sft")) == ({}, [], [])
+        assert (run.read_evaluation("sft"), run.tokenizer_stats()) == (None, None)
+
+
+def test_the_manifest_comes_back_if_it_is_deleted_during_training(run: Run) -> None:
+    with Session(run).timed("pretrain"):
+        shutil.rmtree(run.directory)
+    assert registry.open_run("first").manifest == run.manifest

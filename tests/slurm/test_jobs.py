@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from end_to_end import Bench, one_line
+from factories import save_tokenizer
 from sites import write_program, write_site
 
 from firstwords.cli.main import run_command
@@ -17,6 +18,7 @@ from firstwords.slurm.site import read_site
 from firstwords.slurm.status import site_status
 from firstwords.slurm.submit import submit
 from firstwords.slurm.train_request import train_request
+from firstwords.tokenizer.bpe import Tokenizer
 
 # Job ids count from 11; sbatch logs its arguments. squeue and scontrol print the content of a file.
 SBATCH = r"""
@@ -200,23 +202,22 @@ def test_status_shows_how_the_last_job_ended(bench: Bench, slurm: FakeSlurm) -> 
     assert "11         no longer in the queue" in status_text(path)
 
 
-def test_status_shows_the_progress_of_the_run(bench: Bench, slurm: FakeSlurm) -> None:
+def test_status_shows_the_progress_of_the_run(
+    bench: Bench, slurm: FakeSlurm, tiny_tokenizer: Tokenizer
+) -> None:
     path = site_file(bench)
     site = read_site(path)
     run = registry.create_run(bench.directory("x"), new_manifest(train_request(site.run)))
     assert "phase 1 of 5, tokenizer" in status_text(path)
     assert "no checkpoint yet" in status_text(path)
-    run.tokenizer_path.parent.mkdir()
-    run.tokenizer_path.touch()
-    run.tokenizer_stats_path.touch()
+    save_tokenizer(run, tiny_tokenizer)
     assert "pretraining, before its first step" in status_text(path)
     metrics = run.metrics("pretrain")
     metrics.parent.mkdir()
-    lines = [{"step": n, "loss": 3.0, "lr": 0.1, "seconds": 0.5} for n in range(1, 13)]
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    line = {"loss": 3.0, "lr": 0.1, "seconds": 0.5, "grad_norm": 1.0, "update_norm": None}
+    metrics.write_text("".join(json.dumps({"step": n, **line}) + "\n" for n in range(1, 13)))
     checkpoint = run.checkpoints("pretrain") / "0000010"
     checkpoint.mkdir(parents=True)
-    (checkpoint / "training.json").touch()
     site.job_folder.mkdir(parents=True)
     (site.job_folder / "11.log").write_text("first\n\npretrain: 40%\n" + "later\n" * 5)
     text = status_text(path)

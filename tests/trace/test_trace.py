@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from end_to_end import one_line
+from factories import save_tokenizer
 
 import firstwords
 from firstwords.cli.main import run_command
@@ -65,7 +66,7 @@ def untrained_run(
     )
     home = tmp_path_factory.mktemp("trace")
     run = registry.create_run(home / "runs" / "toy", manifest)
-    tiny_tokenizer.save(run.tokenizer_path)
+    save_tokenizer(run, tiny_tokenizer)
     for seed, name in enumerate(("midtrain", "sft")):
         state = build(recipe, random_model(tiny_model, seed))
         for parameter in state.model.parameters():

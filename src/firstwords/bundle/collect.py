@@ -13,6 +13,7 @@ from firstwords.data.corpora import HUB_PREFIX, Corpus
 from firstwords.data.hub import catalogue, manifest
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.manifest import CorpusManifest, FileEntry
+from firstwords.runs import registry
 from firstwords.runs.manifest import Sources
 from firstwords.runs.run import Run
 
@@ -92,7 +93,7 @@ class BundleContents:
         """Add all files of a run, with the names that its sources have on the other machine."""
         for path in run.directory.rglob("*"):
             relative = path.relative_to(run.directory).as_posix()
-            if path.is_file() and relative != "lock":
+            if path.is_file() and relative not in ("lock", *registry.MANIFEST_NAMES):
                 self._add(BundleItem(f"runs/{run.name}/{relative}", path))
         run_manifest = run.manifest.replace(sources=sources)
         text = files.json_text(run_manifest.model_dump())

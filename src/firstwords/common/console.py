@@ -4,6 +4,7 @@ On a terminal, progress is a live line. Otherwise (a log, a batch job) it is a p
 seconds. Everything goes to stderr: stdout is for answers and documents.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,12 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print text after a yellow `note:`."""
     console.print(f"[yellow]note:[/] {escape(text)}")
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Print a warning unless this process has printed the same one before."""
+    warn(text)
 
 
 class Meter:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from firstwords.common.errors import UserError
+from firstwords.common.errors import DamagedFile, UserError
 
 TEMPORARY = ".tmp-"
 # Errors of file systems that cannot flush a directory, and of directories without read permission.
@@ -178,3 +178,15 @@ def sha256_stream(file: BinaryIO) -> str:
     while chunk := file.read(1 << 20):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def verify_sha256(path: Path, sha256: str) -> None:
+    """Raise DamagedFile if a file is missing, cannot be read or differs from its checksum."""
+    try:
+        actual = sha256_file(path)
+    except (FileNotFoundError, IsADirectoryError):
+        raise DamagedFile(f"{path.name} is missing") from None
+    except OSError as error:
+        raise DamagedFile(f"{path.name} cannot be read ({error.strerror})") from None
+    if actual != sha256:
+        raise DamagedFile(f"{path.name} does not match its checksum")

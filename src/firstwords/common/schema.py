@@ -1,12 +1,13 @@
 """Frozen data classes that validate their fields, and the TOML and JSON files that hold them."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from firstwords.common.errors import UserError
+from firstwords.common.errors import DamagedFile, UserError
 
 Model = TypeVar("Model", bound="FrozenModel")
 
@@ -41,6 +42,27 @@ def read_document(path: Path) -> Any:
         return parse_toml(text) if path.suffix == ".toml" else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid ({error})", "fix the file") from None
+
+
+def check_json(kind: Any, content: bytes) -> Any:
+    """Return the value of a JSON document. Raises DamagedFile if it is not valid as a `kind`."""
+    try:
+        value = json.loads(content)
+        _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = str(first["msg"])
+        reason = f"{where}: {message[:1].lower()}{message[1:]}" if where else message
+        raise DamagedFile(reason) from None
+    except (ValueError, RecursionError):
+        raise DamagedFile("it is not valid JSON") from None
+    return value
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def parse_toml(text: str) -> Any:

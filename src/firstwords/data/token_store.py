@@ -2,22 +2,26 @@
 
 A shard is a directory of NumPy files: `ids` (uint16, all documents end to end), `mask` (bool, the
 targets of finetuning), `lengths` (uint32, tokens of each document) and `text_bytes` (uint32, UTF-8
-bytes of each document without special tokens), with its counts in `shard.json`. Every shard appears
-complete or not at all, so an interrupted encoding resumes after the last one: documents stored
-before are read again (some 100 MB/s) but not encoded again.
+bytes of each document without special tokens), with its counts and the SHA-256 of each file in
+`shard.json`. Every shard appears complete or not at all, so an interrupted encoding resumes after
+the last one: documents stored before are read again (some 100 MB/s) but not encoded again. Opening
+a store verifies its shards (about 1 GB/s); from the first damaged one on they are encoded again.
 """
 
 import functools
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from firstwords.common import files
+from firstwords.common import console, files
+from firstwords.common.errors import DamagedFile
+from firstwords.common.schema import FrozenModel, check_json
 from firstwords.data.encoding import (
     Counts,
     Encode,
@@ -34,14 +38,29 @@ BATCH_DOCUMENTS = 512
 BATCH_CHARS = 2_000_000
 MAX_OPEN_ARRAYS = 64  # of a store; some systems allow a process no more than 256 open files
 COMPLETE = "complete.json"  # present once everything is encoded
+SHARD_NAME = re.compile(r"\d{5,}")
 T = TypeVar("T", str, Messages)
+
+
+class CountsFile(FrozenModel):
+    """complete.json: the counts of the whole store."""
+
+    documents: int
+    tokens: int
+    text_bytes: int
+
+
+class ShardFile(CountsFile):
+    """shard.json: the counts of a shard, and the SHA-256 of its other files by name."""
+
+    sha256: dict[str, str]
 
 
 class TokenStore:
     """The shards of a directory as one stream of tokens."""
 
     def __init__(self, directory: Path) -> None:
-        self._shards = shards = _shards(directory)
+        self._shards = shards = _list_shards(directory)
         counts = [_sum_counts([shard]) for shard in shards]
         self.counts = functools.reduce(Counts.plus, counts, Counts(0, 0, 0))
         self._starts = np.cumsum([0] + [shard.tokens for shard in counts])
@@ -73,8 +92,20 @@ class TokenStore:
 
 
 def open_store(directory: Path) -> TokenStore | None:
-    """Return the store in a directory, or None if its encoding is not complete."""
-    return TokenStore(directory) if (directory / COMPLETE).exists() else None
+    """Return the store in a directory, or None if its encoding is not complete or damaged."""
+    if not (directory / COMPLETE).exists():
+        return None
+    try:
+        total = _read(CountsFile, directory / COMPLETE)
+        shards = _list_shards(directory)
+        for shard in shards:
+            _verify_shard(shard)
+        if _sum_counts(shards)._asdict() != total:
+            raise DamagedFile("a shard is missing")
+    except DamagedFile as damage:
+        console.warn_once(f"{directory} is damaged ({damage}); encoding the damaged part again")
+        return None
+    return TokenStore(directory)
 
 
 def store_texts(
@@ -118,7 +149,7 @@ def _store(
     on_progress: Callable[[Counts], None],
     processes: int,
 ) -> TokenStore:
-    shards = _shards(directory)
+    shards = _keep_undamaged_shards(directory)
     counts, number = _sum_counts(shards), len(shards)
     on_progress(counts)
     batches = _batches(islice(iter(records), counts.documents, None))
@@ -158,7 +189,8 @@ def _write_shard(directory: Path, batches: list[EncodedBatch], counts: Counts) -
     with files.atomic_directory(directory) as shard:
         for name, arrays in zip(EncodedBatch._fields, zip(*batches, strict=True), strict=True):
             _save(shard / f"{name}.npy", np.concatenate(arrays))
-        files.write_json(shard / "shard.json", counts._asdict())
+        sums = {path.name: files.sha256_file(path) for path in sorted(shard.iterdir())}
+        files.write_json(shard / "shard.json", {**counts._asdict(), "sha256": sums})
 
 
 def _save(path: Path, array: np.ndarray) -> None:
@@ -174,12 +206,47 @@ def _load_all(shards: list[Path], name: str) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint32)
 
 
-def _shards(directory: Path) -> list[Path]:
-    return sorted(path.parent for path in directory.glob("[0-9]*/shard.json"))
+def _list_shards(directory: Path) -> list[Path]:
+    """Return the directories of all shards in order, damaged or not."""
+    return sorted(path for path in directory.glob("*") if SHARD_NAME.fullmatch(path.name))
+
+
+def _keep_undamaged_shards(directory: Path) -> list[Path]:
+    """Return the shards before the first damaged or missing one, and remove all others."""
+    shards = _list_shards(directory)
+    kept = list(takewhile(_is_undamaged, shards))
+    kept = [shard for number, shard in enumerate(kept) if int(shard.name) == number]
+    (directory / COMPLETE).unlink(missing_ok=True)
+    for shard in shards[len(kept) :]:
+        files.remove_directory(shard)
+    return kept
+
+
+def _is_undamaged(shard: Path) -> bool:
+    try:
+        _verify_shard(shard)
+    except DamagedFile:
+        return False
+    return True
+
+
+def _verify_shard(shard: Path) -> None:
+    """Read every file of a shard. Raises DamagedFile."""
+    sums = _read(ShardFile, shard / "shard.json")["sha256"]
+    for name in EncodedBatch._fields:
+        files.verify_sha256(shard / f"{name}.npy", sums.get(f"{name}.npy", ""))
+
+
+def _read(kind: type[FrozenModel], path: Path) -> Any:
+    try:
+        return check_json(kind, path.read_bytes())
+    except (OSError, DamagedFile) as error:
+        raise DamagedFile(f"{path.parent.name}/{path.name} is unreadable") from error
 
 
 def _sum_counts(shards: list[Path]) -> Counts:
     total = Counts(0, 0, 0)
     for shard in shards:
-        total = total.plus(Counts(**files.read_json(shard / "shard.json")))
+        counts = _read(ShardFile, shard / "shard.json")
+        total = total.plus(Counts(*(counts[name] for name in Counts._fields)))
     return total

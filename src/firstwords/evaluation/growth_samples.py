@@ -19,6 +19,7 @@ from firstwords.inference.sampling import Sampling
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, Stage
 from firstwords.runs.datasets import text_store
+from firstwords.runs.documents import Sample, read_or_none
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 from firstwords.tokenizer.chat_format import encode_prompt
@@ -53,7 +54,7 @@ def sample_callback(run: Run) -> CallbackFactory:
         def write(step: int) -> None:
             # A copy, since training compiled the model's own blocks for its batches.
             model, path = snapshot(), run.samples_path(stage, step)
-            if model and not path.exists():
+            if model and read_or_none(Sample, path) is None:
                 model.to(devices.device_or_cpu(run.recipe.device)).eval()
                 measured = measure_growth(model, tokenizer, text_store(run, tokenizer, "val"))
                 files.write_json(path, {"stage": stage, "step": step} | measured)

@@ -23,11 +23,26 @@ from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, Stage
 from firstwords.runs.datasets import chat_store, load_tokenizer, text_store
+from firstwords.runs.documents import (
+    Answer,
+    BenchmarkScore,
+    BitsPerByte,
+    ExamScore,
+    Number,
+    Unscored,
+    read_or_none,
+)
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.training.session import Session
 
 CHAT_LOSS, SAMPLES = "chat_loss", "samples"  # parts that are not tasks
+PART_KINDS: dict[str, Any] = {
+    "bits_per_byte": BitsPerByte,
+    "exam": ExamScore,
+    CHAT_LOSS: Number,
+    SAMPLES: list[Answer],
+}
 
 
 def evaluate_stages(session: Session) -> None:
@@ -41,7 +56,7 @@ def evaluate_stages(session: Session) -> None:
     parts = [
         (stage, part)
         for stage in STAGES
-        if not run.evaluation(stage).exists()
+        if not run.read_evaluation(stage)
         for part in ("bits_per_byte", CHAT_LOSS, SAMPLES, *_benchmark_names(run))
     ]
     own_parts = parts[world.rank :: world.size]
@@ -70,7 +85,7 @@ def _evaluate_parts(run: Run, stage: Stage, parts: list[str]) -> None:
     with console.progress(f"evaluating {stage}", len(parts), "parts") as meter:
         for part in parts:
             path = run.evaluation_part(stage, part)
-            if not path.exists():
+            if _read_part(run, stage, part) is None:
                 files.write_json(path, _evaluate_part(run, stage, part, model, tokenizer))
             meter.advance(1, part)
 
@@ -91,6 +106,12 @@ def _evaluate_part(
     outcome = run_benchmark(BENCHMARKS[part], runner, stage, open_eval_data(None), limit)
     files.write_json_lines(run.records(stage, part), outcome.records)
     return outcome.result
+
+
+def _read_part(run: Run, stage: Stage, part: str) -> Any:
+    """Return the result of a part, or None if it is missing or damaged."""
+    kind = PART_KINDS.get(part, BenchmarkScore | Unscored)
+    return read_or_none(kind, run.evaluation_part(stage, part))
 
 
 def _merge_parts(run: Run, stage: Stage, parts: list[str]) -> None:

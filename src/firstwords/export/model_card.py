@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from firstwords.common import files
 from firstwords.common.markdown import table
 from firstwords.common.units import format_duration
 from firstwords.evaluation.table import table_rows
@@ -41,8 +40,8 @@ def render_model_card(
         _usage(kind, name, dtype),
     ]
     sections += ["## Training", _training(run, stage, checkpoint)]
-    if run.evaluation(stage).exists():
-        sections += ["## Scores", _scores(run, stage)]
+    if evaluation := run.read_evaluation(stage):
+        sections += ["## Scores", _scores(stage, evaluation["tasks"])]
     sections += ["## Limitations", _limitations(run)]
     return "\n\n".join(sections) + "\n"
 
@@ -90,8 +89,7 @@ def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
     )
 
 
-def _scores(run: Run, stage: Stage) -> str:
-    tasks: dict[str, Any] = files.read_json(run.evaluation(stage))["tasks"]
+def _scores(stage: Stage, tasks: dict[str, Any]) -> str:
     return table(["", stage, "chance"], table_rows({stage: tasks})) + (
         "\n\nThe 95 % interval is in parentheses; a score whose interval includes chance is marked "
         "*at chance*."

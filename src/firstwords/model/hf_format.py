@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from firstwords.common import files
+from firstwords.common.errors import UserError
 from firstwords.common.hardware import Device
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
@@ -136,6 +137,14 @@ def load_model(directory: Path, device: Device = "cpu") -> Transformer:
 
 
 def load_weights(model: Transformer, directory: Path) -> None:
-    """Set the weights of `model` to those of a checkpoint."""
+    """Set the weights of `model` to those of a checkpoint. Raises UserError if it has another
+    shape."""
     weights = load_file(directory / "model.safetensors")
-    model.load_state_dict({name.removeprefix(PREFIX): tensor for name, tensor in weights.items()})
+    weights = {name.removeprefix(PREFIX): tensor for name, tensor in weights.items()}
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if shapes != {name: tensor.shape for name, tensor in weights.items()}:
+        raise UserError(
+            f"the model in {directory} has another shape than the recipe in run.json",
+            "restore the run.json that the run started with, or start a new run with --run NAME",
+        )
+    model.load_state_dict(weights)

@@ -65,6 +65,8 @@ def _prepare(
     """Configure this process as the recipe says, and print what is about to be trained."""
     recipe = run.recipe
     check_device(recipe, world)
+    if world.is_main:
+        registry.restore_manifest(run)
     devices.configure_torch(_threads(run, world))
     _print_overview(run, world)
     callbacks = [growth_samples.sample_callback(run)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from firstwords.common import console, files
+from firstwords.common import console
 from firstwords.common.memory import release_freed_memory
 from firstwords.common.units import format_duration
 from firstwords.evaluation.stages import evaluate_stages
@@ -68,7 +68,7 @@ def _stage_summary(stage: Stage) -> Callable[[Run], str]:
 
 
 def _evaluation_summary(run: Run) -> str:
-    tasks = {stage: files.read_json(run.evaluation(stage))["tasks"] for stage in STAGES}
+    tasks = {s: found["tasks"] for s in STAGES if (found := run.read_evaluation(s))}
     bits = (f"{stage} {task['bits_per_byte']['score']:.3f}" for stage, task in tasks.items())
     exams = [f"{s} {task['exam']['score']:.0%}" for s, task in tasks.items() if "exam" in task]
     lines = ["bits per byte of held-out text: " + ", ".join(bits)]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from firstwords.common import console, disk, files
+from firstwords.common.errors import UserError
 from firstwords.recipe import STAGES
 from firstwords.report import html_page, plots
 from firstwords.report.sections import evaluation, glossary, setup, tokenizer, training
@@ -22,7 +23,7 @@ class Section(NamedTuple):
 def publish(run: Run) -> str:
     """Write the report to the run's directory and to the current one, and return its location.
 
-    Raises FileNotFoundError if a stage is not evaluated, and OSError if neither can be written to.
+    Raises UserError if a stage is not evaluated, and OSError if neither can be written to.
     """
     sections = make_sections(run)
     documents = {
@@ -49,7 +50,14 @@ def _write_documents(directory: Path, documents: dict[str, str]) -> None:
 
 def make_sections(run: Run) -> list[Section]:
     """Return the sections that have something to show."""
-    evaluations: Evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in STAGES}
+    evaluations: Evaluations = {
+        stage: found for stage in STAGES if (found := run.read_evaluation(stage))
+    }
+    if missing := [stage for stage in STAGES if stage not in evaluations]:
+        raise UserError(
+            f"{run.evaluation(missing[0])} is missing",
+            f"to evaluate again, run: firstwords report --run {run.name}",
+        )
     curves = plots.render_curves(run, evaluations)
     exam = evaluation.render_exam(run, evaluations)
     exam_plot = (("", plots.render_exam_plot(evaluations)),) if exam else ()

@@ -1,13 +1,23 @@
 """Which checkpoints of a stage are on disk, and whether they are whole. Needs no torch."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from firstwords.common import files
 from firstwords.common.errors import DamagedFile
+from firstwords.common.schema import check_json
 
 KEEP = 2  # checkpoints of each stage
+CHECKPOINT_NAME = re.compile(r"\d{7,}")  # the step; a copy, such as "0000010 (1)", has another
+REQUIRED_FILES = (
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "optimizer.safetensors",
+    "training.json",
+)
 
 
 class Checkpoint(NamedTuple):
@@ -44,18 +54,24 @@ def remove_checkpoints_after(directory: Path, step: int) -> None:
 def verify_checkpoint(directory: Path) -> None:
     """Raise DamagedFile if a file is missing or differs from its checksum."""
     try:
-        sums: dict[str, str] = files.read_json(directory / "checksums.json")
-    except (OSError, ValueError):
+        sums: dict[str, str] = check_json(
+            dict[str, str], (directory / "checksums.json").read_bytes()
+        )
+    except (OSError, DamagedFile):
         raise DamagedFile("checksums.json is unreadable") from None
+    for name in REQUIRED_FILES:
+        if name not in sums:
+            raise DamagedFile(f"checksums.json has no {name}")
     for name, expected in sums.items():
-        path = directory / name
-        if not path.is_file():
-            raise DamagedFile(f"{name} is missing")
-        if files.sha256_file(path) != expected:
-            raise DamagedFile(f"{name} does not match its checksum")
+        files.verify_sha256(directory / name, expected)
 
 
 def list_checkpoints(directory: Path) -> list[Checkpoint]:
-    """Return all checkpoints in `directory`, newest first, damaged or not."""
-    found = [Checkpoint(path, int(path.name)) for path in directory.glob("[0-9]*") if path.is_dir()]
+    """Return all checkpoints in `directory`, newest first, damaged or not. Other files and
+    directories, such as copies that a file manager made, are ignored."""
+    found = [
+        Checkpoint(path, int(path.name))
+        for path in directory.glob("[0-9]*")
+        if CHECKPOINT_NAME.fullmatch(path.name) and path.is_dir()
+    ]
     return sorted(found, key=lambda checkpoint: -checkpoint.step)

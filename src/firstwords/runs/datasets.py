@@ -5,6 +5,7 @@ from pathlib import Path
 
 from firstwords.common import console, files, hardware
 from firstwords.common.errors import UserError
+from firstwords.common.schema import FrozenModel
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
 from firstwords.data.token_store import (
@@ -14,6 +15,7 @@ from firstwords.data.token_store import (
     store_conversations,
     store_texts,
 )
+from firstwords.runs.documents import read_or_none
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -23,13 +25,13 @@ MIN_TOKENS_FOR_PROCESSES = 20_000_000
 
 
 def load_tokenizer(run: Run) -> Tokenizer:
-    """Return the tokenizer of a run. Raises UserError if it was not trained yet."""
-    if not run.tokenizer_path.exists():
+    """Return the tokenizer of a run. Raises UserError if there is none."""
+    path = run.find_tokenizer()
+    if path is None:
         raise UserError(
-            f"run {run.name} has no tokenizer yet",
-            f"first run: firstwords tokenizer --run {run.name}",
+            f"run {run.name} has no tokenizer", f"first run: firstwords tokenizer --run {run.name}"
         )
-    return Tokenizer.load(run.tokenizer_path)
+    return Tokenizer.load(path)
 
 
 def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
@@ -47,12 +49,12 @@ def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         if split == "val":
             documents = take_bytes(documents, run.recipe.val_bytes)
         processes = encoding_processes(n_tokens)
-        discard_if_source_changed(directory, corpus)
+        discard_if_source_changed(directory, corpus, tokenizer)
         with console.progress(f"encoding text ({split})", n_tokens, "tokens") as meter:
             on_progress = progress_callback(meter)
             return store_texts(directory, documents, tokenizer, n_tokens, on_progress, processes)
 
-    return _open_or_create(run, "text", split, create)
+    return _open_or_create(run, "text", split, tokenizer, create)
 
 
 def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
@@ -69,14 +71,14 @@ def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
         conversations = corpora.conversations(corpus, split, run.recipe.seed)
         processes = encoding_processes(n_tokens)
-        discard_if_source_changed(directory, corpus)
+        discard_if_source_changed(directory, corpus, tokenizer)
         with console.progress(f"encoding conversations ({split})", n_tokens, "tokens") as meter:
             on_progress = progress_callback(meter)
             return store_conversations(
                 directory, conversations, tokenizer, n_tokens, on_progress, processes
             )
 
-    return _open_or_create(run, "chat", split, create)
+    return _open_or_create(run, "chat", split, tokenizer, create)
 
 
 def encode_data(run: Run) -> None:
@@ -97,30 +99,59 @@ def progress_callback(meter: console.Meter) -> Callable[[Counts], None]:
     return lambda counts: meter.advance(counts.tokens - meter.done)
 
 
-def discard_if_source_changed(directory: Path, corpus: corpora.Corpus) -> None:
+class Source(FrozenModel):
+    """What a store was encoded from, beside the store: tokens/KIND/SPLIT.source.json."""
+
+    files: list[tuple[str, int]]  # name and bytes of each file of the corpus
+    tokenizer: str  # SHA-256
+
+
+def _source_path(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.source.json")
+
+
+def discard_if_source_changed(
+    directory: Path, corpus: corpora.Corpus, tokenizer: Tokenizer
+) -> None:
     """Discard an interrupted encoding if the corpus has other files now, and record its files.
 
     Other files would be read in another order: resuming would encode some documents twice and
     others never.
     """
-    path = directory.with_name(f"{directory.name}.source.json")
+    path = _source_path(directory)
     all_files = (*corpus.files, *corpus.validation_files)
-    sizes = [[file.name, file.stat().st_size] for file in all_files]
-    if directory.exists() and path.exists() and files.read_json(path) != sizes:
+    source = {
+        "files": [[file.name, file.stat().st_size] for file in all_files],
+        "tokenizer": tokenizer.sha256,
+    }
+    if directory.exists() and read_or_none(Source, path) != source:
         console.warn(f"the files of {corpus.name} have changed; encoding them from the start")
         files.remove_directory(directory)
-    files.write_json(path, sizes)
+    files.write_json(path, source)
+
+
+def _open_unless_other_tokenizer(directory: Path, tokenizer: Tokenizer) -> TokenStore | None:
+    """Return the complete store in a directory, unless another tokenizer encoded it: the one of
+    this run was lost, and the new one differs."""
+    source = read_or_none(Source, _source_path(directory))
+    if source and source["tokenizer"] != tokenizer.sha256:
+        return None
+    return open_store(directory)
 
 
 def _open_or_create(
-    run: Run, kind: str, split: corpora.Split, create: Callable[[Path], TokenStore]
+    run: Run,
+    kind: str,
+    split: corpora.Split,
+    tokenizer: Tokenizer,
+    create: Callable[[Path], TokenStore],
 ) -> TokenStore:
-    """Return the store of a split, created if it does not exist.
+    """Return the store of a split, created if it does not exist or is damaged.
 
     Raises UserError if it is smaller than a batch, and removes it, since the user may add data.
     """
     directory = run.tokens(kind, split)
-    store = open_store(directory) or create(directory)
+    store = _open_unless_other_tokenizer(directory, tokenizer) or create(directory)
     stage, option = (
         (run.recipe.pretrain, "--data") if kind == "text" else (run.recipe.sft, "--chat-data")
     )

@@ -2,23 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from firstwords.common import files
+from firstwords.runs.documents import StepMetrics, read_valid_lines
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Return the metrics of every step. A kill may have left half of the last line, which is
-    ignored."""
-    if not path.exists():
-        return []
-    metrics = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            metrics.append(json.loads(line))
-        except ValueError:
-            break
-    return metrics
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the metrics of every step. Damaged lines are left out."""
+    return read_valid_lines(StepMetrics, path)
 
 
 class LossSummary(NamedTuple):
@@ -30,7 +22,7 @@ class LossSummary(NamedTuple):
     seconds_per_step: float
 
 
-def summarize_loss(metrics: list[dict[str, float]]) -> LossSummary | None:
+def summarize_loss(metrics: list[dict[str, Any]]) -> LossSummary | None:
     """Summarize the metrics of a stage; None if they are missing."""
     if not metrics:
         return None

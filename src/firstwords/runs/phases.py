@@ -15,14 +15,9 @@ class Phase(NamedTuple):
     is_done: Callable[[Run], bool]
 
 
-def has_tokenizer(run: Run) -> bool:
-    """Return whether the tokenizer is trained and measured."""
-    return run.tokenizer_path.exists() and run.tokenizer_stats_path.exists()
-
-
 def is_evaluated(run: Run) -> bool:
     """Return whether every stage is evaluated completely."""
-    return all(run.evaluation(stage).exists() for stage in STAGES) and not run.evaluation_parts()
+    return all(run.read_evaluation(stage) for stage in STAGES) and not run.evaluation_parts()
 
 
 def _stage(stage: Stage, title: str) -> Phase:
@@ -30,7 +25,7 @@ def _stage(stage: Stage, title: str) -> Phase:
 
 
 PHASES = (
-    Phase("tokenizer", "Tokenizer", has_tokenizer),
+    Phase("tokenizer", "Tokenizer", Run.has_tokenizer),
     _stage("pretrain", "Pretraining"),
     _stage("midtrain", "Midtraining"),
     _stage("sft", "Supervised finetuning"),

@@ -1,5 +1,6 @@
 """The runs of this machine: find, create, open and lock them. Needs no torch."""
 
+import contextlib
 import errno
 import os
 import re
@@ -10,12 +11,17 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from firstwords.common import disk, files, paths
+from firstwords.common import console, disk, files, paths
 from firstwords.common.errors import UserError
 from firstwords.common.locks import exclusive_lock
 from firstwords.common.schema import parse, read_document
+from firstwords.runs.documents import read_or_none
 from firstwords.runs.manifest import Manifest
+from firstwords.runs.misplaced import move_misplaced_aside
 from firstwords.runs.run import Run
+
+MANIFEST_NAMES = ("run.json", "checkpoints/run.json")  # the manifest, and its copy
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def runs_home() -> Path:
@@ -25,7 +31,7 @@ def runs_home() -> Path:
 
 def check_name(name: str) -> None:
     """Raise UserError unless the name is safe as the name of a directory."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
+    if not NAME.fullmatch(name):
         printable = name[:80].encode("ascii", "backslashreplace").decode()
         raise UserError(
             f"--run {printable} is not a valid name",
@@ -47,6 +53,7 @@ def lock_run(name: str) -> Iterator[Path]:
     if not disk.is_writable(directory):
         yield directory
         return
+    move_misplaced_aside(directory)
     try:
         with exclusive_lock(directory / "lock"):
             files.remove_temporaries(directory)
@@ -70,33 +77,56 @@ def _make_directory(directory: Path) -> None:
 
 
 def create_run(directory: Path, manifest: Manifest) -> Run:
-    """Write the manifest of a new run into its directory, as the newest of all runs."""
-    newest = max((_created(run) for run in list_runs()), default=0.0)
-    files.write_json(directory / "run.json", manifest.model_dump())
+    """Write the manifest of a new run into its directory, as the newest of all runs, and a copy
+    beside its checkpoints."""
     # The clock may have been set back since the newest run was created.
-    os.utime(directory / "run.json", (time.time(), max(time.time(), newest + 1)))
+    created = max(time.time(), max(_dates_of_runs().values(), default=0.0) + 1)
+    for name in MANIFEST_NAMES:
+        files.write_json(directory / name, manifest.model_dump())
+        os.utime(directory / name, (created, created))
     return Run(directory, manifest)
+
+
+def restore_manifest(run: Run) -> None:
+    """Write the manifest again if it or its copy was lost since the run was opened."""
+    if any(read_or_none(Manifest, run.directory / name) is None for name in MANIFEST_NAMES):
+        create_run(run.directory, run.manifest)
 
 
 def run_exists(directory: Path) -> bool:
     """Return whether a run was created in the directory."""
-    return (directory / "run.json").exists()
+    return any((directory / name).exists() for name in MANIFEST_NAMES)
 
 
 def open_run_directory(directory: Path) -> Run:
-    """Open the run in a directory. Raises UserError if its manifest is damaged."""
-    path = directory / "run.json"
-    return Run(directory, parse(Manifest, read_document(path), path))
+    """Open the run in a directory. Raises UserError if its manifest and the copy are damaged."""
+    path, copy_path = (directory / name for name in MANIFEST_NAMES)
+    try:
+        return Run(directory, parse(Manifest, read_document(path), path))
+    except UserError:
+        copy = read_or_none(Manifest, copy_path)
+        if copy is None:
+            raise
+    console.warn_once(f"{path} is missing or damaged; using its copy {copy_path}")
+    return Run(directory, Manifest.model_validate(copy))
 
 
 def list_runs() -> list[Path]:
-    """Return the directories of all runs, the newest first."""
-    directories = [path.parent for path in runs_home().glob("*/run.json")]
-    return sorted(directories, key=_created, reverse=True)
+    """Return the directories of all runs, the newest first. Copies that a file manager made, such
+    as "first (1)", are ignored."""
+    created = _dates_of_runs()
+    return sorted(created, key=lambda directory: created[directory], reverse=True)
 
 
-def _created(directory: Path) -> float:
-    return (directory / "run.json").stat().st_mtime
+def _dates_of_runs() -> dict[Path, float]:
+    created: dict[Path, float] = {}
+    for name in reversed(MANIFEST_NAMES):
+        for path in runs_home().glob(f"*/{name}"):
+            directory = runs_home() / path.relative_to(runs_home()).parts[0]
+            if NAME.fullmatch(directory.name):
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    created[directory] = path.stat().st_mtime
+    return created
 
 
 def open_run(name: str | None) -> Run:

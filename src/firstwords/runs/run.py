@@ -6,6 +6,7 @@
     tokens/{text,chat}/{train,val}/  encoded corpora, in shards
     tokens/{text,chat}/{train,val}.source.json  the files that they were encoded from
     checkpoints/{pretrain,midtrain,sft}/        the newest two checkpoints of each stage, by step
+    checkpoints/run.json             a copy of the manifest, used if run.json is lost
     metrics/{pretrain,midtrain,sft}.jsonl       one line for each step
     samples/                         what the growing model made of the same prompts
     tensorboard/{pretrain,midtrain,sft}/        the metrics, as TensorBoard reads them
@@ -24,10 +25,19 @@ from pathlib import Path
 from typing import Any
 
 from firstwords.common import console, files
-from firstwords.common.errors import UserError
+from firstwords.common.errors import DamagedFile, UserError
 from firstwords.recipe import STAGES, Recipe, Stage
 from firstwords.runs import checkpoints
 from firstwords.runs.checkpoints import Checkpoint
+from firstwords.runs.documents import (
+    AnswerRecord,
+    Evaluation,
+    Sample,
+    Timing,
+    TokenizerStats,
+    read_or_none,
+    read_valid_lines,
+)
 from firstwords.runs.manifest import Manifest
 
 
@@ -36,7 +46,6 @@ class Run:
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
         self.directory, self.manifest = directory, manifest
-        self._warned: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -54,6 +63,36 @@ class Run:
     def tokenizer_stats_path(self) -> Path:
         return self.directory / "tokenizer" / "stats.json"
 
+    def tokenizer_stats(self) -> dict[str, Any] | None:
+        """Return how well the tokenizer compresses, or None if that was not measured."""
+        stats: dict[str, Any] | None = read_or_none(TokenizerStats, self.tokenizer_stats_path)
+        return stats
+
+    def has_tokenizer(self) -> bool:
+        """Return whether the tokenizer is trained and measured, and its file is undamaged."""
+        stats = self.tokenizer_stats()
+        if stats is None:
+            return False
+        try:
+            files.verify_sha256(self.tokenizer_path, stats["sha256"])
+        except DamagedFile:
+            return False
+        return True
+
+    def find_tokenizer(self) -> Path | None:
+        """Return the file of the tokenizer: the run's own, or a checkpoint's if that is missing or
+        damaged."""
+        if self.has_tokenizer():
+            return self.tokenizer_path
+        for stage in reversed(STAGES):
+            if found := self.newest(stage):
+                console.warn_once(
+                    f"{self.tokenizer_path.parent} is missing or damaged; using the tokenizer of "
+                    f"{found.directory}"
+                )
+                return found.directory / "tokenizer.json"
+        return None
+
     def tokens(self, kind: str, split: str) -> Path:
         return self.directory / "tokens" / kind / split
 
@@ -65,6 +104,15 @@ class Run:
 
     def evaluation(self, stage: Stage) -> Path:
         return self.directory / "evaluation" / f"{stage}.json"
+
+    def read_evaluation(self, stage: Stage) -> dict[str, Any] | None:
+        """Return the evaluation of a stage, or None if there is none."""
+        evaluation: dict[str, Any] | None = read_or_none(Evaluation, self.evaluation(stage))
+        return evaluation
+
+    def exam_answers(self, stage: Stage) -> list[dict[str, Any]]:
+        """Return the records of the exam's questions."""
+        return read_valid_lines(AnswerRecord, self.records(stage, "exam"))
 
     def records(self, stage: Stage, task: str) -> Path:
         """The file with every item of a benchmark and the model's answer."""
@@ -79,12 +127,7 @@ class Run:
 
     def newest(self, stage: Stage) -> Checkpoint | None:
         """Return the stage's newest undamaged checkpoint; warn once about each damaged one."""
-        return checkpoints.newest_checkpoint(self.checkpoints(stage), self._warn_once)
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            console.warn(text)
+        return checkpoints.newest_checkpoint(self.checkpoints(stage), console.warn_once)
 
     def finished(self, stage: Stage) -> Checkpoint | None:
         """Return the checkpoint after the stage's last step, if there is one."""
@@ -120,7 +163,8 @@ class Run:
 
     def samples(self) -> list[dict[str, Any]]:
         """Return all samples written during training, in the order of training."""
-        found = [files.read_json(path) for path in (self.directory / "samples").glob("*-*.json")]
+        paths = (self.directory / "samples").glob("[!.]*-*.json")
+        found = [sample for path in paths if (sample := read_or_none(Sample, path))]
         return sorted(found, key=lambda page: (STAGES.index(page["stage"]), page["step"]))
 
     @property
@@ -129,4 +173,4 @@ class Run:
 
     def timings(self) -> dict[str, dict[str, float]]:
         """Return the `seconds` and `peak_memory` (bytes) of each phase so far."""
-        return files.read_json(self.timings_path) if self.timings_path.exists() else {}
+        return read_or_none(dict[str, Timing], self.timings_path) or {}

@@ -139,7 +139,7 @@ def _add_completion_endpoints(
         name = resolve_name(models, requested)
         try:
             return name, await asyncio.to_thread(models.load, name)
-        except (KeyError, UserError):
+        except (KeyError, FileNotFoundError, UserError):
             message = f"model {name!r} was removed; list the models again"
             raise ApiError(404, message, code="model_not_found") from None
 

@@ -80,9 +80,9 @@ class ModelPool:
         available = {}
         for run in self._find_runs():
             for stage in reversed(STAGES):
-                if checkpoint := self._newest_checkpoint(run, stage):
+                checkpoint = self._newest_checkpoint(run, stage)
+                if checkpoint and (created := _created(checkpoint)):
                     name = f"{run.name}-{stage}"
-                    created = _created(checkpoint)
                     available[name] = ModelInfo(name, run, stage, checkpoint.step, created)
         self.available = available
 
@@ -122,7 +122,7 @@ class ModelPool:
         tokenizer = load_tokenizer(info.run)
         engine = Engine(Decoder(model, self._max_batch_size))
         worker = ModelWorker(engine, tokenizer, self._max_queue)
-        return LoadedModel(model, tokenizer, worker, checkpoint.step, _created(checkpoint))
+        return LoadedModel(model, tokenizer, worker, checkpoint.step, _created(checkpoint) or 0)
 
     def active_requests(self) -> dict[str, int]:
         """Return the number of running and queued jobs of each loaded model."""
@@ -134,5 +134,9 @@ class ModelPool:
             loaded.worker.close()
 
 
-def _created(checkpoint: Checkpoint) -> int:
-    return int(checkpoint.directory.stat().st_mtime)
+def _created(checkpoint: Checkpoint) -> int | None:
+    """Return the Unix time of a checkpoint, or None if it was removed meanwhile."""
+    try:
+        return int(checkpoint.directory.stat().st_mtime)
+    except FileNotFoundError:
+        return None

@@ -80,7 +80,11 @@ def run_lines(config: RunConfig) -> Iterator[str]:
     if not registry.run_exists(directory):
         yield f"run {config.name}: not started yet"
         return
-    run = registry.open_run_directory(directory)
+    try:
+        run = registry.open_run_directory(directory)
+    except UserError as error:
+        yield f"run {config.name}: unknown ({error})"
+        return
     unfinished = phases.unfinished(run)
     if not unfinished:
         yield f"run {run.name}: finished; report: {directory / 'report.md'}"
@@ -109,7 +113,7 @@ def format_newest_checkpoint(run: Run) -> str:
     for stage in reversed(STAGES):
         if stored := checkpoints.list_checkpoints(run.checkpoints(stage)):
             newest = stored[0]
-            written = (newest.directory / "training.json").stat().st_mtime
+            written = newest.directory.stat().st_mtime
             age = max(0.0, time.time() - written)  # clocks of two machines may differ
             return f"newest checkpoint: {stage}, step {newest.step:,}, {format_duration(age)} ago"
     return "no checkpoint yet"

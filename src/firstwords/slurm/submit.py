@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from firstwords.common import files
 from firstwords.common.errors import UserError
+from firstwords.runs.documents import read_or_none
 from firstwords.slurm import client, script
 from firstwords.slurm.site import Site
 from firstwords.slurm.time_left import seconds_left
@@ -74,7 +75,7 @@ def queued_job_ids(site: Site) -> list[str]:
 def load_job_ids(site: Site) -> list[int]:
     """Return the ids of all jobs ever submitted for the site's run, in order."""
     path = site.job_folder / "submitted.json"
-    return list(files.read_json(path)) if path.exists() else []
+    return read_or_none(list[int], path) or []
 
 
 def save_job_id(site: Site, job_id: int) -> None:

@@ -12,6 +12,7 @@ tools that read the file.
 """
 
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -153,7 +154,15 @@ class Tokenizer:
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`, in the format of the `tokenizers` library."""
-        files.write_text(path, json.dumps(json.loads(self.backend.to_str()), ensure_ascii=False))
+        files.write_text(path, self._json())
+
+    def _json(self) -> str:
+        return json.dumps(json.loads(self.backend.to_str()), ensure_ascii=False)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of `tokenizer.json`."""
+        return hashlib.sha256(self._json().encode()).hexdigest()
 
     @property
     def vocab_size(self) -> int:

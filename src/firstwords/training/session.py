@@ -9,6 +9,7 @@ from firstwords.common.memory import peak_memory
 from firstwords.common.signals import StopSignal
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import Stage
+from firstwords.runs import registry
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.training.distributed import World
@@ -51,8 +52,8 @@ class Session:
             self._timed = None
 
     def record_time(self) -> None:
-        """Write the time of a timed block so far. Called now and then, so that a kill loses
-        little."""
+        """Write the time of a timed block so far, and the manifest if it was deleted. Called now
+        and then, so that a kill loses little."""
         if self._timed is None or not self.world.is_main:
             return
         (phase, since), now = self._timed, time.monotonic()
@@ -64,3 +65,4 @@ class Session:
             "peak_memory": max(before["peak_memory"], peak_memory()),
         }
         files.write_json(self.run.timings_path, timings)
+        registry.restore_manifest(self.run)

@@ -5,6 +5,7 @@ result in bytes per token, on training text and on held-out text. More bytes per
 sequences: more text per second, and more of it in the model's context.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -20,9 +21,10 @@ MEASURED_BYTES = 500_000
 
 
 def train_tokenizer(session: Session) -> None:
-    """Train the run's tokenizer and measure it. Raises Interrupted, and UserError if there is no
-    text."""
+    """Train the run's tokenizer and measure it. If its file was lost, but a checkpoint has a copy,
+    use that. Raises Interrupted, and UserError if there is no text."""
     run, stop = session.run, session.stop
+    copy = run.find_tokenizer()
     recipe, sources = run.recipe, run.manifest.sources
     text = corpora.open_corpus(sources.data, "--data")
     chat = corpora.open_corpus(sources.chat_data, "--chat-data")
@@ -40,8 +42,12 @@ def train_tokenizer(session: Session) -> None:
                 meter.advance(len(document.encode()))
                 yield document
 
-        with stop.deferred():  # rustbpe calls Python to log, and swallows exceptions there
-            tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size)
+        if copy:
+            tokenizer = Tokenizer.load(copy)
+            deque(sample(), maxlen=0)  # only to count its bytes
+        else:
+            with stop.deferred():  # rustbpe calls Python to log, and swallows exceptions there
+                tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size)
         if meter.done == 0:
             raise UserError(f"--data {sources.data} is empty", "give files with text in them")
     if stop.requested:
@@ -54,6 +60,7 @@ def train_tokenizer(session: Session) -> None:
             "held_out": bytes_per_token(tokenizer, corpora.texts(text, "val", recipe.seed)),
             "chat": bytes_per_token(tokenizer, corpora.chat_texts(chat, recipe.seed)),
         },
+        "sha256": tokenizer.sha256,
     }
     tokenizer.save(run.tokenizer_path)
     files.write_json(run.tokenizer_stats_path, stats)
@@ -61,7 +68,9 @@ def train_tokenizer(session: Session) -> None:
 
 def summarize_tokenizer(run: Run) -> str:
     """Return the size and the compression of the tokenizer in one line."""
-    stats = files.read_json(run.tokenizer_stats_path)
+    stats = run.tokenizer_stats()
+    if stats is None:
+        return "not measured"
     rates = stats["bytes_per_token"]
     return (
         f"{stats['vocab_size']:,} tokens; bytes per token: {rates['train']:.2f} on training text, "

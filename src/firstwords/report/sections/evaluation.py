@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from firstwords.common import files
 from firstwords.common.markdown import folded, paragraphs, quote, table
 from firstwords.common.units import format_size
 from firstwords.evaluation.table import table_header, table_rows
@@ -43,6 +42,7 @@ def _render_by_source(evaluations: Evaluations) -> str:
     lines = [
         [name, f"{source['n']:,}", *(f"{scores[stage][name]['score']:.3f}" for stage in STAGES)]
         for name, source in scores["pretrain"].items()
+        if all(name in scores[stage] for stage in STAGES)
     ]
     return "\n\n" + table(["source", "documents", *STAGE_TITLES.values()], lines)
 
@@ -67,7 +67,7 @@ def render_benchmarks(evaluations: Evaluations) -> str:
 def render_exam(run: Run, evaluations: Evaluations) -> str:
     """Scores on the exam, and example answers; empty if the exam was not run."""
     exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
-    if not exams:
+    if len(exams) < len(STAGES):
         return ""
     last = exams["sft"]
     lines = []
@@ -103,7 +103,7 @@ def _format_accuracy(score: dict[str, Any] | None) -> str:
 def _render_answers(run: Run, correct: bool) -> str:
     """The first correct or wrong answers of the finetuned model in every category."""
     shown: dict[str, list[str]] = {}
-    for record in files.read_json_lines(run.records("sft", "exam")):
+    for record in run.exam_answers("sft"):
         parts = shown.setdefault(record["category"], [])
         if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
             lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from firstwords.common import files
 from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_size
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
+from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -26,8 +26,9 @@ SAMPLES = {
 
 def render_tokenizer(run: Run) -> str:
     """Bytes per token of several kinds of text, baselines, and how example texts are split."""
-    stats = files.read_json(run.tokenizer_stats_path)
-    tokenizer = Tokenizer.load(run.tokenizer_path)
+    stats, tokenizer = run.tokenizer_stats(), load_tokenizer(run)
+    if stats is None:
+        return ""
     return paragraphs(
         f"{stats['vocab_size']:,} tokens, trained on {format_size(stats['trained_on_bytes'])}. "
         "The more bytes per token, the more text the model processes in the same time, and the "

@@ -2,7 +2,7 @@
 
 from firstwords.common.markdown import paragraphs, table
 from firstwords.common.units import format_duration, format_size
-from firstwords.data.token_store import TokenStore
+from firstwords.data.token_store import open_store
 from firstwords.recipe import STAGES
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.metrics import read_metrics, summarize_loss
@@ -36,7 +36,9 @@ def render_losses(run: Run) -> str:
 
 
 def _render_split_conversations(run: Run) -> str:
-    conversations = TokenStore(run.tokens("chat", "train"))
+    conversations = open_store(run.tokens("chat", "train"))
+    if conversations is None:
+        return ""
     seq_len = run.recipe.sft.seq_len
     n_split = int((conversations.lengths > seq_len + 1).sum())
     return (
@@ -64,7 +66,7 @@ def render_timings(run: Run) -> str:
                 f"{timing['seconds'] / total_seconds:.0%}",
                 format_duration(outside_steps) if phase in in_steps else "",
                 format_size(timing["peak_memory"]),
-                format_duration(planned[phase]) if planned else "",
+                format_duration(planned[phase]) if phase in planned else "",
             ]
         )
     planned_seconds = format_duration(sum(planned.values())) if planned else ""
