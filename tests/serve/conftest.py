@@ -18,8 +18,10 @@ from firstwords.recipe import ModelConfig
 from firstwords.serve.app import ServerLimits, create_app
 from firstwords.serve.model_pool import LoadedModel
 from firstwords.serve.model_worker import ModelWorker
+from firstwords.serve.server import server_config
 from firstwords.tokenizer.bpe import Tokenizer
 
+TIMEOUT = 240.0  # seconds to wait for what takes under one on an idle machine
 MakeModel = Callable[..., Transformer]
 
 
@@ -61,8 +63,8 @@ class RunningServer:
     """A server in a thread, on a free port."""
 
     def __init__(self, models: Any, limits: ServerLimits, find_runs: Callable[[], Any]) -> None:
-        app = create_app(models, limits, find_runs)
-        config = uvicorn.Config(app, port=0, log_level="warning")
+        config = server_config(create_app(models, limits, find_runs))
+        config.port = 0
         self.models, self.server = models, uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -70,12 +72,12 @@ class RunningServer:
             time.sleep(0.01)
         port = self.server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=TIMEOUT)
 
     def close(self) -> None:
         self.client.close()
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(TIMEOUT)
 
 
 @pytest.fixture(scope="session")
@@ -139,18 +141,31 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page in an empty browser profile. Script errors and requests to other hosts fail the
-    test."""
-    context = browser.new_context()
-    new_page = context.new_page()
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens a page in an empty browser profile, with Playwright's options.
+    Script errors and requests to other hosts fail the test."""
+    contexts: list[Any] = []
     problems: list[str] = []
-    new_page.on("pageerror", lambda error: problems.append(str(error)))
     local = ("http://127.0.0.1:", "file:")
-    new_page.on("request", lambda r: None if r.url.startswith(local) else problems.append(r.url))
-    yield new_page
-    context.close()
+
+    def open_new(**options: Any) -> Any:
+        contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(TIMEOUT * 1000)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith(local) else problems.append(r.url))
+        return page
+
+    yield open_new
+    for context in contexts:
+        context.close()
     assert problems == []
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Any]) -> Any:
+    """A page in an empty browser profile."""
+    return open_page()
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_no_generated_request_makes_the_server_fail(
     serve: Serve, wide_model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schemathesis = pytest.importorskip("schemathesis")
-    limits = ServerLimits(timeout=20, max_body_bytes=100_000)
+    limits = ServerLimits(max_body_bytes=100_000)
     running = serve(limits, decoders={"toy-sft": Decoder(wide_model, 4)})
     schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]

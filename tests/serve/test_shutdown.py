@@ -20,6 +20,7 @@ from firstwords.tokenizer.bpe import Tokenizer
 pytestmark = pytest.mark.slow
 CLIENTS = 12
 TOKENS = 400
+TIMEOUT = 240.0
 
 
 @pytest.fixture
@@ -66,7 +67,9 @@ class Client(threading.Thread):
             "temperature": 1.0,
             "stream": True,
         }
-        with httpx.stream("POST", f"{self.url}/v1/completions", json=body, timeout=60) as answer:
+        with httpx.stream(
+            "POST", f"{self.url}/v1/completions", json=body, timeout=TIMEOUT
+        ) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data: "):
                     self.lines.append(line[6:])
@@ -80,11 +83,11 @@ def test_running_answers_are_finished_after_sigterm(server: "subprocess.Popen[st
     assert sum(httpx.get(f"{url}/health").json()["active_requests"].values()) > CLIENTS // 3
     server.send_signal(signal.SIGTERM)
     for client in clients:
-        client.join(60)
+        client.join(TIMEOUT)
         *pieces, last = client.lines
         assert last == "[DONE]"
         reasons = [json.loads(piece)["choices"][0]["finish_reason"] for piece in pieces]
         assert reasons[-1] in ("stop", "length")
-    assert server.wait(30) == 0
+    assert server.wait(TIMEOUT) == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/health")

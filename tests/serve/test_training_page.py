@@ -81,7 +81,7 @@ def test_page_follows_the_run(serve: Serve, run: Run, page: Any) -> None:
     run.metrics("midtrain").write_text(
         whole + whole.splitlines()[-1].replace('"step": 3', '"step": 4')
     )
-    page.get_by_text("Midtraining: step 4 of 5").wait_for(timeout=10_000)
+    page.get_by_text("Midtraining: step 4 of 5").wait_for()
 
 
 @pytest.mark.slow
@@ -96,11 +96,14 @@ def test_model_output_is_shown_as_text(serve: Serve, run: Run, page: Any) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 360)])
 def test_page_is_accessible(
-    serve: Serve, check_accessibility: PageCheck, run: Run, browser: Any, scheme: str, width: int
+    serve: Serve,
+    check_accessibility: PageCheck,
+    run: Run,
+    open_page: Callable[..., Any],
+    scheme: str,
+    width: int,
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.goto(f"{serve(find_runs=lambda: [run]).url}/training.html")
     page.locator("#samples dt").first.wait_for()
     check_accessibility(page)
-    context.close()

@@ -58,8 +58,8 @@ def send(page: Any, text: str) -> None:
 
 
 def answered(page: Any) -> None:
-    page.get_by_role("button", name="Regenerate").wait_for(timeout=15_000)
-    page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=15_000)
+    page.get_by_role("button", name="Regenerate").wait_for()
+    page.locator("#log[aria-busy=false]").wait_for(state="attached")
 
 
 def last_answer(page: Any) -> str:
@@ -248,17 +248,15 @@ def test_page_is_accessible(
     serve: Serve,
     check_accessibility: PageCheck,
     fixed_answer: Callable[..., FixedAnswerDecoder],
-    browser: Any,
+    open_page: Callable[..., Any],
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.goto(serve(decoders={"toy-sft": fixed_answer("The old fox went.")}).url)
     page.get_by_label("sft").wait_for()
     for _ in range(2):
         check_accessibility(page)
         send(page, "Hi")
         answered(page)
-    context.close()
 
 
 def test_page_works_by_keyboard_alone(

@@ -25,7 +25,7 @@ HTML = "<script>document.title='taken'</script><b>bold</b>"
 def inspect(page: Any, text: str = TEXT) -> None:
     page.get_by_label("Text to inspect").fill(text)
     page.get_by_role("button", name="Inspect", exact=True).click()
-    page.locator(".quote", has_text=text).wait_for(timeout=15_000)
+    page.locator(".quote", has_text=text).wait_for()
 
 
 def view(page: Any, name: str) -> Any:
@@ -148,7 +148,7 @@ def test_links_between_chat_and_xray(serve: Serve, page: Any) -> None:
     page.goto(url)
     page.get_by_label("Your message").fill("The old fox")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Regenerate").wait_for(timeout=15_000)
+    page.get_by_role("button", name="Regenerate").wait_for()
     page.locator(".user-message").get_by_role("link", name="X-ray").click()
     page.locator(".quote", has_text="The old fox").wait_for()
     assert page.get_by_label("Send as a chat message").is_checked()
@@ -210,16 +210,18 @@ def test_file_shows_the_same_without_a_server(
 @pytest.mark.parametrize("width", [380, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_is_accessible(
-    width: int, scheme: str, serve: Serve, check_accessibility: PageCheck, browser: Any
+    width: int,
+    scheme: str,
+    serve: Serve,
+    check_accessibility: PageCheck,
+    open_page: Callable[..., Any],
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.goto(f"{serve().url}/xray")
     page.get_by_label("pretrain (step 1)").check()
     for _ in range(2):
         check_accessibility(page)
         inspect(page)
-    context.close()
 
 
 def test_page_works_by_keyboard_alone(serve: Serve, page: Any) -> None:
