@@ -240,6 +240,8 @@ def test_openai_client_works(serve: Serve) -> None:
         ("completions", {"prompt": [10**6]}, "vocabulary"),
         ("completions", {"prompt": [1] * 5000}, "5,000 tokens"),
         ("completions", {"prompt": "x", "seed": 2**70}, "seed"),
+        ("completions", {"prompt": ["a" + " " * 1_000_000 + "b"]}, "200000 characters"),
+        ("completions", {"prompt": ["x"] * 8, "n": 8}, "64 answers, but the server runs"),
     ],
 )
 def test_invalid_request_gets_an_error_in_openais_format(
@@ -312,11 +314,14 @@ class SlowDecoder:
 
     def __init__(self, slots: int, vocab_size: int) -> None:
         self.slots, self.context, self.vocab_size, self.steps = slots, 256, vocab_size, 0
+        self.running = threading.Event()  # a test can clear it to stop all answers for a while
+        self.running.set()
 
     def prefill(self, slots: list[int], prompts: list[list[int]], start: int = 0) -> None:
         pass
 
     def decode(self, slots: list[int], ids: list[int], positions: list[int]) -> torch.Tensor:
+        self.running.wait()
         time.sleep(0.02)
         self.steps += 1
         logits_BV = torch.zeros(len(ids), self.vocab_size)
@@ -324,7 +329,7 @@ class SlowDecoder:
         return logits_BV
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(happened: Callable[[], bool], seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline
@@ -335,6 +340,7 @@ def test_full_queue_refuses_requests_with_retry_after(
     serve: Serve, tiny_tokenizer: Tokenizer
 ) -> None:
     slow = SlowDecoder(1, tiny_tokenizer.vocab_size)
+    slow.running.clear()
     running = serve(max_queue=1, decoders={"toy-sft": slow})
     codes: list[int] = []
     threads = [
@@ -350,6 +356,7 @@ def test_full_queue_refuses_requests_with_retry_after(
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["error"]["type"] == "rate_limit_error"
+    slow.running.set()
     for thread in threads:
         thread.join()
     assert codes == [200, 200]
@@ -368,8 +375,10 @@ def test_disconnected_client_frees_its_slot(
             next(response.iter_text())
     else:
         with pytest.raises(httpx.ReadTimeout):
-            running.client.post("/v1/chat/completions", json=body, timeout=0.3)
-    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0, 3.0)
+            running.client.post(
+                "/v1/chat/completions", json=body, timeout=httpx.Timeout(240.0, read=0.3)
+            )
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0)
     before = slow.steps
     time.sleep(0.2)
     assert slow.steps <= before + 1

@@ -12,6 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.background import BackgroundTask
 
 from firstwords import __version__
 from firstwords.common.errors import UserError
@@ -24,9 +25,14 @@ from firstwords.serve.metrics import RequestCounter, ServerMetrics
 from firstwords.serve.middleware import RequestGuard
 from firstwords.serve.model_pool import LoadedModel, ModelPool
 from firstwords.serve.model_worker import QueueFullError
+from firstwords.serve.origins import OriginGuard, parse_origin
 from firstwords.serve.responses import ResponseBuilder, complete_response, server_sent_events
 from firstwords.serve.schema import ChatRequest, CompletionRequest
 from firstwords.serve.text_completions import CompletionResponseBuilder
+from firstwords.serve.threads import run_in_thread
+
+# Proxies such as nginx must pass on each event as it comes.
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class ServerLimits(NamedTuple):
@@ -36,6 +42,7 @@ class ServerLimits(NamedTuple):
     timeout: float = 120.0  # seconds for an answer
     api_key: str | None = None
     cors_origins: tuple[str, ...] = ()
+    host: str = "127.0.0.1"  # that it listens on
 
 
 FindRuns = Callable[[], list[Run]]
@@ -54,6 +61,7 @@ def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = li
         title="Firstwords",
         version=__version__,
         lifespan=lifespan,
+        strict_content_type=False,  # RequestGuard checks it
         docs_url=None,
         redoc_url=None,
         description="An OpenAI-compatible API to the models that you trained.",
@@ -66,16 +74,30 @@ def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = li
     xray.add_xray_endpoint(app, models)
     _add_run_endpoints(app, find_runs)
     _add_pages(app)
-    if limits.cors_origins:
+    app.add_middleware(RequestCounter, requests=metrics.requests)
+    _add_guards(app, limits)
+    return app
+
+
+def _add_guards(app: FastAPI, limits: ServerLimits) -> None:
+    """Add the checks of requests. CORS comes first: preflights have no key, and a page can read an
+    error only if it has CORS headers."""
+    origins = [parse_origin(origin) for origin in limits.cors_origins]
+    app.add_middleware(
+        RequestGuard,
+        max_body_bytes=limits.max_body_bytes,
+        api_key=limits.api_key,
+        origins=OriginGuard(origins, limits.host),
+    )
+    if origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(limits.cors_origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],  # OpenAI's SDKs send x-stainless-os and others
+            expose_headers=["retry-after"],
+            allow_private_network=True,
         )
-    app.add_middleware(RequestCounter, requests=metrics.requests)
-    app.add_middleware(RequestGuard, max_body_bytes=limits.max_body_bytes, api_key=limits.api_key)
-    return app
 
 
 def _add_status_endpoints(app: FastAPI, models: ModelPool, metrics: ServerMetrics) -> None:
@@ -97,7 +119,7 @@ def _add_model_endpoints(app: FastAPI, models: ModelPool) -> None:
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
         """List the available models, the default one first."""
-        await asyncio.to_thread(models.refresh)
+        await run_in_thread(models.refresh)
         data = [
             {
                 "id": info.name,
@@ -127,24 +149,25 @@ def _add_completion_endpoints(
     async def chat_completions(request: Request, body: ChatRequest) -> Any:
         """Answer a conversation, at once or as a stream."""
         name, model = await load(body.model)
-        return await respond(request, ChatResponseBuilder(body, name, model), body.stream)
+        response = await run_in_thread(ChatResponseBuilder, body, name, model)
+        return await respond(request, response, body.stream)
 
     @app.post("/v1/completions", response_model=None)
     async def text_completions(request: Request, body: CompletionRequest) -> Any:
         """Continue a text; with `echo`, also return the log-probabilities of the prompt."""
         name, model = await load(body.model)
-        return await respond(request, CompletionResponseBuilder(body, name, model), body.stream)
+        response = await run_in_thread(CompletionResponseBuilder, body, name, model)
+        return await respond(request, response, body.stream)
 
     async def load(requested: str | None) -> tuple[str, LoadedModel]:
         name = resolve_name(models, requested)
         try:
-            return name, await asyncio.to_thread(models.load, name)
+            return name, await run_in_thread(models.load, name)
         except (KeyError, FileNotFoundError, UserError):
             message = f"model {name!r} was removed; list the models again"
             raise ApiError(404, message, code="model_not_found") from None
 
     async def respond(request: Request, response: ResponseBuilder, stream: bool | None) -> Any:
-        await asyncio.to_thread(response.prepare)
         try:
             response.start()
         except QueueFullError:
@@ -157,7 +180,12 @@ def _add_completion_endpoints(
         response.record_in(metrics)
         if stream:
             events = server_sent_events(response, limits.timeout)
-            return StreamingResponse(events, media_type="text/event-stream")
+            return StreamingResponse(
+                events,
+                media_type="text/event-stream",
+                headers=STREAM_HEADERS,
+                background=BackgroundTask(response.finish),  # also if no event was asked for
+            )
         return await complete_response(request, response, limits.timeout)
 
 

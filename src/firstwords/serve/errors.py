@@ -1,5 +1,7 @@
 """API errors, in the format of OpenAI's API."""
 
+import difflib
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +9,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from firstwords.common import console
+from firstwords.serve.invalid_fields import describe_invalid_field
+
+MIN_PATH_SIMILARITY = 0.8  # "/v1/v1/chat/completions" has 0.93, "/v1/responses" 0.64
 
 
 class ApiError(Exception):
@@ -42,6 +50,12 @@ def error_response(error: ApiError) -> JSONResponse:
     return JSONResponse(error.body(), error.status, error.headers)
 
 
+def internal_error(what: str) -> ApiError:
+    """Log the current exception and return the error that the client gets for it."""
+    console.warn(traceback.format_exc())
+    return ApiError(500, f"{what}; see the server's log", "server_error")
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Let the app answer every error in OpenAI's format."""
 
@@ -51,25 +65,33 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        param = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-        return error_response(ApiError(400, f"{param}: {first['msg']}", param=param))
+        param, message = describe_invalid_field(error.errors(), error.body)
+        return error_response(ApiError(400, f"{param}: {message}", param=param))
 
     async def handle_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if error.status_code in (404, 405):  # the pages take every path that no endpoint has
+            return error_response(_wrong_path(app, request))
         headers = dict(error.headers or {})
         return error_response(ApiError(error.status_code, str(error.detail), headers=headers))
-
-    async def handle_unexpected(request: Request, error: Exception) -> JSONResponse:
-        return error_response(
-            ApiError(500, "internal server error; see the server's log", "server_error")
-        )
 
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
         ApiError: handle_api_error,
         RequestValidationError: handle_invalid_request,
         HTTPException: handle_http_error,
-        Exception: handle_unexpected,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+def _wrong_path(app: FastAPI, request: Request) -> ApiError:
+    """Return the error for a path that does not exist or needs another method."""
+    method, path = request.method, request.url.path
+    others = [r for r in app.router.routes if r.matches(request.scope)[0] == Match.PARTIAL]
+    if methods := sorted({method for route in others for method in getattr(route, "methods", ())}):
+        allowed = ", ".join(methods)
+        message = f"{path} does not accept {method}; use {allowed}"
+        return ApiError(405, message, headers={"allow": allowed})
+    closest = difflib.get_close_matches(path, app.openapi()["paths"], 1, MIN_PATH_SIMILARITY)
+    hint = f"did you mean {closest[0]}?" if closest else "/docs.html lists the paths of the API"
+    return ApiError(404, f"there is no {path}; {hint}", code="path_not_found")

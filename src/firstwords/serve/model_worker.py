@@ -5,6 +5,7 @@ through the event loop that submitted them.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -54,15 +55,15 @@ class GenerationJob:
         self.n_generated = 0
         self.cancelled = False
         self._loop = asyncio.get_running_loop()
-        self._deltas: asyncio.Queue[GenerationDelta | BaseException] = asyncio.Queue()
+        self._deltas: asyncio.Queue[GenerationDelta | Exception] = asyncio.Queue()
 
     def cancel(self) -> None:
         """Stop generating; the job's slot is freed before the next step."""
         self.cancelled = True
 
-    def post(self, delta: GenerationDelta | BaseException) -> None:
+    def post(self, delta: GenerationDelta | Exception) -> None:
         """Deliver output, or the error that ended the job. Called from the worker's thread."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits for it
             self._loop.call_soon_threadsafe(self._deltas.put_nowait, delta)
 
     async def deltas(self) -> AsyncIterator[GenerationDelta]:
@@ -70,7 +71,7 @@ class GenerationJob:
         try:
             while True:
                 delta = await self._deltas.get()
-                if isinstance(delta, BaseException):
+                if isinstance(delta, Exception):
                     raise delta
                 yield delta
                 if delta.finish_reason:
@@ -103,11 +104,16 @@ class ModelWorker:
         """Start a job. Raises QueueFullError, also after `close`."""
         job = GenerationJob(prompt, sampling, top_logprobs)
         with self._lock:
-            if self._closed or self._n_active >= self.engine.slots + self.max_queue:
+            if self._closed or self._n_active >= self.capacity:
                 raise QueueFullError
             self._n_active += 1
             self._inbox.put(job)
         return job
+
+    @property
+    def capacity(self) -> int:
+        """The number of jobs that can run or be queued at a time."""
+        return self.engine.slots + self.max_queue
 
     @property
     def n_active(self) -> int:
@@ -125,16 +131,17 @@ class ModelWorker:
         closing = False
         while not closing or self._running:
             closing |= self._start_jobs(wait=not self._running and not closing)
-            self._finish_cancelled()
             try:
-                sampled = self.engine.step()
-            except Exception as error:
+                self._step()
+            except BaseException as error:  # a panic of a library in Rust is no Exception
                 self._fail_all(error)
-                continue
-            for sequence, token in sampled:
-                self._handle_token(sequence, token)
-            for sequence in [s for s in self._running if s.finished]:
-                self._end(sequence, self._running[sequence].stop_filter.flush(), [])
+
+    def _step(self) -> None:
+        self._finish_cancelled()
+        for sequence, token in self.engine.step():
+            self._handle_token(sequence, token)
+        for sequence in [s for s in self._running if s.finished]:
+            self._end(sequence, self._running[sequence].stop_filter.flush(), [])
 
     def _start_jobs(self, wait: bool) -> bool:
         """Give new jobs to the engine, waiting for one if asked to. Return whether to close."""
@@ -175,8 +182,10 @@ class ModelWorker:
             self._n_active -= 1
         job.post(GenerationDelta(events, logprobs, stop_filter.finish_reason))
 
-    def _fail_all(self, error: Exception) -> None:
+    def _fail_all(self, cause: BaseException) -> None:
         """End all running jobs with an error; the engine can still serve later ones."""
+        error = RuntimeError(repr(cause))
+        error.__cause__ = cause
         for sequence, running in list(self._running.items()):
             sequence.finish()
             running.job.post(error)

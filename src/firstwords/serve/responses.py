@@ -4,16 +4,14 @@ import asyncio
 import json
 import secrets
 import time
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
 from fastapi import Request
 
-from firstwords.common import console
 from firstwords.inference.sampling import Sampling
-from firstwords.serve.errors import ApiError
+from firstwords.serve.errors import ApiError, internal_error
 from firstwords.serve.metrics import ServerMetrics
 from firstwords.serve.model_pool import LoadedModel
 from firstwords.serve.model_worker import GenerationDelta, GenerationJob, QueueFullError
@@ -31,29 +29,37 @@ class JobSpec(NamedTuple):
 
 
 class ResponseBuilder(ABC):
-    """Runs the jobs of one request, one for each choice, and builds its response from them."""
+    """Runs the jobs of one request, one for each choice, and builds its response from them.
+
+    Construct it in a thread: it encodes the prompts.
+    """
 
     def __init__(
         self, id_prefix: str, options: StreamOptions | None, name: str, model: LoadedModel
     ) -> None:
         self.id, self.created = f"{id_prefix}-{secrets.token_hex(12)}", int(time.time())
         self.name, self.model = name, model
-        self._include_usage = options is not None and options.include_usage
+        self._include_usage = options is not None and bool(options.include_usage)
         self.jobs: list[GenerationJob] = []
         self.n_prompt_tokens = 0
         self._metrics: ServerMetrics | None = None
-
-    def prepare(self) -> None:  # noqa: B027 (optional)
-        """Do slow work before the jobs start; called in a thread."""
 
     @abstractmethod
     def job_specs(self) -> Iterator[JobSpec]:
         """Yield what to generate, one for each choice."""
 
     def start(self) -> None:
-        """Submit the jobs. Raises QueueFullError after cancelling those already submitted."""
+        """Submit the jobs. Raises QueueFullError after cancelling those already submitted, and
+        ApiError if there are more than the server ever accepts."""
+        specs, capacity = list(self.job_specs()), self.model.worker.capacity
+        if len(specs) > capacity:
+            raise ApiError(
+                400,
+                f"the request asks for {len(specs)} answers, but the server runs and queues at "
+                f"most {capacity}; send fewer prompts or a smaller n",
+            )
         try:
-            for spec in self.job_specs():
+            for spec in specs:
                 self.jobs.append(self.model.worker.submit(*spec))
         except QueueFullError:
             self.cancel()
@@ -101,22 +107,22 @@ class ResponseBuilder(ABC):
         metrics.prompt_tokens.inc(self.n_prompt_tokens)
 
     def finish(self) -> None:
-        """Stop all jobs and record their metrics."""
+        """Stop all jobs and record their metrics; a second call does nothing."""
         self.cancel()
-        if self._metrics is None:
+        metrics, self._metrics = self._metrics, None
+        if metrics is None:
             return
         for job in self.jobs:
-            self._metrics.generated_tokens.inc(job.n_generated)
-            self._metrics.generation_time.observe(time.monotonic() - job.submitted_at)
+            metrics.generated_tokens.inc(job.n_generated)
+            metrics.generation_time.observe(time.monotonic() - job.submitted_at)
             if job.first_token_at:
-                seconds = job.first_token_at - job.submitted_at
-                self._metrics.time_to_first_token.observe(seconds)
+                metrics.time_to_first_token.observe(job.first_token_at - job.submitted_at)
 
     async def deltas(self, timeout: float) -> AsyncIterator[tuple[int, GenerationDelta]]:
         """Yield (choice, delta) of all jobs as they arrive. Raises ApiError after `timeout`
         seconds."""
         deadline = time.monotonic() + timeout
-        merged: asyncio.Queue[tuple[int, GenerationDelta | BaseException | None]] = asyncio.Queue()
+        merged: asyncio.Queue[tuple[int, GenerationDelta | Exception | None]] = asyncio.Queue()
 
         async def forward(choice: int, job: GenerationJob) -> None:
             try:
@@ -138,19 +144,13 @@ class ResponseBuilder(ABC):
                     raise ApiError(504, message, "timeout_error") from None
                 if delta is None:
                     n_running -= 1
-                elif isinstance(delta, BaseException):
+                elif isinstance(delta, Exception):
                     raise delta
                 else:
                     yield choice, delta
         finally:
             for task in tasks:
                 task.cancel()
-
-
-def model_error() -> ApiError:
-    """Log the current exception and return the error that the client gets for it."""
-    console.warn(traceback.format_exc())
-    return ApiError(500, "the model failed; see the server's log", "server_error")
 
 
 async def server_sent_events(response: ResponseBuilder, timeout: float) -> AsyncIterator[str]:
@@ -167,13 +167,14 @@ async def server_sent_events(response: ResponseBuilder, timeout: float) -> Async
     except ApiError as error:
         yield _event(error.body())
     except Exception:
-        yield _event(model_error().body())
+        yield _event(internal_error("the model failed").body())
     finally:
         response.finish()
 
 
 def _event(document: dict[str, Any]) -> str:
-    return f"data: {json.dumps(document, ensure_ascii=False)}\n\n"
+    """Return an event in ASCII: some clients end a line at U+0085, U+2028 or U+2029."""
+    return f"data: {json.dumps(document)}\n\n"
 
 
 async def complete_response(
@@ -197,7 +198,7 @@ async def complete_response(
         except ApiError:
             raise
         except Exception:
-            raise model_error() from None
+            raise internal_error("the model failed") from None
         return response.document(deltas)
     finally:
         task.cancel()

@@ -6,7 +6,7 @@ value are refused.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from firstwords.inference.sampling import Sampling
 
@@ -14,7 +14,17 @@ MAX_CHARACTERS = 200_000  # of a message: far beyond any context
 MAX_CHOICES = 8
 MAX_STOP_TEXTS = 4
 MAX_PROMPTS = 64
-StopText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _replace_surrogates(value: Any) -> Any:
+    """Replace halves of UTF-16 pairs, which JavaScript leaves when it cuts an emoji in two."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+Text = Annotated[str, Field(max_length=MAX_CHARACTERS), BeforeValidator(_replace_surrogates)]
+StopText = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_replace_surrogates)]
 
 
 class SamplingFields(BaseModel):
@@ -59,27 +69,34 @@ class SamplingFields(BaseModel):
 class StreamOptions(BaseModel):
     """Options of a streamed response."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class TextPart(BaseModel):
     """A part of a message's content. Only text is supported."""
 
     type: Literal["text"]
-    text: str = Field(max_length=MAX_CHARACTERS)
+    text: Text
 
 
 class ChatMessage(BaseModel):
-    """A message of a conversation."""
+    """A message of a conversation. Only the assistant's may have no content, as an answer of tool
+    calls alone has none."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, Field(max_length=MAX_CHARACTERS)] | list[TextPart]
+    content: Text | list[TextPart] | None = None
+
+    @model_validator(mode="after")
+    def _require_content(self) -> "ChatMessage":
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"a {self.role} message needs content, which is missing or null")
+        return self
 
     @property
     def text(self) -> str:
-        if isinstance(self.content, str):
-            return self.content
-        return "".join(part.text for part in self.content)
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or ""
 
 
 class ChatRequest(SamplingFields):
@@ -93,17 +110,16 @@ class ChatRequest(SamplingFields):
 
 
 TokenIds = list[Annotated[int, Field(ge=0, lt=2**31)]]
-Prompts = str | list[str] | TokenIds | list[TokenIds]
+Prompts = Text | list[Text] | TokenIds | list[TokenIds]
 
 
 class CompletionRequest(SamplingFields):
     """The body of POST /v1/completions. A prompt is text or token ids, or a list of either."""
 
-    prompt: Annotated[str, Field(max_length=MAX_CHARACTERS)] | list[str] | TokenIds | list[TokenIds]
+    prompt: Prompts
     max_tokens: int | None = Field(default=None, ge=0, le=1_000_000)
     logprobs: int | None = Field(default=None, ge=0, le=20)
     echo: bool | None = None
-    suffix: str | None = Field(default=None, max_length=MAX_CHARACTERS)
 
     @field_validator("prompt")
     @classmethod

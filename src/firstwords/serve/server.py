@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -9,15 +11,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 import uvicorn
+from fastapi import FastAPI
 
 from firstwords.common import console, devices
 from firstwords.common.errors import UserError
 from firstwords.runs import registry
 from firstwords.runs.run import Run
 from firstwords.serve.app import FindRuns, ServerLimits, create_app
+from firstwords.serve.connections import ClientTimeoutProtocol
 from firstwords.serve.model_pool import ModelPool
 
 SHUTDOWN_SECONDS = 30  # for the running answers, after the signal to stop
+# Clients reuse idle connections for 4 to 15 s; one that the server closes just then is an error.
+KEEP_ALIVE_SECONDS = 30
+MAX_OPEN_FILES = 65_536  # the default limit of macOS is 256, which idle connections can use up
+BIND_HINTS = {
+    errno.EADDRNOTAVAIL: "choose a --host that is an address of this machine, or 0.0.0.0",
+    errno.EACCES: "choose a --port above 1023",
+}
 
 
 class ServeOptions(NamedTuple):
@@ -49,19 +60,18 @@ class Server(uvicorn.Server):
 
 def serve(options: ServeOptions) -> None:
     """Serve until SIGINT or SIGTERM, then finish the running answers. Raises UserError."""
+    check_api_key(options.api_key)
     find_runs = run_finder(options.names)
     models = open_models(find_runs, options)
-    listening = listen(options.host, options.port)
     limits = ServerLimits(
-        timeout=options.timeout, api_key=options.api_key, cors_origins=options.cors_origins
+        timeout=options.timeout,
+        api_key=options.api_key,
+        cors_origins=options.cors_origins,
+        host=options.host,
     )
-    config = uvicorn.Config(
-        create_app(models, limits, find_runs),
-        log_level="warning",
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        lifespan="on",
-        server_header=False,
-    )
+    config = server_config(create_app(models, limits, find_runs))
+    listening = listen(options.host, options.port)
+    raise_open_files_limit()
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     console.say(
@@ -74,6 +84,28 @@ def serve(options: ServeOptions) -> None:
             "anyone who can reach this machine can use the models; set --api-key to require a key"
         )
     asyncio.run(Server(config).serve(sockets=[listening]))
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """Return uvicorn's configuration for the app."""
+    return uvicorn.Config(
+        app,
+        http=ClientTimeoutProtocol,
+        ws="none",
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        lifespan="on",
+        server_header=False,
+    )
+
+
+def raise_open_files_limit() -> None:
+    """Let this process have as many connections as the machine permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run_finder(names: tuple[str, ...]) -> FindRuns:
@@ -116,16 +148,33 @@ def open_models(find_runs: FindRuns, options: ServeOptions) -> ModelPool:
     return ModelPool(find_runs, options.max_batch_size, options.max_queue)
 
 
+def check_api_key(key: str | None) -> None:
+    """Raises UserError for a key that no client can send."""
+    if key is not None and (not key.strip() or not key.isascii() or not key.isprintable()):
+        raise UserError(
+            "--api-key is empty or has characters that a header cannot have",
+            "use letters, digits and signs of ASCII",
+        )
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that is bound to an address. Raises UserError if that fails."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, proto)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except (OSError, UnicodeError, ValueError) as error:  # "a..b" is no name in IDNA
+        raise UserError(
+            f"--host {host} is not a name or address ({getattr(error, 'strerror', None) or error})",
+            "use 127.0.0.1 for this machine only, or 0.0.0.0 for its network",
+        ) from None
+    listening = socket.socket(family, kind, proto)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
         listening.bind(address)
     except OSError as error:
+        listening.close()
+        in_use = "choose another --port, or stop the program that uses this one"
         raise UserError(
             f"cannot listen on {host}:{port} ({error.strerror or error})",
-            "choose another --port, or stop the program that uses this one",
+            BIND_HINTS.get(error.errno or 0, in_use),
         ) from None
     return listening

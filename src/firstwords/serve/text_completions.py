@@ -23,9 +23,11 @@ class CompletionResponseBuilder(ResponseBuilder):
         self.request = request
         self.max_tokens = DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens
         self.n_choices = request.n or 1  # of each prompt
-        self.prompt_logprobs: list[dict[str, Any] | None] = []
         self.prompts = [self._encode(prompt) for prompt in request.prompts()]
         self.n_prompt_tokens = sum(map(len, self.prompts))
+        self.prompt_logprobs: list[dict[str, Any] | None] = []
+        if request.echo:
+            self.prompt_logprobs = [self._logprobs_of_prompt(prompt) for prompt in self.prompts]
 
     def _encode(self, prompt: str | list[int]) -> list[int]:
         """Encode text as the beginning of a document; token ids are used unchanged."""
@@ -42,10 +44,6 @@ class CompletionResponseBuilder(ResponseBuilder):
             message = f"the prompt has {len(ids):,} tokens, but the model's context is {context:,}"
             raise ApiError(400, message, code="context_length_exceeded", param="prompt")
         return ids
-
-    def prepare(self) -> None:
-        if self.request.echo:
-            self.prompt_logprobs = [self._logprobs_of_prompt(prompt) for prompt in self.prompts]
 
     def job_specs(self) -> Iterator[JobSpec]:
         request = self.request

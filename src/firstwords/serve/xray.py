@@ -14,7 +14,8 @@ from firstwords.recipe import STAGES, Stage
 from firstwords.serve.errors import ApiError
 from firstwords.serve.middleware import XRAY_PATH
 from firstwords.serve.model_pool import ModelPool
-from firstwords.serve.schema import MAX_CHARACTERS
+from firstwords.serve.schema import Text
+from firstwords.serve.threads import run_in_thread
 
 MAX_GENERATED = 256
 
@@ -27,7 +28,7 @@ class XrayRequest(BaseModel):
 
     run: str | None = Field(default=None, max_length=200)
     stages: Annotated[list[Stage], Field(min_length=1, max_length=len(STAGES))] | None = None
-    text: str = Field(max_length=MAX_CHARACTERS)
+    text: Text
     chat: bool = False
     generate: int = Field(default=0, ge=0, le=MAX_GENERATED)
     temperature: float = Field(default=0.7, ge=0, le=2)
@@ -51,7 +52,7 @@ def add_xray_endpoint(app: FastAPI, models: ModelPool) -> None:
         """Show what the model does with a text. `firstwords/inspect/xray/inspect_run.py` describes
         the document."""
         async with lock:
-            text = await asyncio.to_thread(_inspect, models, body)
+            text = await run_in_thread(_inspect, models, body)
         return Response(text, media_type="application/json")
 
 
