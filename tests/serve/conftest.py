@@ -35,7 +35,10 @@ class FakeModelPool:
                 name=name,
                 run=SimpleNamespace(
                     name=name.rpartition("-")[0],
-                    recipe=SimpleNamespace(stage=lambda stage: SimpleNamespace(steps=2)),
+                    recipe=SimpleNamespace(
+                        stage=lambda stage: SimpleNamespace(steps=2),
+                        model=SimpleNamespace(max_seq_len=256),
+                    ),
                 ),
                 stage=name.rpartition("-")[2],
                 step=1,

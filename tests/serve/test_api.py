@@ -55,6 +55,7 @@ def test_models_lists_the_default_model_first(serve: Serve) -> None:
     models = client.get("/v1/models").json()["data"]
     assert [model["id"] for model in models] == ["toy-sft", "toy-pretrain"]
     assert models[0]["stage"] == "sft"
+    assert models[0]["max_model_len"] == 256
     assert client.get("/v1/models/toy-pretrain").json()["id"] == "toy-pretrain"
     assert client.get("/health").json()["status"] == "ok"
 
@@ -238,7 +239,11 @@ def test_openai_client_works(serve: Serve) -> None:
         ("chat/completions", {"messages": HELLO, "top_logprobs": 99}, "top_logprobs"),
         ("completions", {"prompt": []}, "prompt"),
         ("completions", {"prompt": [10**6]}, "vocabulary"),
-        ("completions", {"prompt": [1] * 5000}, "5,000 tokens"),
+        (
+            "completions",
+            {"prompt": [1] * 5000},
+            "5,000 tokens, but the model's context of 256",
+        ),
         ("completions", {"prompt": "x", "seed": 2**70}, "seed"),
         ("completions", {"prompt": ["a" + " " * 1_000_000 + "b"]}, "200000 characters"),
         ("completions", {"prompt": ["x"] * 8, "n": 8}, "64 answers, but the server runs"),

@@ -251,19 +251,30 @@ def test_assistant_message_may_have_no_content(serve: Serve) -> None:
             "messages": [*HELLO["messages"], {"role": "assistant", **answer}, *HELLO["messages"]],
             "max_tokens": 2,
             "stream_options": {"include_usage": None},
+            "tools": [],
+            "tool_choice": "auto",
+            "response_format": {"type": "text"},
         }
         assert client.post(CHAT, json=body).status_code == 200
 
 
 def test_error_names_the_field_and_the_type_that_was_sent(serve: Serve) -> None:
     client = serve().client
-    image = {"type": "image_url", "image_url": {}}
+    image, as_json = {"type": "image_url", "image_url": {}}, {"type": "json_object"}
     for path, body, param, words in (
         (CHAT, {"messages": [user(None)]}, "messages.0", "a user message needs content"),
         (CHAT, {"messages": [user(5)]}, "messages.0.content", "list, not a number"),
         (CHAT, {"messages": [user([image])]}, "messages.0.content.0.type", "not 'image_url'"),
         (CHAT, {**HELLO, "stop": "x" * 201}, "stop", "at most 200 characters"),
         (CHAT, {**HELLO, "stop": ["x", None]}, "stop.1", "string, not null"),
+        (CHAT, {**HELLO, "tool_choice": "required"}, "tool_choice", "not 'required'"),
+        (CHAT, {**HELLO, "tool_choice": {"type": "function"}}, "tool_choice", "not an object"),
+        (
+            CHAT,
+            {**HELLO, "response_format": {"type": "json_object"}},
+            "response_format.type",
+            "json",
+        ),
         (CHAT, {**HELLO, "stream_options": []}, "stream_options", "an object, not a list"),
         ("/v1/completions", {"prompt": ["a", 1]}, "prompt.1", "string, not a number"),
         ("/v1/completions", {"prompt": [1, "a"]}, "prompt.1", "integer"),

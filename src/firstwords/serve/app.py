@@ -129,6 +129,7 @@ def _add_model_endpoints(app: FastAPI, models: ModelPool) -> None:
                 "run": info.run.name,
                 "stage": info.stage,
                 "step": info.step,
+                "max_model_len": info.run.recipe.model.max_seq_len,
             }
             for info in models.available.values()
         ]

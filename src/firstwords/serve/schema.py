@@ -99,14 +99,22 @@ class ChatMessage(BaseModel):
         return self.content or ""
 
 
+class ResponseFormat(BaseModel):
+    """The format of an answer. Only text is supported."""
+
+    type: Literal["text"]
+
+
 class ChatRequest(SamplingFields):
-    """The body of POST /v1/chat/completions."""
+    """The body of POST /v1/chat/completions. Tools are ignored, so they cannot be required."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    tool_choice: Literal["none", "auto"] | None = None
+    response_format: ResponseFormat | None = None
 
 
 TokenIds = list[Annotated[int, Field(ge=0, lt=2**31)]]

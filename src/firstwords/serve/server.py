@@ -161,9 +161,10 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that is bound to an address. Raises UserError if that fails."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError, ValueError) as error:  # "a..b" is no name in IDNA
+    except (OSError, ValueError) as error:  # "a..b" is a UnicodeError, which is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else "no host name has this form"
         raise UserError(
-            f"--host {host} is not a name or address ({getattr(error, 'strerror', None) or error})",
+            f"--host {host} is not a name or address ({reason})",
             "use 127.0.0.1 for this machine only, or 0.0.0.0 for its network",
         ) from None
     listening = socket.socket(family, kind, proto)

@@ -40,8 +40,12 @@ class CompletionResponseBuilder(ResponseBuilder):
             raise ApiError(400, "the prompt is empty", param="prompt")
         if any(token >= self.model.model.config.vocab_size for token in ids):
             raise ApiError(400, "the prompt has a token outside the vocabulary", param="prompt")
-        if len(ids) + min(self.max_tokens, 1) > context:
-            message = f"the prompt has {len(ids):,} tokens, but the model's context is {context:,}"
+        room = context - min(self.max_tokens, 1)
+        if len(ids) > room:
+            message = (
+                f"the prompt has {len(ids):,} tokens, but the model's context of {context:,} "
+                f"tokens leaves room for {room:,}"
+            )
             raise ApiError(400, message, code="context_length_exceeded", param="prompt")
         return ids
 
