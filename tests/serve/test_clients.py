@@ -269,12 +269,7 @@ def test_error_names_the_field_and_the_type_that_was_sent(serve: Serve) -> None:
         (CHAT, {**HELLO, "stop": ["x", None]}, "stop.1", "string, not null"),
         (CHAT, {**HELLO, "tool_choice": "required"}, "tool_choice", "not 'required'"),
         (CHAT, {**HELLO, "tool_choice": {"type": "function"}}, "tool_choice", "not an object"),
-        (
-            CHAT,
-            {**HELLO, "response_format": {"type": "json_object"}},
-            "response_format.type",
-            "json",
-        ),
+        (CHAT, {**HELLO, "response_format": as_json}, "response_format.type", "json_object"),
         (CHAT, {**HELLO, "stream_options": []}, "stream_options", "an object, not a list"),
         ("/v1/completions", {"prompt": ["a", 1]}, "prompt.1", "string, not a number"),
         ("/v1/completions", {"prompt": [1, "a"]}, "prompt.1", "integer"),
@@ -344,6 +339,21 @@ def test_panic_while_generating_is_an_error_and_the_next_answer_works(
     assert "the model failed" in streamed.text
     decoder.broken = False
     assert client.post(CHAT, json=HELLO).status_code == 200
+
+
+def test_model_of_nan_is_an_error_and_no_invalid_json(
+    serve: Serve, tiny_tokenizer: Tokenizer
+) -> None:
+    class NanDecoder(PanickingDecoder):
+        def decode(self, slots: list[int], ids: list[int], positions: list[int]) -> torch.Tensor:
+            return torch.full((len(ids), self.vocab_size), float("nan"))
+
+    client = serve(decoders={"toy-sft": NanDecoder(tiny_tokenizer.vocab_size)}).client
+    body = {**HELLO, "temperature": 0, "logprobs": True}
+    assert client.post(CHAT, json=body).status_code == 500
+    streamed = client.post(CHAT, json={**body, "stream": True})
+    assert "the model failed" in streamed.text
+    assert "NaN" not in streamed.text
 
 
 @pytest.mark.parametrize("method", ["encode", "token_bytes"])

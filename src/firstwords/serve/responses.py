@@ -174,7 +174,7 @@ async def server_sent_events(response: ResponseBuilder, timeout: float) -> Async
 
 def _event(document: dict[str, Any]) -> str:
     """Return an event in ASCII: some clients end a line at U+0085, U+2028 or U+2029."""
-    return f"data: {json.dumps(document)}\n\n"
+    return f"data: {json.dumps(document, allow_nan=False)}\n\n"
 
 
 async def complete_response(
