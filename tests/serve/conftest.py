@@ -89,46 +89,51 @@ def wide_model(tiny_model: ModelConfig, random_model: MakeModel) -> Transformer:
     return random_model(tiny_model.replace(max_seq_len=256))
 
 
+def start_server(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    limits: ServerLimits | None = None,
+    slots: int = 4,
+    max_queue: int = 8,
+    decoders: dict[str, Any] | None = None,
+    models: Any = None,
+    find_runs: Callable[[], Any] = list,
+) -> RunningServer:
+    """Start a server: with `decoders` by name instead of the model's, or with other `models`."""
+    if models:
+        return RunningServer(models, limits or ServerLimits(), find_runs)
+    by_name = decoders or {"toy-sft": Decoder(model, slots), "toy-pretrain": Decoder(model, 1)}
+    loaded = {
+        name: LoadedModel(
+            model, tokenizer, ModelWorker(Engine(decoder), tokenizer, max_queue), step=1, created=1
+        )
+        for name, decoder in by_name.items()
+    }
+    return RunningServer(FakeModelPool(loaded), limits or ServerLimits(), find_runs)
+
+
 @pytest.fixture
 def serve(
     wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> Iterator[Callable[..., RunningServer]]:
-    """Return a function that starts a server: with `decoders` by name instead of the random
-    model's, or with other `models`."""
+    """Return `start_server` for a random model. Its servers end with the test."""
     started: list[RunningServer] = []
 
-    def start(
-        limits: ServerLimits | None = None,
-        slots: int = 4,
-        max_queue: int = 8,
-        decoders: dict[str, Any] | None = None,
-        models: Any = None,
-        find_runs: Callable[[], Any] = list,
-    ) -> RunningServer:
-        if models:
-            started.append(RunningServer(models, limits or ServerLimits(), find_runs))
-            return started[-1]
-        by_name = decoders or {
-            "toy-sft": Decoder(wide_model, slots),
-            "toy-pretrain": Decoder(wide_model, 1),
-        }
-        loaded = {
-            name: LoadedModel(
-                wide_model,
-                tiny_tokenizer,
-                ModelWorker(Engine(decoder), tiny_tokenizer, max_queue),
-                step=1,
-                created=1,
-            )
-            for name, decoder in by_name.items()
-        }
-        pool = FakeModelPool(loaded)
-        started.append(RunningServer(pool, limits or ServerLimits(), find_runs))
+    def start(*args: Any, **kwargs: Any) -> RunningServer:
+        started.append(start_server(wide_model, tiny_tokenizer, *args, **kwargs))
         return started[-1]
 
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def client(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[httpx.Client]:
+    """A client of a server that the tests of a module share, since they do not change it."""
+    server = start_server(wide_model, tiny_tokenizer)
+    yield server.client
+    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -50,8 +50,7 @@ def expected(model: Transformer, tokenizer: Tokenizer, prompt: list[int], n: int
     return tokenizer.decode(tokens)
 
 
-def test_models_lists_the_default_model_first(serve: Serve) -> None:
-    client = serve().client
+def test_models_lists_the_default_model_first(client: httpx.Client) -> None:
     models = client.get("/v1/models").json()["data"]
     assert [model["id"] for model in models] == ["toy-sft", "toy-pretrain"]
     assert models[0]["stage"] == "sft"
@@ -61,9 +60,9 @@ def test_models_lists_the_default_model_first(serve: Serve) -> None:
 
 
 def test_answer_equals_the_engines_output(
-    serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
+    client: httpx.Client, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
-    response = chat(serve().client)
+    response = chat(client)
     assert response.status_code == 200
     document = response.json()
     choice = document["choices"][0]
@@ -78,8 +77,7 @@ def test_answer_equals_the_engines_output(
     assert usage["total_tokens"] == len(prompt) + usage["completion_tokens"]
 
 
-def test_stream_adds_up_to_the_complete_answer(serve: Serve) -> None:
-    client = serve().client
+def test_stream_adds_up_to_the_complete_answer(client: httpx.Client) -> None:
     whole = chat(client).json()["choices"][0]["message"]["content"]
     body = {"messages": HELLO, "max_tokens": 12, "temperature": 0}
     chunks = streamed(
@@ -115,8 +113,7 @@ def test_seeded_answer_does_not_depend_on_concurrent_requests(serve: Serve) -> N
     assert len({json.dumps(choices) for choices in alone}) > 3
 
 
-def test_each_choice_has_its_own_seed(serve: Serve) -> None:
-    client = serve().client
+def test_each_choice_has_its_own_seed(client: httpx.Client) -> None:
     options = {"temperature": 1.5, "seed": 3, "top_k": 0}
     choices = chat(client, n=3, **options).json()["choices"]
     assert [choice["index"] for choice in choices] == [0, 1, 2]
@@ -125,9 +122,9 @@ def test_each_choice_has_its_own_seed(serve: Serve) -> None:
 
 
 def test_logprobs_equal_the_models(
-    serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
+    client: httpx.Client, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
-    choice = chat(serve().client, logprobs=True, top_logprobs=3).json()["choices"][0]
+    choice = chat(client, logprobs=True, top_logprobs=3).json()["choices"][0]
     content = choice["logprobs"]["content"]
     assert len(content) == 12
     prompt = encode_prompt(tiny_tokenizer, HELLO)
@@ -141,8 +138,7 @@ def test_logprobs_equal_the_models(
     assert bytes(content[0]["bytes"]).decode("utf-8", "replace") == content[0]["token"]
 
 
-def test_stop_text_ends_the_answer(serve: Serve) -> None:
-    client = serve().client
+def test_stop_text_ends_the_answer(client: httpx.Client) -> None:
     whole = chat(client, max_tokens=30).json()["choices"][0]["message"]["content"]
     stop = whole[len(whole) // 2 :][:2]
     choice = chat(client, max_tokens=30, stop=[stop]).json()["choices"][0]
@@ -165,9 +161,8 @@ def test_calculator_calls_are_part_of_the_content(serve: Serve, tiny_tokenizer: 
 
 
 def test_completion_continues_the_text(
-    serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
+    client: httpx.Client, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
-    client = serve().client
     body = {"prompt": "The old fox", "max_tokens": 8, "temperature": 0}
     document = client.post("/v1/completions", json=body).json()
     prompt = [tiny_tokenizer.special(END_OF_TEXT), *tiny_tokenizer.encode("The old fox")]
@@ -182,11 +177,11 @@ def test_completion_continues_the_text(
 
 @pytest.mark.parametrize("max_tokens", [0, 1])
 def test_echo_returns_the_logprobs_of_the_prompt(
-    max_tokens: int, serve: Serve, wide_model: Transformer, tiny_tokenizer: Tokenizer
+    max_tokens: int, client: httpx.Client, wide_model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:
     ids = [tiny_tokenizer.special(END_OF_TEXT), *tiny_tokenizer.encode("The river said: hello!")]
     body = {"prompt": ids, "max_tokens": max_tokens, "echo": True, "logprobs": 2, "temperature": 0}
-    choice = serve().client.post("/v1/completions", json=body).json()["choices"][0]
+    choice = client.post("/v1/completions", json=body).json()["choices"][0]
     logprobs = choice["logprobs"]
     assert len(logprobs["tokens"]) == len(ids) + max_tokens
     assert logprobs["token_logprobs"][0] is None
@@ -250,17 +245,16 @@ def test_openai_client_works(serve: Serve) -> None:
     ],
 )
 def test_invalid_request_gets_an_error_in_openais_format(
-    path: str, body: dict[str, Any], words: str, serve: Serve
+    path: str, body: dict[str, Any], words: str, client: httpx.Client
 ) -> None:
-    response = serve().client.post(f"/v1/{path}", json=body)
+    response = client.post(f"/v1/{path}", json=body)
     assert response.status_code == 400
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert words in error["message"]
 
 
-def test_invalid_json_and_unknown_paths_are_errors(serve: Serve) -> None:
-    client = serve().client
+def test_invalid_json_and_unknown_paths_are_errors(client: httpx.Client) -> None:
     broken = client.post(
         "/v1/chat/completions", content=b"{", headers={"content-type": "application/json"}
     )
@@ -295,8 +289,7 @@ def test_api_key_is_needed_only_for_the_api(serve: Serve) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_pages_load_only_from_this_server_and_no_origin_is_allowed(serve: Serve) -> None:
-    client = serve().client
+def test_pages_load_only_from_this_server_and_no_origin_is_allowed(client: httpx.Client) -> None:
     page = client.get("/")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy

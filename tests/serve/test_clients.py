@@ -98,8 +98,7 @@ def test_origins_are_compared_as_browsers_send_them(text: str, origin: str | Non
             parse_origin(text)
 
 
-def test_name_of_a_foreign_dns_server_is_refused(serve: Serve) -> None:
-    client = serve().client
+def test_name_of_a_foreign_dns_server_is_refused(client: httpx.Client) -> None:
     for host in (
         "localhost:9000",  # through an SSH tunnel with another port
         "[::1]:8000",
@@ -161,8 +160,7 @@ def test_foreign_page_cannot_post(
 # --- near misses ----------------------------------------------------------------------------------
 
 
-def test_wrong_path_gets_a_hint(serve: Serve) -> None:
-    client = serve().client
+def test_wrong_path_gets_a_hint(client: httpx.Client) -> None:
     for method, path, hint in (
         ("POST", "/chat/completions", f"did you mean {CHAT}?"),
         ("POST", f"{CHAT}/", f"did you mean {CHAT}?"),
@@ -181,14 +179,13 @@ def test_wrong_path_gets_a_hint(serve: Serve) -> None:
         assert hint in message(response)
 
 
-def test_wrong_method_names_the_right_one(serve: Serve) -> None:
-    response = serve().client.get(CHAT)
+def test_wrong_method_names_the_right_one(client: httpx.Client) -> None:
+    response = client.get(CHAT)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert message(response) == f"{CHAT} does not accept GET; use POST"
 
 
-def test_head_works_where_get_does(serve: Serve) -> None:
-    client = serve().client
+def test_head_works_where_get_does(client: httpx.Client) -> None:
     for path in ("/health", "/v1/models", "/", "/openapi.json"):
         head, get = client.head(path), client.get(path)
         assert (head.status_code, head.content) == (200, b"")
@@ -208,8 +205,7 @@ def test_scheme_of_the_key_may_have_any_case(serve: Serve) -> None:
         assert response.status_code == status, value
 
 
-def test_body_is_json_with_the_right_or_no_content_type(serve: Serve) -> None:
-    client = serve().client
+def test_body_is_json_with_the_right_or_no_content_type(client: httpx.Client) -> None:
     body = json.dumps(HELLO).encode()
     for content_type in ({}, {"content-type": "application/json; charset=utf-8"}):
         assert client.post(CHAT, content=body, headers=content_type).status_code == 200
@@ -220,8 +216,8 @@ def test_body_is_json_with_the_right_or_no_content_type(serve: Serve) -> None:
         assert "application/json" in message(refused)
 
 
-def test_strange_bodies(serve: Serve) -> None:
-    client, right = serve().client, json.dumps(HELLO)
+def test_strange_bodies(client: httpx.Client) -> None:
+    right = json.dumps(HELLO)
     for body in (b"\xef\xbb\xbf" + right.encode(), right.encode("utf-16")):
         assert client.post(CHAT, content=body).status_code == 200
     for body in (
@@ -243,8 +239,7 @@ def test_strange_bodies(serve: Serve) -> None:
 # --- messages as SDKs send them -------------------------------------------------------------------
 
 
-def test_assistant_message_may_have_no_content(serve: Serve) -> None:
-    client = serve().client
+def test_assistant_message_may_have_no_content(client: httpx.Client) -> None:
     empty = {"content": None, "refusal": None, "audio": None, "tool_calls": [], "annotations": []}
     for answer in (empty, {}):
         body = {
@@ -258,8 +253,7 @@ def test_assistant_message_may_have_no_content(serve: Serve) -> None:
         assert client.post(CHAT, json=body).status_code == 200
 
 
-def test_error_names_the_field_and_the_type_that_was_sent(serve: Serve) -> None:
-    client = serve().client
+def test_error_names_the_field_and_the_type_that_was_sent(client: httpx.Client) -> None:
     image, as_json = {"type": "image_url", "image_url": {}}, {"type": "json_object"}
     for path, body, param, words in (
         (CHAT, {"messages": [user(None)]}, "messages.0", "a user message needs content"),
@@ -282,8 +276,7 @@ def test_error_names_the_field_and_the_type_that_was_sent(serve: Serve) -> None:
         assert words in message(response)
 
 
-def test_half_of_an_emoji_becomes_a_replacement_character(serve: Serve) -> None:
-    client = serve().client
+def test_half_of_an_emoji_becomes_a_replacement_character(client: httpx.Client) -> None:
     for prompt in ("a\ud83d", ["a\ud83d"]):
         body = json.dumps({"prompt": prompt, "echo": True, "max_tokens": 0})
         text = client.post("/v1/completions", content=body).json()["choices"][0]["text"]
@@ -358,9 +351,8 @@ def test_model_of_nan_is_an_error_and_no_invalid_json(
 
 @pytest.mark.parametrize("method", ["encode", "token_bytes"])
 def test_panic_of_the_tokenizer_is_an_error_and_the_next_answer_works(
-    method: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    method: str, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = serve().client
 
     def panic(*arguments: Any) -> Any:
         raise PanicException("StackOverflow")
