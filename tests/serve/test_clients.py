@@ -276,6 +276,18 @@ def test_error_names_the_field_and_the_type_that_was_sent(client: httpx.Client) 
         assert words in message(response)
 
 
+def test_a_list_of_invalid_items_is_refused_at_the_first(client: httpx.Client) -> None:
+    for path, body in (
+        ("/v1/completions", {"prompt": [None] * 200_000}),
+        ("/v1/completions", {"prompt": [[None]] * 200_000}),
+        (CHAT, {"messages": [user([5] * 200_000)]}),
+        (CHAT, {**HELLO, "stop": [5] * 200_000}),
+    ):
+        response = client.post(path, json=body)
+        assert response.status_code == 400
+        assert ".0" in response.json()["error"]["param"]
+
+
 def test_half_of_an_emoji_becomes_a_replacement_character(client: httpx.Client) -> None:
     for prompt in ("a\ud83d", ["a\ud83d"]):
         body = json.dumps({"prompt": prompt, "echo": True, "max_tokens": 0})

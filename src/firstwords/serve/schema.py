@@ -6,7 +6,14 @@ value are refused.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from firstwords.inference.sampling import Sampling
 
@@ -39,7 +46,7 @@ class SamplingFields(BaseModel):
     min_p: float | None = Field(default=None, ge=0, le=1)
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: StopText | list[StopText] | None = Field(default=None)
+    stop: StopText | Annotated[list[StopText], Field(fail_fast=True)] | None = Field(default=None)
     stream: bool | None = None
     stream_options: "StreamOptions | None" = None
     n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
@@ -84,7 +91,7 @@ class ChatMessage(BaseModel):
     calls alone has none."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Text | list[TextPart] | None = None
+    content: Text | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
 
     @model_validator(mode="after")
     def _require_content(self) -> "ChatMessage":
@@ -108,7 +115,9 @@ class ResponseFormat(BaseModel):
 class ChatRequest(SamplingFields):
     """The body of POST /v1/chat/completions. Tools are ignored, so they cannot be required."""
 
-    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
+    messages: Annotated[list[ChatMessage], Field(fail_fast=True)] = Field(
+        min_length=1, max_length=1000
+    )
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     logprobs: bool | None = None
@@ -117,8 +126,14 @@ class ChatRequest(SamplingFields):
     response_format: ResponseFormat | None = None
 
 
-TokenIds = list[Annotated[int, Field(ge=0, lt=2**31)]]
-Prompts = Text | list[Text] | TokenIds | list[TokenIds]
+# fail_fast: describing the errors of a list of 400,000 invalid items would take minutes.
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(fail_fast=True)]
+Prompts = (
+    Text
+    | Annotated[list[Text], Field(fail_fast=True)]
+    | TokenIds
+    | Annotated[list[TokenIds], Field(fail_fast=True)]
+)
 
 
 class CompletionRequest(SamplingFields):
