@@ -106,6 +106,9 @@ class LoopDevice:
         _run("mkfs.ext4", "-q", "-F", self._image)
         self._mount()
 
+    def flush(self) -> None:
+        _run("sync", "--file-system", self.path)
+
     def cut_power(self) -> None:
         """Lose everything that was not flushed. Writing fails until `restart`."""
         descriptor = os.open(self.path, os.O_RDONLY)

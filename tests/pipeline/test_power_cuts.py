@@ -157,6 +157,8 @@ def test_after_real_cuts_the_run_ends_with_the_same_bytes(
     device: LoopDevice, bench: Bench, expected: dict[str, str], tmp_path: Path
 ) -> None:
     on_device = Bench(tmp_path / "bench", home=device.path, **STEPS)
+    on_device.share_step()
+    device.flush()  # the copied library; a run flushes what it compiles itself
     for reached in ("checkpoints/pretrain/*", "checkpoints/sft/*", "evaluation/*.json"):
         started = on_device.start(*on_device.train(), careful=0)
         try:
