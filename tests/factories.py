@@ -1,5 +1,6 @@
 """Factories for recipes, models and runs that are small enough for a test."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,9 @@ def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int
             state[f"{name}.{key}"] = torch.zeros(() if key == "step" else parameter.shape)
     checkpoint.save_checkpoint(run.checkpoints(stage), model, tokenizer, state)
     return run.checkpoints(stage) / f"{step:07d}"
+
+
+def make_metrics_line(step: int) -> str:
+    """A line of metrics/STAGE.jsonl."""
+    metrics = {"lr": 1.0, "seconds": 0.5, "grad_norm": 0.1, "update_norm": None}
+    return json.dumps({"step": step, "loss": 1.5, **metrics})

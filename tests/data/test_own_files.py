@@ -1,6 +1,8 @@
 """Files as people have them: encodings, compression, names, folders, formats of other tools."""
 
 import codecs
+import csv
+import functools
 import gzip
 import json
 import os
@@ -158,9 +160,14 @@ def test_a_wrong_json_array_is_named(text: str, place: str, tmp_path: Path) -> N
     ],
 )
 def test_a_wrong_csv_file_is_named(
-    text: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str,
+    place: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setattr("firstwords.data.formats.MAX_CSV_FIELD_CHARS", 200)
+    request.addfinalizer(functools.partial(csv.field_size_limit, csv.field_size_limit()))
     with pytest.raises(UserError, match=place):
         all_texts(write(tmp_path / "a.csv", text.encode()))
 

@@ -1,6 +1,5 @@
 """Runs: one directory, one process at a time, and no state outside its files."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from factories import make_manifest, make_recipe, save_step, save_tokenizer
+from factories import make_manifest, make_metrics_line, make_recipe, save_step, save_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,16 +177,11 @@ def test_the_times_of_a_phase_add_up_even_if_it_fails(run: Run) -> None:
     assert set(run.timings()) == {"pretrain"}
 
 
-def metrics_line(step: int) -> str:
-    metrics = {"lr": 1.0, "seconds": 0.5, "grad_norm": 0.1, "update_norm": None}
-    return json.dumps({"step": step, "loss": 1.5, **metrics})
-
-
 def test_half_a_line_of_metrics_is_ignored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "pretrain.jsonl"
-    path.write_text("\n".join(map(metrics_line, (1, 2, 3))) + '\n{"step": 4, "lo')
+    path.write_text("\n".join(map(make_metrics_line, (1, 2, 3))) + '\n{"step": 4, "lo')
     assert [m["step"] for m in read_metrics(path)] == [1, 2, 3]
     assert capsys.readouterr().err == ""  # its writer may be at work
     assert read_metrics(tmp_path / "absent.jsonl") == []
@@ -195,7 +189,7 @@ def test_half_a_line_of_metrics_is_ignored(
 
 def test_metrics_after_a_step_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "pretrain.jsonl"
-    path.write_text("".join(metrics_line(step) + "\n" for step in range(1, 9)))
+    path.write_text("".join(make_metrics_line(step) + "\n" for step in range(1, 9)))
     whole = path.read_bytes()
     assert truncate_metrics(path, 8) == 0
     assert path.read_bytes() == whole

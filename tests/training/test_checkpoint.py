@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from factories import make_metrics_line
 from hypothesis import example, given
 from hypothesis import strategies as st
 from power_cuts import FATES, LOST, SimulatedDisk
@@ -260,7 +261,7 @@ def test_after_a_power_cut_checkpoints_have_the_metrics_before_them(
         checkpoint.CheckpointWriter(root / "checkpoints", tiny_tokenizer, metrics) as writer,
     ):
         for step in range(1, 5):
-            print(json.dumps({"step": step}), file=metrics, flush=True)
+            print(make_metrics_line(step), file=metrics, flush=True)
             writer.save(model, {"steps": torch.tensor(step)})
     assert newest_step(lambda: LOST) == 4
     disk.close()

@@ -38,12 +38,13 @@ def fit(points: list[Point]) -> ScalingLaw:
     decayed. `undecayed` compares the other points with it. Raises ValueError if no law fits."""
     decayed = [point for point in points if point.decayed]
     lowest = min(point.bits_per_byte for point in decayed)
-    fits = (
-        _fit_given(decayed, fraction * lowest, kappa)
+    fits = [
+        law
         for fraction, kappa in itertools.product(IRREDUCIBLE_FRACTIONS, KAPPAS)
-    )
-    best = min(fits, key=lambda law: law.error)
-    if best.error > MAX_FIT_ERROR:
+        if (law := _fit_given(decayed, fraction * lowest, kappa))
+    ]
+    best = min(fits, key=lambda law: law.error, default=None)
+    if best is None or best.error > MAX_FIT_ERROR:
         raise ValueError("no law of this form fits the runs")
     best = best.replace(
         runs=len(points),
@@ -53,12 +54,11 @@ def fit(points: list[Point]) -> ScalingLaw:
     return best.replace(**_fit_undecayed(best, points))
 
 
-def _fit_given(points: list[Point], irreducible: float, kappa: float) -> ScalingLaw:
-    """Return the best law with this E and kappa.
+def _fit_given(points: list[Point], irreducible: float, kappa: float) -> ScalingLaw | None:
+    """Return the best law with this E and kappa; None if A or B is negative for all exponents.
 
     For given exponents, A and B are a linear problem in the kappa-th root of the loss; the weights
-    make its errors those of the loss, to first order. The error is infinite if A or B would be
-    negative for all exponents.
+    make its errors those of the loss, to first order.
     """
     n, d, bits = _columns(points)
     root = (bits - irreducible) ** (1 / kappa)
@@ -79,6 +79,8 @@ def _fit_given(points: list[Point], irreducible: float, kappa: float) -> Scaling
     error_AB = np.sqrt(np.mean((fitted_ABP / bits - 1) ** 2, axis=2))
     error_AB[(a_AB <= 0) | (b_AB <= 0)] = np.inf
     best = np.unravel_index(error_AB.argmin(), error_AB.shape)
+    if not np.isfinite(error_AB[best]):
+        return None
     return ScalingLaw(
         irreducible=float(irreducible),
         a=float(a_AB[best]),

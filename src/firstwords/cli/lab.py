@@ -98,7 +98,7 @@ def check(number: int, directory: Path | None, name: str | None) -> None:
     for section in lab_check.sections():
         echo(f"\n{section.title}", bold=True)
         for item in section.items:
-            echo(format_item(item))
+            click.echo(format_item(item))  # styled and escaped
     if not lab_check.passed:
         echo(f"\nnot passed yet; for a hint: firstwords lab hint {number}")
         sys.exit(1)

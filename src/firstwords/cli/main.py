@@ -20,7 +20,6 @@ from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
 from firstwords.cli.xray import xray
 from firstwords.common import disk, hardware, terminal
 from firstwords.common.errors import Diverged, Interrupted, UserError
-from firstwords.common.paths import printable
 
 EXTRAS = {  # packages that only some commands need, and the extra that installs each
     "uvicorn": "serve",
@@ -45,10 +44,6 @@ def main() -> None:
 def run_command(arguments: list[str]) -> int:
     """Run a command line; turn every failure that a user can cause into one line on stderr and an
     exit code."""
-    for argument in arguments:
-        if printable(argument) != argument:
-            hint = "rename the file, or set the terminal to UTF-8"
-            return _fail(f"the argument {printable(argument)} is not UTF-8; {hint}", 2)
     try:
         code = cli.main(args=arguments, prog_name="firstwords", standalone_mode=False)
     except click.ClickException as error:

@@ -30,8 +30,8 @@ def user_path(text: str, option: str) -> Path:
 
     Raises UserError for a path that no file can have, or that may not be looked at.
     """
-    if printable(text) != text:
-        raise UserError(f"{option} {printable(text)} is not UTF-8", "rename the file")
+    if escape_undecodable(text) != text:
+        raise UserError(f"{option} {escape_undecodable(text)} is not UTF-8", "rename the file")
     try:
         path = Path(text).expanduser()
         _check_directory(path)
@@ -59,7 +59,7 @@ def _check_directory(path: Path) -> None:
         raise UserError("the current directory was removed", "change to another one") from None
 
 
-def printable(path: Path | str) -> str:
+def escape_undecodable(path: Path | str) -> str:
     """Return a path as text; what is not UTF-8 in it is escaped."""
     escaped = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", str(path))
     return escaped.encode("utf-8", "backslashreplace").decode()

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from firstwords.common import console
 from firstwords.common.errors import UserError
-from firstwords.common.paths import printable
+from firstwords.common.paths import escape_undecodable
 from firstwords.data import streams
 from firstwords.data.formats import file_format
 
@@ -39,8 +39,10 @@ def find_files(folder: Path, option: str) -> list[Path]:
 
 def check_readable(path: Path, option: str) -> None:
     """Raise UserError for a file that may not be read, or whose name cannot be stored."""
-    if printable(path) != str(path):
-        raise UserError(f"{option} {printable(path)} has a name that is not UTF-8", "rename it")
+    if escape_undecodable(path) != str(path):
+        raise UserError(
+            f"{option} {escape_undecodable(path)} has a name that is not UTF-8", "rename it"
+        )
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         _cannot_read(option, PermissionError(0, "Permission denied", str(path)))
 
@@ -79,14 +81,14 @@ def _is_data(path: Path) -> bool:
 
 def _cannot_read(option: str, error: OSError) -> NoReturn:
     raise UserError(
-        f"{option}: {printable(error.filename)} cannot be read ({error.strerror})",
+        f"{option}: {escape_undecodable(error.filename)} cannot be read ({error.strerror})",
         "change its permissions, or move it elsewhere",
     )
 
 
 @functools.cache  # say it once, however often the folder is read
 def _note_left_out(option: str, folder: Path, names: tuple[str, ...]) -> None:
-    listed = ", ".join(printable(name) for name in names[:MAX_LISTED])
+    listed = ", ".join(escape_undecodable(name) for name in names[:MAX_LISTED])
     more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
     console.warn(
         f"{option} {folder}: leaving out {listed}{more} (hidden, or not data of a known type)"

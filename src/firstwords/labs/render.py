@@ -4,6 +4,7 @@ import textwrap
 
 import click
 
+from firstwords.common.terminal import printable
 from firstwords.labs.checking import Comparison
 from firstwords.labs.lab import LabFinding
 
@@ -35,7 +36,7 @@ def wrap_text(text: str) -> str:
 
 def _labeled(label: str, text: str, color: str | None = None) -> str:
     """Put a label in front of a text, and indent the text's further lines."""
-    lines = textwrap.wrap(text, MAX_COLUMNS - LABEL_WIDTH) or [""]
+    lines = textwrap.wrap(printable(text), MAX_COLUMNS - LABEL_WIDTH) or [""]
     first, *rest = (" " * LABEL_WIDTH + line for line in lines)
     styled = click.style(label.ljust(LABEL_WIDTH), fg=color)
     return "\n".join([styled + first[LABEL_WIDTH:], *rest])

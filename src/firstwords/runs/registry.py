@@ -89,8 +89,16 @@ def create_run(directory: Path, manifest: Manifest) -> Run:
 
 def restore_manifest(run: Run) -> None:
     """Write the manifest again if it or its copy was lost since the run was opened."""
-    if any(read_or_none(Manifest, run.directory / name) is None for name in MANIFEST_NAMES):
+    if not all(_holds_manifest(run.directory / name) for name in MANIFEST_NAMES):
         create_run(run.directory, run.manifest)
+
+
+def _holds_manifest(path: Path) -> bool:
+    try:
+        parse(Manifest, read_document(path), path)
+    except UserError:
+        return False
+    return True
 
 
 def run_exists(directory: Path) -> bool:
