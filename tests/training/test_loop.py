@@ -239,7 +239,7 @@ def test_a_step_that_cannot_be_compiled_is_eager(
 
     marker = home / "compiled" / "of-another-run.so"
     marker.parent.mkdir(parents=True)
-    marker.touch()
+    marker.write_text("code")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(marker.parent))
     monkeypatch.setattr(torch, "compile", does_not_compile)
     state, eager = build(recipe.replace(compile=True)), build(recipe)
@@ -272,3 +272,25 @@ def test_code_compiled_anew_replaces_the_damaged(
     assert [path.read_text() for path in (damaged, other)] == ["whole", "whole"]
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache)
     assert list(cache.iterdir()) == [damaged.parent]
+
+
+@pytest.mark.parametrize("content", [b"", bytes(100)])
+def test_code_lost_in_a_power_cut_is_compiled_again(
+    content: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch tries vector instructions with a library of its own, and does without if it fails."""
+    cache, flushed = home / "compiled", []
+    lost, whole = cache / "ab" / "lost.so", cache / "whole.so"
+    lost.parent.mkdir(parents=True)
+    lost.write_bytes(content)
+    whole.write_bytes(b"\x7fELF")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append(os.fstat(file).st_ino))
+
+    def step() -> None:
+        assert whole.exists()
+        assert not lost.exists()
+        lost.write_bytes(b"\x7fELF")
+
+    compile_by(step)
+    assert {path.stat().st_ino for path in (lost, whole, lost.parent, cache)} <= set(flushed)

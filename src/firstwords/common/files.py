@@ -67,10 +67,7 @@ def commit(temporary: Path, path: Path) -> None:
 
 def commit_directory(temporary: Path, path: Path) -> None:
     """Flush a directory with everything in it, and rename it to `path`, which it replaces."""
-    for directory, _, names in os.walk(temporary):
-        for name in names:
-            _flush(Path(directory, name))
-        _flush_directory(Path(directory))
+    flush_tree(temporary)
     if path.exists():
         remove_directory(path)
     temporary.rename(path)
@@ -104,6 +101,14 @@ def remove_temporaries(directory: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def flush_tree(directory: Path) -> None:
+    """Write a directory with everything in it to the disk."""
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            _flush(Path(parent, name))
+        _flush_directory(Path(parent))
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,7 @@ benchmarks.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from firstwords.common import console, paths
+from firstwords.common import console, files, paths
 from firstwords.common.errors import telling_line
 from firstwords.model.transformer import Block, Transformer
 from firstwords.recipe import Recipe
@@ -99,18 +99,32 @@ def compile_by(step: Callable[[], object]) -> None:
     A kill while compiling can leave code on disk that does not load; so after a failure the step
     runs once more without the cache, and the new code replaces the old.
     """
+    cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", paths.compile_cache()))
+    _remove_lost_libraries(cache)
     try:
         step()
     except COMPILE_ERRORS:
-        with _new_compile_cache():
+        with _new_compile_cache(cache):
             step()
+    with suppress(OSError):  # the home may be read-only, or another run be compiling
+        files.flush_tree(cache)
+
+
+def _remove_lost_libraries(cache: Path) -> None:
+    """Remove libraries whose content a power cut has lost. torch finds out which vector
+    instructions work by loading one, and would compile without any in silence."""
+    for path in cache.rglob("*.so"):
+        with suppress(OSError):  # removed meanwhile, or in a read-only home
+            with path.open("rb") as file:
+                is_lost = not any(file.read(4))  # empty, or zeros
+            if is_lost:
+                path.unlink()
 
 
 @contextmanager
-def _new_compile_cache() -> Iterator[None]:
+def _new_compile_cache(cache: Path) -> Iterator[None]:
     """Compile into an empty directory, whose files replace those of the same names in the compile
     cache if the block succeeds. Code that other runs compiled stays."""
-    cache = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", paths.compile_cache()))
     cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache) as directory:
         _use_compile_cache(directory)
