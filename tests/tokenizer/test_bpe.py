@@ -220,3 +220,10 @@ def test_a_tokenizer_without_our_special_tokens_is_an_error(
 
 def test_an_unknown_id_has_no_bytes(tiny_tokenizer: Tokenizer) -> None:
     assert tiny_tokenizer.token_bytes(tiny_tokenizer.vocab_size + 5) == b""
+
+
+def test_training_reports_its_merges(sample_text: list[str]) -> None:
+    reported: list[tuple[int, int]] = []
+    Tokenizer.train(sample_text, 400, lambda done, total: reported.append((done, total)))
+    assert reported == sorted(reported)
+    assert reported[-1][0] == reported[-1][1] == 400 - 256 - len(SPECIAL_TOKENS)

@@ -15,10 +15,12 @@ import functools
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import rustbpe
@@ -119,12 +121,22 @@ class Tokenizer:
         )
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
-        """Learn a vocabulary of `vocab_size` tokens, or fewer if the text has no more merges."""
+    def train(
+        cls,
+        texts: Iterable[str],
+        vocab_size: int,
+        on_merges: Callable[[int, int], None] = lambda done, total: None,
+    ) -> "Tokenizer":
+        """Learn a vocabulary of `vocab_size` tokens, or fewer if the text has no more merges.
+
+        When all texts are read, `on_merges` is called with the number of merges learned so far and
+        in total, a hundred times.
+        """
         trainer = rustbpe.Tokenizer()
-        trainer.train_from_iterator(
-            iter(texts), vocab_size=vocab_size - len(SPECIAL_TOKENS), pattern=TRAINING_PATTERN
-        )
+        with _merge_log(on_merges):
+            trainer.train_from_iterator(
+                iter(texts), vocab_size=vocab_size - len(SPECIAL_TOKENS), pattern=TRAINING_PATTERN
+            )
         tokens = [bytes(token) for token, _ in trainer.get_mergeable_ranks()]
         names = [*SPECIAL_TOKENS, *map(_name_of, tokens)]
         merges = [(_name_of(a), _name_of(b)) for a, b in _merges(tokens)]
@@ -213,6 +225,33 @@ class Tokenizer:
         A model may predict unknown ids, since its vocabulary can be larger than the tokenizer's.
         """
         return self._bytes.get(token, b"")
+
+
+class _MergeLog(logging.Handler):
+    """Passes on the progress that rustbpe logs: "Progress: 2% (77/3833 merges)"."""
+
+    def __init__(self, on_merges: Callable[[int, int], None]) -> None:
+        super().__init__()
+        self.on_merges = on_merges
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if found := re.search(r"\((\d+)/(\d+) merges\)", record.getMessage()):
+            self.on_merges(int(found[1]), int(found[2]))
+
+
+@contextmanager
+def _merge_log(on_merges: Callable[[int, int], None]) -> Iterator[None]:
+    log, handler = logging.getLogger("rustbpe"), _MergeLog(on_merges)
+    level, propagate = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
 
 
 def pre_tokenizer() -> pre_tokenizers.PreTokenizer:

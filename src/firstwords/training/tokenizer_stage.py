@@ -7,6 +7,7 @@ sequences: more text per second, and more of it in the model's context.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 
 from firstwords.common import console, files
@@ -33,7 +34,16 @@ def train_tokenizer(session: Session) -> None:
         corpora.texts(text, "train", recipe.seed), recipe.tokenizer_bytes - chat_bytes
     )
     messages = take_bytes(corpora.chat_texts(chat, recipe.seed), chat_bytes)
-    with console.progress("reading", recipe.tokenizer_bytes, "bytes") as meter:
+    with ExitStack() as shown:
+        meter = shown.enter_context(console.progress("reading", recipe.tokenizer_bytes, "bytes"))
+        merging: console.Meter | None = None
+
+        def show_merges(done: int, total: int) -> None:
+            nonlocal merging
+            if merging is None:
+                shown.close()
+                merging = shown.enter_context(console.progress("merging", total, "merges"))
+            merging.advance(done - merging.done)
 
         def sample() -> Iterator[str]:
             for document in chain(documents, messages):
@@ -47,7 +57,7 @@ def train_tokenizer(session: Session) -> None:
             deque(sample(), maxlen=0)  # only to count its bytes
         else:
             with stop.deferred():  # rustbpe calls Python to log, and swallows exceptions there
-                tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size)
+                tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size, show_merges)
         if meter.done == 0:
             raise UserError(f"--data {sources.data} is empty", "give files with text in them")
     if stop.requested:
