@@ -163,7 +163,7 @@ def test_after_real_cuts_the_run_ends_with_the_same_bytes(
         started = on_device.start(*on_device.train(), careful=0)
         try:
             pattern = f"runs/x/{reached}"
-            wait_for(started, lambda pattern=pattern: any(device.path.glob(pattern)), seconds=300)
+            wait_for(started, lambda pattern=pattern: any(device.path.glob(pattern)))
             device.cut_power()
         finally:
             started.process.kill()

@@ -88,9 +88,10 @@ def create_run(directory: Path, manifest: Manifest) -> Run:
 
 
 def restore_manifest(run: Run) -> None:
-    """Write the manifest again if it or its copy was lost since the run was opened."""
-    if not all(_holds_manifest(run.directory / name) for name in MANIFEST_NAMES):
-        create_run(run.directory, run.manifest)
+    """Write the manifest or its copy again if it was lost since the run was opened."""
+    for name in MANIFEST_NAMES:
+        if not _holds_manifest(run.directory / name):
+            files.write_json(run.directory / name, run.manifest.model_dump())
 
 
 def _holds_manifest(path: Path) -> bool:
