@@ -132,6 +132,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
 def test_a_signal_ends_all_processes_and_encoding_resumes(
     signal_number: signal.Signals, tiny_tokenizer: Tokenizer, tmp_path: Path

@@ -163,6 +163,7 @@ def test_a_failing_compiler_gives_a_warning_and_pytorch(
     assert not list((tmp_path / "home").rglob("decode-*"))
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_processes_may_compile_at_the_same_time(tmp_path: Path) -> None:
     code = "from firstwords.kernels import build; assert build.decode_library().panel_rows() >= 4"

@@ -89,6 +89,7 @@ def draft(seconds: float = 600.0) -> Recipe:
 # --- model size -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(a=st.floats(1e9, 1e15), b=st.floats(1e9, 1e15))
 def test_more_flops_never_choose_a_smaller_model(a: float, b: float) -> None:
     slow, fast = (
@@ -118,6 +119,7 @@ def test_every_model_size_has_whole_heads(shape: tuple[int, int, int]) -> None:
     assert 2 < config.n_hidden / config.n_embd < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["starter", "text"])
 @given(flops=st.floats(1e10, 1e16))
 def test_only_the_largest_model_gets_more_tokens_than_it_can_use(kind: Kind, flops: float) -> None:
