@@ -37,7 +37,7 @@ def test_other_errors_are_not_the_disks() -> None:
     assert disk.explain(OSError("no number")) is None
 
 
-@pytest.mark.parametrize("number", disk.NOT_WRITABLE)
+@pytest.mark.parametrize("number", [*disk.NOT_WRITABLE, errno.EISDIR, errno.ENOTDIR])
 def test_optional_output_is_left_out_with_a_note(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,11 +63,11 @@ def is_writable(directory: Path) -> bool:
 
 @contextmanager
 def optional_output(name: str) -> Iterator[None]:
-    """Write output that the command can do without. Where nothing can be written, such as in a
-    read-only home, a note says so. `name` is a plural."""
+    """Write output that the command can do without. Where it cannot be written, such as in a
+    read-only home or in the place of a directory, a note says so. `name` is a plural."""
     try:
         yield
     except OSError as error:
-        if error.errno not in NOT_WRITABLE:
+        if error.errno not in (*NOT_WRITABLE, errno.EISDIR, errno.ENOTDIR):
             raise
         console.warn(f"{name} are not saved ({error.strerror}: {error.filename})")
