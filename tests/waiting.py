@@ -11,11 +11,12 @@ def wait_until(
     condition: Callable[[], object],
     meanwhile: Callable[[], object] = lambda: None,
     interval_seconds: float = 0.02,
+    limit_seconds: float = LIMIT_SECONDS,
 ) -> None:
     """Return when `condition` holds. `meanwhile` is called before each pause, to raise an error if
     the condition can no longer come true."""
-    deadline = time.monotonic() + LIMIT_SECONDS
+    deadline = time.monotonic() + limit_seconds
     while not condition():
         meanwhile()
-        assert time.monotonic() < deadline, f"still waiting after {LIMIT_SECONDS:g} s"
+        assert time.monotonic() < deadline, f"still waiting after {limit_seconds:g} s"
         time.sleep(interval_seconds)

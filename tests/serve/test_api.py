@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from waiting import wait_until
 
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
@@ -327,13 +328,6 @@ class SlowDecoder:
         return logits_BV
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_full_queue_refuses_requests_with_retry_after(
     serve: Serve, tiny_tokenizer: Tokenizer
 ) -> None:
@@ -349,7 +343,7 @@ def test_full_queue_refuses_requests_with_retry_after(
     ]
     for thread in threads:
         thread.start()
-    wait_until(lambda: running.models.active_requests()["toy-sft"] == 2)
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 2, limit_seconds=240)
     refused = chat(running.client)
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "1"
@@ -376,7 +370,7 @@ def test_disconnected_client_frees_its_slot(
             running.client.post(
                 "/v1/chat/completions", json=body, timeout=httpx.Timeout(240.0, read=0.3)
             )
-    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0)
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0, limit_seconds=240)
     before = slow.steps
     time.sleep(0.2)
     assert slow.steps <= before + 1
@@ -392,7 +386,7 @@ def test_answer_beyond_the_timeout_is_ended(serve: Serve, tiny_tokenizer: Tokeni
         text = "".join(response.iter_text())
     assert "longer than 0.3 s" in text
     assert "[DONE]" not in text
-    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0)
+    wait_until(lambda: running.models.active_requests()["toy-sft"] == 0, limit_seconds=240)
 
 
 def test_failing_model_returns_an_error_and_the_next_answer_works(

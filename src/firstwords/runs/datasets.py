@@ -119,9 +119,8 @@ def discard_if_source_changed(
     others never.
     """
     path = _source_path(directory)
-    all_files = (*corpus.files, *corpus.validation_files)
     source = {
-        "files": [[file.name, file.stat().st_size] for file in all_files],
+        "files": [[file.name, file.stat().st_size] for file in corpus.all_files],
         "tokenizer": tokenizer.sha256,
     }
     if directory.exists() and read_or_none(Source, path) != source:
