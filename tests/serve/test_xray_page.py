@@ -64,6 +64,19 @@ def test_page_shows_all_views(serve: Serve, page: Any) -> None:
     assert view(page, "tokens").locator(".token.generated").count() == 4
 
 
+def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any) -> None:
+    waiting: list[Any] = []
+    page.route("**/v1/models", lambda route: waiting.append(route))
+    page.goto(f"{serve().url}/xray/#text=from+the+link&chat=1")
+    assert page.get_by_label("Text to inspect").input_value() == "from the link"
+    page.get_by_label("Text to inspect").fill(TEXT)
+    page.get_by_label("Send as a chat message").uncheck()
+    waiting.pop().continue_()
+    page.get_by_role("button", name="Inspect", exact=True).click()
+    page.locator(".quote", has_text=TEXT).wait_for()
+    assert not page.get_by_label("Send as a chat message").is_checked()
+
+
 def test_clicking_a_token_selects_it_in_all_views(serve: Serve, page: Any) -> None:
     page.goto(f"{serve().url}/xray")
     inspect(page)

@@ -20,15 +20,17 @@ const settings = loadSettings(); // those of the chat, with its API key
 let models = [];
 let controller = null; // aborts the previous request
 
+// Fills in the form before the list of models arrives, since the user may type meanwhile.
 async function start() {
   const parameters = new URLSearchParams(location.hash.slice(1));
+  const text = parameters.get("text") ?? "";
+  page.text.value = text;
+  page.chat.checked = parameters.get("chat") === "1";
   await refreshModels();
   const run = parameters.get("run");
   if (models.some((model) => model.run === run)) page.run.value = run;
   showStages(parameters.get("stages")?.split(",") ?? []);
-  page.text.value = parameters.get("text") ?? "";
-  page.chat.checked = parameters.get("chat") === "1";
-  if (page.text.value && models.length) await inspect();
+  if (text && page.text.value === text && models.length) await inspect();
 }
 
 // The form may be submitted before the list of models has arrived.
@@ -101,7 +103,7 @@ async function inspect() {
     renderXray(xray, page.xray);
     showStatus("");
     await refreshModels();
-    showStages(stages);
+    showStages(selectedStages());
   } catch (error) {
     if (!current.signal.aborted) showStatus(`Error: ${error.message}.`, true);
   }
