@@ -17,6 +17,7 @@ from firstwords.common.schema import FrozenModel, parse
 
 Dtype = Literal["float32", "bfloat16"]
 AttentionKind = Literal["fused", "plain"]
+Kernel = Literal["pytorch", "native"]
 Shard = Literal["optimizer", "weights"]
 Stage = Literal["pretrain", "midtrain", "sft"]
 MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
@@ -96,7 +97,9 @@ class Recipe(FrozenModel):
     device: Device = "cpu"  # where training runs: the CPU, NVIDIA GPUs (cuda) or an Apple GPU (mps)
     # Dtype of the matrix products; weights, optimizer and checkpoints are float32.
     dtype: Dtype = "float32"
-    compile: bool = False  # whether to use torch.compile; needs a C++ compiler
+    # What computes a training step: PyTorch, or C++ compiled for this processor.
+    kernel: Kernel = "pytorch"
+    compile: bool = False  # whether to use torch.compile with PyTorch; needs a C++ compiler
     # Attention in training: one fused kernel, or separate operations for torch.compile to fuse.
     attention: AttentionKind = "fused"
     # What is sharded among several processes: the optimizer state, or the weights as well, for
@@ -130,6 +133,13 @@ class Recipe(FrozenModel):
             if self.stage(name).seq_len > self.model.max_seq_len:
                 raise ValueError(f"{name}.seq_len is longer than model.max_seq_len")
         return self
+
+    @property
+    def step_kind(self) -> str:
+        """What computes a training step: "native", or by PyTorch "compiled" or "eager"."""
+        if self.kernel == "native":
+            return "native"
+        return "compiled" if self.compile else "eager"
 
     def stage(self, name: Stage) -> StageConfig:
         """Return the configuration of a stage."""

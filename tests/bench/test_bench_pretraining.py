@@ -23,6 +23,7 @@ from firstwords.runs.run import Run
 SETTINGS = MachineSettings(
     n_threads=1,
     dtype="float32",
+    kernel="pytorch",
     batch_halvings=0,
     flops_per_second=2e10,
     matmul_gflops={"float32": 50.0},

@@ -34,6 +34,7 @@ from firstwords.runs.run import Run
 UNKNOWN_SETTINGS = autotune.MachineSettings(
     n_threads=1,
     dtype="float32",
+    kernel="pytorch",
     batch_halvings=0,
     flops_per_second=1.0,
     matmul_gflops={},

@@ -1,8 +1,9 @@
 """Measure the speed of a training step, and its fraction of what this machine can do.
 
-The ceiling is the rate of the step's own matrix products with nothing between them. The fraction
-says how much of it remains with everything else: attention, norms, data, the optimizer. Only useful
-work counts: 6 FLOPs per matmul parameter and token, and causal attention.
+The ceiling is the rate of the step's own matrix products with nothing between them, by PyTorch or
+by the native kernel, whichever is faster. The fraction says how much of it remains with everything
+else: attention, norms, data, the optimizer. Only useful work counts: 6 FLOPs per matmul parameter
+and token, and causal attention.
 
 All contenders take turns in one run, a second each, and ratios are taken within a round, so that a
 change of the machine's speed affects all of them equally.
@@ -22,6 +23,7 @@ from firstwords.recipe import Recipe
 
 Round = dict[str, dict[str, float]]  # contender -> part -> seconds of one step
 PEERS = {
+    "pytorch": "the same in PyTorch, compiled",
     "eager": "the same in eager PyTorch with its defaults",
     "adamw": "a plain GPT of this size with AdamW",
 }
@@ -38,7 +40,7 @@ def measure_rounds(recipe: Recipe, n_rounds: int) -> list[Round]:
         contenders = {}
         for name in CONTENDERS:
             console.say(f"preparing {name}")
-            environment = default_environment() if name in PEERS else None
+            environment = default_environment() if name in ("eager", "adamw") else None
             contenders[name] = stack.enter_context(
                 start_contender("train_contenders", name, recipe.model_dump_json(), env=environment)
             )
@@ -65,7 +67,8 @@ def summarize_rounds(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
     n_rows = -(-stage.batch_size // stage.micro_batch_size) * stage.micro_batch_size
     product_flops = 6 * matmul_parameters(recipe.model) * n_rows * stage.seq_len
     seconds = [{name: sum(parts.values()) for name, parts in one.items()} for one in rounds]
-    ceiling = [product_flops / one["products"] / 1e9 for one in seconds]
+    limits = [min(one["products"], one["native_products"]) for one in seconds]
+    ceiling = [product_flops / limit / 1e9 for limit in limits]
     rate = [useful_flops / one["firstwords"] / 1e9 for one in seconds]
     fraction = [ours / limit for ours, limit in zip(rate, ceiling, strict=True)]
     slowdowns = {name: [one[name] / one["firstwords"] for one in seconds] for name in PEERS}
@@ -98,6 +101,7 @@ def render_train(result: dict[str, Any]) -> str:
     recipe = result["recipe"]
     model, stage = recipe["model"], recipe["pretrain"]
     low, high = result["fraction_range"]
+    step_kind = Recipe.model_validate(recipe).step_kind
     step_seconds = sum(result["step_seconds"].values())
     parts = ", ".join(
         f"{part} {seconds / step_seconds:.0%}" for part, seconds in result["step_seconds"].items()
@@ -106,7 +110,7 @@ def render_train(result: dict[str, Any]) -> str:
         f"model     {model['n_layer']} layers x {model['n_embd']} channels, vocabulary "
         f"{model['vocab_size']:,}; batches of {stage['batch_size']} x {stage['seq_len']} tokens",
         f"machine   {result['machine']['cpu']}, {recipe['n_threads']} threads, "
-        f"{recipe['dtype']}, {'compiled' if recipe['compile'] else 'eager'}",
+        f"{recipe['dtype']}, {step_kind} training step",
         f"ceiling   {result['ceiling_gflops']:,.0f} GFLOP/s: the step's matrix products alone",
         f"training  {result['gflops']:,.0f} GFLOP/s, {result['tokens_per_second']:,.0f} tokens/s: "
         f"{result['fraction_of_ceiling']:.0%} of the ceiling ({low:.0%} to {high:.0%} in "

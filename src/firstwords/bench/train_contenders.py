@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 
 from firstwords.common import devices
 from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, RepeatedTokenRows
+from firstwords.kernels.train import NativeTrainer
 from firstwords.model.attention import causal_mask
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import ModelConfig, Recipe
+from firstwords.recipe import AttentionKind, ModelConfig, Recipe
 from firstwords.training.gradient_sync import GradientSync
 from firstwords.training.loop import accumulate
 from firstwords.training.setup import LossFunction, build, torch_dtype
@@ -61,6 +63,20 @@ def products(recipe: Recipe) -> TimedStep:
     return step
 
 
+def native_products(recipe: Recipe) -> TimedStep:
+    """Return the same products by the native kernel. Without a C++ compiler they are PyTorch's."""
+    state = build(recipe.replace(kernel="native"))
+    if state.native is None:
+        return products(recipe)
+    native = state.native
+
+    def step(lap: Lap) -> None:
+        native.products(recipe.pretrain.batch_size)
+        lap("products")
+
+    return step
+
+
 def product_shapes(config: ModelConfig) -> list[tuple[int, int, int]]:
     """Return (inputs, outputs, count) of the model's linear layers, taken from the model itself."""
     with torch.device("meta"):
@@ -78,10 +94,20 @@ def firstwords(recipe: Recipe) -> TimedStep:
     return training_step(recipe)
 
 
+def pytorch(recipe: Recipe) -> TimedStep:
+    """Return a step of the same model and optimizer by PyTorch, compiled: what trains without the
+    native kernel."""
+    devices.configure_torch(recipe.n_threads)
+    plain = recipe.device == "cpu" and recipe.dtype == "bfloat16"
+    attention: AttentionKind = "plain" if plain else "fused"
+    return training_step(recipe.replace(kernel="pytorch", compile=True, attention=attention))
+
+
 def eager(recipe: Recipe) -> TimedStep:
     """Return a step of the same model and optimizer with PyTorch's defaults: not compiled, in
     float32, with default threads and memory settings."""
-    return training_step(recipe.replace(compile=False, attention="fused", dtype="float32"))
+    changes: dict[str, Any] = {"compile": False, "attention": "fused", "dtype": "float32"}
+    return training_step(recipe.replace(kernel="pytorch", **changes))
 
 
 def training_step(recipe: Recipe) -> TimedStep:
@@ -92,7 +118,9 @@ def training_step(recipe: Recipe) -> TimedStep:
         state.optimizer.step(0.1)
         state.sync.zero_grad()
 
-    return timed_step(recipe, state.loss, state.sync, update)
+    if state.native is None:
+        return timed_step(recipe, state.loss, state.sync, update)
+    return timed_native_step(recipe, state.native, update)
 
 
 def adamw(recipe: Recipe) -> TimedStep:
@@ -151,9 +179,7 @@ def timed_step(
 ) -> TimedStep:
     """Return a whole step: data, forward, backward, optimizer. The rows are generated, which takes
     as long as reading a run's rows."""
-    stage = recipe.pretrain
-    rows = RepeatedTokenRows(recipe.model.vocab_size, stage.seq_len, N_ROWS, recipe.seed)
-    batches = BatchSampler(rows, stage.batch_size, recipe.seed)
+    stage, batches = recipe.pretrain, random_batches(recipe)
     number = 0
 
     def step(lap: Lap) -> None:
@@ -176,9 +202,37 @@ def timed_step(
     return step
 
 
+def timed_native_step(
+    recipe: Recipe, native: NativeTrainer, update: Callable[[], None]
+) -> TimedStep:
+    """Return the same by the native kernel."""
+    batches, number = random_batches(recipe), 0
+
+    def step(lap: Lap) -> None:
+        nonlocal number
+        batch = batches.batch(number)
+        number += 1
+        lap("data")
+        native.gradients(*batch)
+        lap("gradients")
+        update()
+        lap("optimizer")
+
+    return step
+
+
+def random_batches(recipe: Recipe) -> BatchSampler:
+    """Return batches of random tokens with the sizes of the recipe's pretraining."""
+    stage = recipe.pretrain
+    rows = RepeatedTokenRows(recipe.model.vocab_size, stage.seq_len, N_ROWS, recipe.seed)
+    return BatchSampler(rows, stage.batch_size, recipe.seed)
+
+
 CONTENDERS: dict[str, Callable[[Recipe], TimedStep]] = {
     "products": products,
+    "native_products": native_products,
     "firstwords": firstwords,
+    "pytorch": pytorch,
     "eager": eager,
     "adamw": adamw,
 }

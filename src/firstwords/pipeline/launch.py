@@ -83,7 +83,7 @@ def _print_overview(run: Run, world: World) -> None:
         f"vocabulary {model.vocab_size:,}; {matmul_parameters(model) / 1e6:.2f}M matmul "
         f"parameters\n"
         f"machine: {run.manifest.machine.get('cpu', 'unknown')}, {_workers(run, world)}, "
-        f"{recipe.dtype}, {'compiled' if recipe.compile else 'eager'}"
+        f"{recipe.dtype}, {recipe.step_kind}"
     )
     if predicted and world.size == 1:
         times = ", ".join(

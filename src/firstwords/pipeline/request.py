@@ -172,7 +172,9 @@ def preset_recipe_like(file: RecipeFile, request: TrainRequest, like: Recipe) ->
     if file.preset is None:
         return None
     unlimited = float("inf")
-    worker = WorkerSpec(like.device, like.n_threads, like.dtype, like.compile, unlimited)
+    worker = WorkerSpec(
+        like.device, like.n_threads, like.dtype, like.compile, unlimited, kernel=like.kernel
+    )
     recipe = recipe_from_preset(file.preset, worker, or_default(request.seed, 0))
     recipe = with_overrides(recipe, request.overrides)
     return recipe.replace_stages(micro_batch_size=like.pretrain.micro_batch_size)

@@ -1,9 +1,9 @@
 """Find the settings with which this machine trains fastest, and measure its speed.
 
 Settings are chosen by trial: the training step of a small model with fewer threads, in another
-dtype, in smaller micro-batches, compiled; and that of a larger model on a GPU, if there is one. The
-results are cached, so that only the first plan on a machine pays for them. The speed of the model
-that a plan chooses is measured every time.
+dtype, by the native kernel, in smaller micro-batches, compiled; and that of a larger model on a
+GPU, if there is one. The results are cached, so that only the first plan on a machine pays for
+them. The speed of the model that a plan chooses is measured every time.
 """
 
 import hashlib
@@ -22,10 +22,11 @@ from firstwords.common import console, devices, disk, files, hardware, paths
 from firstwords.common.errors import telling_line
 from firstwords.common.hardware import Device
 from firstwords.common.schema import FrozenModel
+from firstwords.kernels.build import train_library
 from firstwords.model.size import flops_per_token
 from firstwords.planning.model_sizes import SEQ_LEN, model_config
-from firstwords.recipe import Dtype, Recipe, StageConfig
-from firstwords.training.loop import accumulate
+from firstwords.recipe import Dtype, Kernel, Recipe, StageConfig
+from firstwords.training.loop import gradients
 from firstwords.training.setup import COMPILE_ERRORS, build, compile_by, warn_not_compiled
 
 MIN_SPEEDUP = 1.05  # with less, the simpler setting stays
@@ -35,6 +36,7 @@ COMPILE_TRIAL_SECONDS = 3.0
 MIN_TURNS = 3  # steps of each of two recipes that are compared
 TRIAL_BATCH_SIZE = 8
 GPU_TRIAL_BATCH_SIZE = 64  # smaller batches leave most of a GPU idle
+NATIVE_FROM_SECONDS = 45.0  # budget from which compiling the native kernel, 6 s, pays
 TRIALS_FROM_SECONDS = 120.0  # budget from which trying settings, 10 to 20 s, may pay
 
 
@@ -48,6 +50,7 @@ class MachineSettings(FrozenModel):
     n_threads: int = Field(ge=1)
     device: Device = "cpu"
     dtype: Dtype
+    kernel: Kernel
     batch_halvings: int = Field(ge=0)
     flops_per_second: float = Field(gt=0)
     matmul_gflops: dict[str, float]  # by dtype, on the CPU
@@ -61,16 +64,16 @@ def machine_settings(seconds: float) -> MachineSettings:
     """Return this machine's settings, from the cache or found by trial in about ten seconds.
 
     A budget of `seconds` that is too short for trials gets defaults that are not cached: all cores,
-    whole batches, and the dtype with the faster matrix products.
+    whole batches, the dtype with the faster matrix products, and the faster kernel.
     """
-    path = _cache_path("settings")
+    path = _cache_path("settings", "kernel")
     if path.exists():
         try:
             return MachineSettings.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValidationError):
             console.warn(f"{path} is not readable; benchmarking this machine again")
     if seconds < TRIALS_FROM_SECONDS:
-        return _default_settings()
+        return _default_settings(with_native=seconds >= NATIVE_FROM_SECONDS)
     console.say("benchmarking this machine (cached for later runs)")
     settings = _settings_by_trial()
     with disk.optional_output("these settings"):
@@ -78,13 +81,20 @@ def machine_settings(seconds: float) -> MachineSettings:
     return settings
 
 
-def _default_settings() -> MachineSettings:
+def _default_settings(with_native: bool) -> MachineSettings:
     gflops = _matmul_gflops()
     recipe = trial_recipe(hardware.physical_cores())
     if gflops["bfloat16"] > gflops["float32"]:
         recipe = recipe.replace(dtype="bfloat16")
     speed = tokens_per_second(recipe, TRIAL_SECONDS)
-    return _or_gpu(_settings_of(recipe, speed, gflops, {}))
+    speedups: dict[str, float] = {}
+    native = recipe.replace(kernel="native")
+    if with_native and train_library(recipe.dtype) and has_gradients(native, recipe):
+        native_speed = tokens_per_second(native, TRIAL_SECONDS)
+        speedups["native"] = native_speed / speed
+        if native_speed > speed:
+            recipe, speed = native, native_speed
+    return _or_gpu(_settings_of(recipe, speed, gflops, speedups))
 
 
 def _settings_by_trial() -> MachineSettings:
@@ -110,14 +120,19 @@ def _settings_by_trial() -> MachineSettings:
         other = best.replace(dtype="bfloat16")
         if speedup("bfloat16", other) > MIN_SPEEDUP:
             best = other
-    # 3. Smaller micro-batches.
+    # 3. The native kernel, compiled in a few seconds.
+    if train_library(best.dtype):
+        other = best.replace(kernel="native")
+        if speedup("native", other) > 1 and has_gradients(other, best):
+            best = other
+    # 4. Smaller micro-batches.
     while best.pretrain.micro_batch_size > 1:
         stage = best.pretrain.replace(micro_batch_size=best.pretrain.micro_batch_size // 2)
         other = best.replace(pretrain=stage)
         if speedup(f"micro-batches of {stage.micro_batch_size}", other) < MIN_SPEEDUP:
             break
         best = other
-    # 4. A GPU.
+    # 5. A GPU.
     return _or_gpu(_settings_of(best, speed, gflops, speedups))
 
 
@@ -138,7 +153,11 @@ def _or_gpu(settings: MachineSettings) -> MachineSettings:
     if speedup < MIN_SPEEDUP:
         return settings
     return settings.replace(
-        device=device, dtype=trial.dtype, batch_halvings=0, flops_per_second=flops_per_second
+        device=device,
+        dtype=trial.dtype,
+        kernel="pytorch",
+        batch_halvings=0,
+        flops_per_second=flops_per_second,
     )
 
 
@@ -150,6 +169,7 @@ def _settings_of(
     return MachineSettings(
         n_threads=recipe.n_threads,
         dtype=recipe.dtype,
+        kernel=recipe.kernel,
         batch_halvings=n_micro_batches.bit_length() - 1,
         flops_per_second=speed * flops_per_token(recipe.model, SEQ_LEN),
         matmul_gflops=gflops,
@@ -240,15 +260,14 @@ def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
     compiled = recipe.replace(compile=True)
     compile_by(lambda: tokens_per_second(compiled, seconds=0.0))
     eager_speed, speed = measure_alternately(recipe, compiled, COMPILE_TRIAL_SECONDS)
-    gradients = first_gradients(recipe)
-    pays, attention = speed > eager_speed and has_gradients(compiled, gradients), "fused"
+    pays, attention = speed > eager_speed and has_gradients(compiled, recipe), "fused"
     # Plain attention cannot win elsewhere: float32 products of the scores are slow, and on a GPU
     # the fused kernel saves the most.
     if pays and recipe.device == "cpu" and recipe.dtype == "bfloat16":
         plain = compiled.replace(attention="plain")
         compile_by(lambda: tokens_per_second(plain, seconds=0.0))
         fused_speed, plain_speed = measure_alternately(compiled, plain, COMPILE_TRIAL_SECONDS)
-        if plain_speed > fused_speed and has_gradients(plain, gradients):
+        if plain_speed > fused_speed and has_gradients(plain, recipe):
             attention, speed = "plain", plain_speed
     return {
         "eager_per_second": eager_speed,
@@ -258,13 +277,15 @@ def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def has_gradients(variant: Recipe, reference: tuple[float, float]) -> bool:
-    """Return whether the first step of a variant has nearly the loss and the gradient norm of
-    `reference`, which are those of the eager step. NaN is never near."""
-    losses_and_norms = zip(first_gradients(variant), reference, strict=True)
+def has_gradients(variant: Recipe, eager: Recipe) -> bool:
+    """Return whether the first step of a variant has nearly the loss and the gradient norm of the
+    eager step. NaN is never near."""
+    losses_and_norms = zip(first_gradients(variant), first_gradients(eager), strict=True)
     agrees = all(abs(a - b) <= MAX_GRADIENT_DIFFERENCE * b for a, b in losses_and_norms)
     if not agrees:
         kind = f"compiled step with {variant.attention} attention"
+        if variant.kernel == "native":
+            kind = "native step"
         console.warn(f"ignoring the {kind}: its gradients differ from those of the eager step")
     return agrees
 
@@ -274,7 +295,7 @@ def first_gradients(recipe: Recipe) -> tuple[float, float]:
     stage, state = recipe.pretrain, build(recipe)
     x_BT = _random_batch(recipe)
     with _threads(recipe.n_threads):
-        loss = accumulate(state.loss, state.sync, x_BT, x_BT.roll(-1, 1), stage.micro_batch_size)
+        loss = gradients(state, x_BT, x_BT.roll(-1, 1), stage.micro_batch_size)
         return loss, state.optimizer.gradient_norm()
 
 
@@ -317,7 +338,7 @@ def training_step(recipe: Recipe) -> Callable[[], float]:
     def step() -> float:
         with _threads(recipe.n_threads):
             start = time.perf_counter()
-            accumulate(state.loss, state.sync, x_BT, x_BT, stage.micro_batch_size)
+            gradients(state, x_BT, x_BT, stage.micro_batch_size)
             state.optimizer.gradient_norm()
             state.optimizer.step(0.1)
             state.sync.zero_grad()

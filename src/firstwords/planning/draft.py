@@ -51,6 +51,7 @@ def draft_recipe(
         n_threads=settings.n_threads,
         device=settings.device,
         dtype=settings.dtype,
+        kernel=settings.kernel,
         compile=False,
         tokenizer_bytes=round(
             min(max_tokenizer_bytes, seconds * TOKENIZER_BYTES_PER_BUDGET_SECOND)

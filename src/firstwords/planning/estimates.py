@@ -52,6 +52,7 @@ BYTES_PER_ACTIVATION_CHANNEL_GPU = 60  # the same in bfloat16; counted, not meas
 BYTES_PER_LOGIT = 16  # for each token and vocabulary entry
 BYTES_PER_ATTENTION_SCORE = 6  # for each pair of tokens and head, if not fused: float32, bfloat16
 KV_CACHE_COPIES = 2.2  # copies that answering needs of its keys and values
+LOSS_TOKENS = 256  # of the native kernel, that go through the output head together
 BYTES_PER_STORED_TOKEN = 3.1  # on disk, and in memory once read: id, mask, lengths
 BYTES_OF_METRICS_AND_ANSWERS = 5e6
 
@@ -178,6 +179,8 @@ def resident_bytes(recipe: Recipe) -> float:
 
 def training_bytes(recipe: Recipe, processes: int = 1) -> float:
     """Estimate the memory of training beyond that of the process: weights and activations."""
+    if recipe.kernel == "native" and processes == 1:
+        return weights_bytes(recipe, 1) + native_bytes(recipe)
     model, stage = recipe.model, recipe.pretrain
     tokens = stage.micro_batch_size * stage.seq_len
     on_cpu = recipe.device == "cpu"
@@ -189,6 +192,22 @@ def training_bytes(recipe: Recipe, processes: int = 1) -> float:
     if recipe.attention == "plain":
         per_token += model.n_layer * model.n_head * stage.seq_len * BYTES_PER_ATTENTION_SCORE
     return weights_bytes(recipe, processes) + tokens * per_token
+
+
+def native_bytes(recipe: Recipe) -> float:
+    """Return the memory of the native kernel beyond that of weights, gradients and optimizer: the
+    buffers of `kernels/train.cpp`."""
+    model, stage = recipe.model, recipe.pretrain
+    number = 2 if recipe.dtype == "bfloat16" else 4
+    q, kv = model.n_head * model.head_dim, model.n_kv_head * model.head_dim
+    rows = min(stage.micro_batch_size, -(-stage.batch_size // recipe.n_threads))
+    kept = model.n_layer * (2 * model.n_embd + 2 * q + 2 * kv + 3 * model.n_hidden)
+    gradients = 2 * model.n_embd + q + 2 * kv + 2 * model.n_hidden
+    per_thread = rows * stage.seq_len * number * (kept + gradients)
+    per_thread += model.vocab_size * (LOSS_TOKENS * number + 32 * (4 + number))
+    per_thread += 4 * matmul_parameters(model) + 2 * stage.seq_len**2 * number
+    packed = 2 * number * matmul_parameters(model)
+    return recipe.n_threads * per_thread + packed + 4 * model.n_embd * stage.batch_tokens
 
 
 def weights_bytes(recipe: Recipe, processes: int) -> float:

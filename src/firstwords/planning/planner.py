@@ -93,6 +93,7 @@ def plan_preset(
         device=settings.device,
         n_threads=settings.n_threads,
         dtype=settings.dtype,
+        kernel=settings.kernel if processes == 1 else "pytorch",
         compile=hardware.has_compiler(),
         memory=memory,
         processes=processes,
@@ -121,8 +122,13 @@ def parallel_speedup(settings: MachineSettings, processes: int) -> float:
 
 def measure_speed(recipe: Recipe, seconds: float, gpus: int = 1) -> tuple[Recipe, float]:
     """Return the recipe, compiled if that pays for a budget of `seconds`, and the tokens per second
-    of one of the `gpus` with its share of a batch."""
-    if seconds >= COMPILE_FROM_SECONDS and hardware.has_compiler():
+    of one of the `gpus` with its share of a batch.
+
+    The native kernel is not compared with torch.compile: it was faster on every machine where it
+    was faster than the eager step, and the comparison takes a minute
+    (docs/lab-notebook.md#native-training-step).
+    """
+    if seconds >= COMPILE_FROM_SECONDS and hardware.has_compiler() and recipe.kernel == "pytorch":
         recipe = autotune.autotune_step(recipe)
     stage = recipe.pretrain.replace(batch_size=recipe.pretrain.batch_size // gpus)
     measured = recipe.replace(pretrain=stage)

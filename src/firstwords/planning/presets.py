@@ -33,7 +33,7 @@ from firstwords.common.schema import FrozenModel
 from firstwords.model.size import matmul_parameters
 from firstwords.planning.estimates import memory_bytes
 from firstwords.planning.model_sizes import model_config
-from firstwords.recipe import Dtype, ModelConfig, OptimizerConfig, Recipe, StageConfig
+from firstwords.recipe import Dtype, Kernel, ModelConfig, OptimizerConfig, Recipe, StageConfig
 
 CHANNELS_PER_LAYER = 64
 HEAD_DIM = 128
@@ -77,9 +77,10 @@ class WorkerSpec(NamedTuple):
     device: Device
     n_threads: int
     dtype: Dtype
-    compile: bool
+    compile: bool  # with PyTorch's kernel
     memory: float  # bytes for each process
     processes: int = 1
+    kernel: Kernel = "pytorch"
 
 
 def recipe_from_preset(preset: DepthPreset, worker: WorkerSpec, seed: int = 0) -> Recipe:
@@ -92,7 +93,8 @@ def recipe_from_preset(preset: DepthPreset, worker: WorkerSpec, seed: int = 0) -
         n_threads=worker.n_threads,
         device=worker.device,
         dtype=worker.dtype,
-        compile=worker.compile,
+        kernel=worker.kernel,
+        compile=worker.compile and worker.kernel == "pytorch",
         tokenizer_bytes=_tokenizer_bytes(tokens),
         model=model,
         optimizer=scaled_learning_rates(model.n_embd, batch_size * preset.seq_len),

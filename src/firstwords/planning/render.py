@@ -48,7 +48,7 @@ def _machine_lines(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
     return [
         f"parameters  {total:,}: {by_part}",
         f"machine     {gpu}{recipe.n_threads} threads, {recipe.dtype}, "
-        f"{'compiled' if recipe.compile else 'eager'}, {recipe.attention} attention",
+        f"{recipe.step_kind} training step",
         f"            matrix products in GFLOP/s: {gflops}",
         f"            trials, relative to the best before: {speedups or 'none'}",
         f"batch       {stage.batch_size} rows of {stage.seq_len} tokens, in micro-batches of "

@@ -328,8 +328,13 @@ TERMS = (
         "and slower on others; the plan measures which applies.",
     ),
     Term(
+        "native",
+        "The training step is one call of C++ code, compiled for this processor in a few seconds. "
+        "It keeps what it computes in the processor's caches.",
+    ),
+    Term(
         "compiled",
-        "The training step is translated into one program for this machine, which takes up to a "
+        "PyTorch translates the training step into code for this machine, which takes up to a "
         "minute the first time. The alternative is eager: one operation after the other.",
     ),
     Term(

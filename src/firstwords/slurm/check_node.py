@@ -142,7 +142,7 @@ def check_compiler(site: Site) -> Iterator[CheckResult]:
     hint = "add the module of a compiler to cluster.modules, such as gcc"
     for run in runs_to_check(site):
         recipe = recipe_of(run)
-        if recipe is not None and recipe.compile:
+        if recipe is not None and recipe.step_kind != "eager":
             raise UserError(
                 f"no C++ compiler found, but the recipe {run.recipe} compiles the training step",
                 hint,

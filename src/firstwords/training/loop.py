@@ -50,8 +50,7 @@ def train_step(state: TrainState, batches: BatchSampler, stage: StageConfig) -> 
         number, stage.steps, stage.warmup_steps, stage.decay_fraction, stage.final_lr_fraction
     )
     # 1. Gradients of the mean loss over the batch.
-    x_BT, y_BT = batches.batch(number)
-    local_loss = accumulate(state.loss, sync, x_BT, y_BT, stage.micro_batch_size)
+    local_loss = gradients(state, *batches.batch(number), stage.micro_batch_size)
     loss, squared_norm = sync.world.all_reduce_sum(local_loss, optimizer.gradient_norm() ** 2)
     if not math.isfinite(loss):
         raise Diverged(f"the loss at step {number + 1} is {loss}")
@@ -70,13 +69,20 @@ def train_step(state: TrainState, batches: BatchSampler, stage: StageConfig) -> 
     return Step(number + 1, loss, lr, seconds, math.sqrt(squared_norm), update_norm)
 
 
-def accumulate(
-    loss: LossFunction, sync: GradientSync, x_BT: Tensor, y_BT: Tensor, micro_batch_size: int
-) -> float:
-    """Compute the gradients of a batch's mean loss over its targets, one micro-batch at a time.
+def gradients(state: TrainState, x_BT: Tensor, y_BT: Tensor, micro_batch_size: int) -> float:
+    """Compute the gradients of a batch's mean loss over its targets.
 
     Returns the share of the mean loss that this process's rows contribute, in nats.
     """
+    if state.native:
+        return state.native.gradients(x_BT, y_BT)
+    return accumulate(state.loss, state.sync, x_BT, y_BT, micro_batch_size)
+
+
+def accumulate(
+    loss: LossFunction, sync: GradientSync, x_BT: Tensor, y_BT: Tensor, micro_batch_size: int
+) -> float:
+    """Do what `gradients` does by PyTorch, one micro-batch at a time."""
     n_targets = int((y_BT != IGNORE_INDEX).sum())
     local_rows = sync.world.local_rows
     *first, last = zip(

@@ -8,6 +8,7 @@ times faster than a loop over tiny ones.
 Shapes: N blocks, R rows, C columns, R <= C.
 """
 
+import torch
 from torch import Tensor, baddbmm
 from torch import dtype as TorchDtype
 from torch.linalg import matrix_norm
@@ -51,23 +52,28 @@ def _polynomial(gram_NRR: Tensor, a: float, b: float, c: float) -> Tensor:
     return value_NRR
 
 
-def muon_blocks(name: str, weight_OI: Tensor, head_dim: int) -> Tensor:
-    """Return a view (N, R, C), R <= C, of the blocks of a weight that are orthogonalized apart.
+def block_shape(name: str, shape: torch.Size, head_dim: int) -> tuple[int, int]:
+    """Return the rows and columns of a weight's blocks that are orthogonalized apart.
 
-    `weight_OI` is the weight of a linear layer: O outputs, I inputs. An attention head is a block
-    of its own on either side of its projection, and so are 64 hidden units of an MLP if its width
+    `shape` is that of a linear layer's weight: (outputs, inputs). An attention head is a block of
+    its own on either side of its projection, and so are 64 hidden units of an MLP if its width
     divides by 64. Learning is as good as with whole matrices or better, and the products are
     smaller (docs/lab-notebook.md#muon-blocks).
     """
+    n_out, n_in = shape
     into_residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-    width = weight_OI.shape[1 if into_residual else 0]
-    size = head_dim
+    size, width = head_dim, n_in if into_residual else n_out
     if ".mlp." in name:
         size = MLP_BLOCK_SIZE if width % MLP_BLOCK_SIZE == 0 else width
-    if into_residual:
-        blocks_NRC = weight_OI.unflatten(1, (-1, size)).transpose(
-            0, 1
-        )  # (O, N*size) -> (N, O, size)
-    else:
-        blocks_NRC = weight_OI.unflatten(0, (-1, size))  # (N*size, I) -> (N, size, I)
-    return blocks_NRC.mT if blocks_NRC.shape[1] > blocks_NRC.shape[2] else blocks_NRC
+    return (n_out, size) if into_residual else (size, n_in)
+
+
+def muon_blocks(name: str, weight_OI: Tensor, head_dim: int) -> Tensor:
+    """Return a view (N, R, C), R <= C, of the blocks of a weight (`block_shape`), transposed if
+    they have more rows than columns."""
+    n_rows, n_columns = block_shape(name, weight_OI.shape, head_dim)
+    if n_columns < weight_OI.shape[1]:  # blocks side by side: (O, N * C) -> (N, O, C)
+        blocks_NRC = weight_OI.unflatten(1, (-1, n_columns)).transpose(0, 1)
+    else:  # (N * R, I) -> (N, R, I)
+        blocks_NRC = weight_OI.unflatten(0, (-1, n_rows))
+    return blocks_NRC.mT if n_rows > n_columns else blocks_NRC

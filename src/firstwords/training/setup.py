@@ -16,11 +16,14 @@ from torch import Tensor
 
 from firstwords.common import console, files, paths
 from firstwords.common.errors import telling_line
+from firstwords.kernels.build import train_library
+from firstwords.kernels.train import NativeTrainer
 from firstwords.model.transformer import Block, Transformer
-from firstwords.recipe import Recipe
+from firstwords.recipe import Recipe, StageConfig
 from firstwords.training.distributed import World
 from firstwords.training.fsdp import make_sync
 from firstwords.training.gradient_sync import GradientSync
+from firstwords.training.native_optimizer import NativeOptimizer
 from firstwords.training.optimizer import Optimizer
 
 COMPILE_ERRORS = (RuntimeError, OSError, ImportError)
@@ -29,27 +32,58 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass
 class TrainState:
-    """A model in training. `loss(x_mT, y_mT)` returns the summed cross-entropy of a micro-batch."""
+    """A model in training.
+
+    `loss(x_mT, y_mT)` returns the summed cross-entropy of a micro-batch. `native` computes the
+    gradients instead, if the recipe's kernel is native.
+    """
 
     model: Transformer
     optimizer: Optimizer
     loss: LossFunction
     sync: GradientSync
+    native: NativeTrainer | None = None
 
 
 def build(
-    recipe: Recipe, model: Transformer | None = None, world: World | None = None
+    recipe: Recipe,
+    model: Transformer | None = None,
+    world: World | None = None,
+    stage: StageConfig | None = None,
 ) -> TrainState:
-    """Build the training state of a recipe: its device, dtype, attention, optimizer and sharding.
+    """Build the training state of a recipe: its device, dtype, kernel, optimizer and sharding.
 
-    `model` is on the CPU; by default it is a new one with the recipe's initial weights. Raises
-    UserError if the processes of `world` cannot share a batch.
+    `model` is on the CPU; by default it is a new one with the recipe's initial weights. `stage` is
+    the stage to train, by default pretraining. Raises UserError if the processes of `world` cannot
+    share a batch.
     """
     if model is None:
         model = Transformer(recipe.model, recipe.attention).init_weights(recipe.seed)
     sync = make_sync(recipe, world or World(), model)
+    native = native_trainer(recipe, model, stage or recipe.pretrain, sync.world)
+    if native:
+        native_optimizer = NativeOptimizer(model, recipe.optimizer, native)
+        return TrainState(model, native_optimizer, loss_function(model, recipe), sync, native)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), sync.owned)
     return TrainState(model, optimizer, loss_function(model, recipe), sync)
+
+
+def native_trainer(
+    recipe: Recipe, model: Transformer, stage: StageConfig, world: World
+) -> NativeTrainer | None:
+    """Return the compiled training step if the recipe says so and this machine has it.
+
+    Several processes, and machines without a C++ compiler, use PyTorch instead, which learns the
+    same.
+    """
+    if recipe.kernel == "pytorch" or world.size > 1:
+        return None
+    library = train_library(recipe.dtype)
+    if library is None:
+        console.warn("no native training step on this machine, so training is slower")
+        return None
+    rows = min(stage.micro_batch_size, -(-stage.batch_size // recipe.n_threads))
+    return NativeTrainer(library, model, stage.seq_len, stage.batch_size, rows, recipe.n_threads)
 
 
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:

@@ -118,7 +118,7 @@ def train_stage(
                     f"{run.metrics(stage)} lacks {n_missing:,} of {steps_done:,} steps; curves and "
                     "averages leave them out"
                 )
-    state = build(recipe, model, world)
+    state = build(recipe, model, world, config)
     if resumed:
         load_optimizer(state.optimizer, resumed.directory)
     if state.optimizer.steps < config.steps:

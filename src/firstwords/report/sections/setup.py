@@ -28,7 +28,6 @@ def render_machine(run: Run) -> str:
     rates = run.manifest.predicted.get("settings", {}).get("matmul_gflops", {})
     measured = ", ".join(f"{dtype} {rate:,.0f} GFLOP/s" for dtype, rate in rates.items())
     system = f"{m.get('system', '')}, Python {m.get('python', '')}, PyTorch {m.get('torch', '')}"
-    mode = "compiled" if recipe.compile else "eager"
     rows = [
         ["processor", f"{m.get('cpu', '')}, {m.get('cores', '')} cores"],
         ["GPUs", ", ".join(m.get("gpus", [])) or "none"],
@@ -37,8 +36,8 @@ def render_machine(run: Run) -> str:
         ["matmul speed", measured or "not measured"],
         [
             "training uses",
-            f"{recipe.device}, {recipe.n_threads} threads, {recipe.dtype}, {mode}, "
-            f"{recipe.attention} attention",
+            f"{recipe.device}, {recipe.n_threads} threads, {recipe.dtype}, {recipe.step_kind} "
+            "training step",
         ],
     ]
     return table(["", ""], rows)

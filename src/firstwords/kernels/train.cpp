@@ -1,0 +1,700 @@
+// The gradients of a training step in one call: forward, loss and backward on the CPU.
+//
+// PyTorch's step of a small model is a hundred calls, each of which reads from memory what the one
+// before wrote. Here a thread takes some rows of the batch, a pass, through all layers and back; the
+// activations of a pass fit its cache or nearly, the weights are packed once for all passes, and
+// every product is used while it is in the first cache. Each thread sums gradients on its own;
+// then all threads share the work of adding the sums up, in a fixed order.
+//
+// Sizes: B rows of the batch, T tokens of a row, C channels, H query heads, K key-value heads, D
+// channels of a head, Q = H * D, P = (H + 2 K) * D, M hidden units, V vocabulary; N tokens of a
+// pass. T, C, M, V and both halves of D are padded with zeros, so that all are multiples of 32 or 16;
+// `true_` sizes are the model's.
+//
+// Arrays are contiguous, with the last letter of their name varying fastest: x_NC[n * C + c].
+// Activations are float32 in the residual stream and in sums, and Number (float or bfloat16) where
+// they go through products.
+//
+// The order of the passes is: pack | forward, loss, backward | reduce; at each bar all threads meet.
+
+#include <algorithm>
+
+#include "attention.h"
+#include "linear.h"
+#include "loss.h"
+#include "ops.h"
+#include "optimizer.h"
+#include "pool.h"
+
+// A layer's weights, or their gradients: PyTorch's tensors, (out, in) each. Mirrors LayerStruct in
+// kernels/train.py: same fields, same order.
+struct LayerTensors {
+    float *norm_C, *q, *k, *v, *q_norm_D, *k_norm_D, *out, *mlp_norm_C, *gate, *up, *down;
+};
+
+// Mirrors ModelStruct in kernels/train.py: same fields, same order.
+struct ModelTensors {
+    float *embed_VC, *norm_C, *head_VC;
+    const LayerTensors *layers;
+};
+
+// Mirrors ConfigStruct in kernels/train.py: same fields, same order.
+struct Config {
+    int32_t n_layer, C, H, K, D, M, V, T;
+    int32_t max_rows;       // of a batch
+    int32_t rows_per_pass;  // that a thread takes through the model at a time
+    int32_t n_threads;
+    float eps;  // of every RMSNorm
+    const float *cos_SD, *sin_SD;  // rotary tables, of at least T positions
+};
+
+constexpr int64_t IGNORE_INDEX = -100;  // the target of tokens without one
+
+// What the forward pass of a layer keeps for its backward pass.
+template <class Number>
+struct LayerActivations {
+    Buffer<Number> x_NC;        // inputs of queries, keys and values: normalized
+    Buffer<float> x_scale_N;    // 1 / rms of the residual stream there
+    Buffer<Number> qk_N;        // (N, H + K, D), normalized queries and keys
+    Buffer<float> qk_scale_N;   // (N, H + K), 1 / rms of each
+    Buffer<Number> v_N;         // (N, K, D)
+    Buffer<Number> y_NQ;        // the output of attention
+    Buffer<float> log_sum_NH;   // of each softmax
+    Buffer<Number> mlp_x_NC;    // inputs of the MLP: normalized
+    Buffer<float> mlp_scale_N;  // 1 / rms of the residual stream there
+    Buffer<Number> gate_up_N;   // (N, 2 M), 16 gate units and 16 up units in turns
+    Buffer<Number> h_NM;        // hidden units
+};
+
+template <class Number>
+class Trainer {
+  public:
+    Trainer(const Config &config, const ModelTensors &weights, const ModelTensors &gradients,
+            bool use_amx);
+
+    // The gradients of the mean loss over the targets of a batch, and that loss.
+    //   x, y  (rows, T) token ids; y has IGNORE_INDEX where there is no target
+    // Returns false if an id is outside the vocabulary.
+    bool gradients_of(const int64_t *x, const int64_t *y, int64_t rows, double *loss,
+                      double *squared_norm);
+
+    // Update all weights from their gradients.
+    void update(const Update &update);
+
+    // The products of a step for so many rows, but attention's, and nothing else: the ceiling of
+    // `firstwords bench train`.
+    void multiply_only(int64_t rows);
+
+  private:
+    struct Layer {
+        Linear<Number> qkv, out, gate_up, down;
+        Buffer<float> norms;  // (2, D): of queries, of keys
+    };
+
+    // A thread's own memory.
+    struct Worker {
+        std::vector<LayerActivations<Number>> layers;
+        Buffer<Number> final_NC;     // inputs of the output head: normalized
+        Buffer<float> final_scale_N;
+        Buffer<float> x_NC;          // the residual stream
+        Buffer<float> qkv_P;         // (T, P), of a row: products, later their gradients
+        Buffer<Number> q_TD, k_TD;   // one head's rotated queries and keys of a row
+        Buffer<float> dq_TD, dk_TD, dv_TD;
+        AttentionScratch<Number> attention;
+        LossScratch<Number> loss;
+        // Gradients of a pass, row-major where a product multiplies them, panels for the weights'
+        // gradients.
+        Buffer<Number> dx_TC, dx_panels, dx_out_panels;
+        Buffer<Number> dy_TQ;
+        Buffer<Number> d_gate_up_T, d_gate_up_panels;
+        Buffer<Number> d_qkv_T, d_qkv_panels;
+        Buffer<float> d_normalized_TC;
+        Buffer<Number> columns;      // (in, N), a layer's inputs transposed
+        Buffer<float> d_head_norms;  // (n_layer, 2, D), gradients of the norms of queries and keys
+        double nats = 0;
+
+        Worker(const Trainer &trainer);
+    };
+
+    const Config config;
+    const ModelTensors weights, gradients;
+    const bool amx;
+    const int true_T, true_C, true_D, V;
+    const int64_t T, C, D, M, Q, P, H, K, N;
+    std::vector<Layer> layers;
+    Linear<Number> head;
+    std::vector<Linear<Number> *> linears;
+    std::vector<std::unique_ptr<Worker>> workers;
+    Buffer<float> cos_TD, sin_TD;  // (T, D / 2), rotary tables
+    Buffer<float> dx_BTC;  // gradients of the residual stream, at last those of the embeddings
+    Pool pool;
+
+    // The place of a channel of a head: each half of a head is padded on its own.
+    int64_t channel(int64_t d) const { return d < true_D / 2 ? d : D / 2 + d - true_D / 2; }
+    void prepare_layers();
+    void pack(int thread);
+    void run_passes(int thread, const int64_t *x, const int64_t *y, int64_t rows, float factor);
+    void embed(Worker &w, const int64_t *x, int64_t rows);
+    void forward_layer(Worker &w, int l, int64_t rows);
+    void forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a, int64_t t0);
+    void head_and_loss(Worker &w, int thread, const int64_t *y, int64_t rows, float factor,
+                       float *dx_NC);
+    void backward_layer(Worker &w, int thread, int l, int64_t rows, float *dx_NC);
+    void backward_attention(Worker &w, int l, int64_t t0);
+    void backward_into_residual(Worker &w, const Linear<Number> &linear, const Number *d_rows,
+                                const Number *normalized, const float *scale, float *dx);
+    void split_gradient(const float *dx, Worker &w, Number *panels, int64_t n_tokens, int64_t t0);
+    void add_gradient(Worker &w, int thread, Linear<Number> &linear, const Number *inputs,
+                      const Number *d_panels, int64_t n_tokens);
+    double reduce(int thread, const int64_t *x, int64_t rows);
+    double reduce_embedding(int thread, const int64_t *x, int64_t rows);
+    double reduce_head_norms();
+    void rotated_head(const LayerActivations<Number> &a, const float *weight_D, int64_t t0,
+                      int64_t head, float factor, Number *to) const;
+};
+
+template <class Number>
+Trainer<Number>::Worker::Worker(const Trainer &t)
+    : layers(t.config.n_layer), final_NC(t.N * t.C), final_scale_N(t.N), x_NC(t.N * t.C),
+      qkv_P(t.T * t.P), q_TD(t.T * t.D), k_TD(t.T * t.D), dq_TD(t.T * t.D), dk_TD(t.T * t.D),
+      dv_TD(t.T * t.D), attention(t.T, t.D), loss(t.C, t.head.out), dx_TC(t.T * t.C),
+      dx_panels(t.N * t.C), dx_out_panels(t.N * t.C), dy_TQ(t.T * t.Q), d_gate_up_T(t.T * 2 * t.M),
+      d_gate_up_panels(t.N * 2 * t.M), d_qkv_T(t.T * t.P), d_qkv_panels(t.N * t.P),
+      d_normalized_TC(t.T * t.C), columns(std::max({t.C, t.Q, t.M}) * (t.N + TILE)),
+      d_head_norms(t.config.n_layer * 2 * t.D) {
+    for (LayerActivations<Number> &a : layers) {
+        a.x_NC = Buffer<Number>(t.N * t.C);
+        a.x_scale_N = Buffer<float>(t.N);
+        a.qk_N = Buffer<Number>(t.N * (t.H + t.K) * t.D);
+        a.qk_scale_N = Buffer<float>(t.N * (t.H + t.K));
+        a.v_N = Buffer<Number>(t.N * t.K * t.D);
+        a.y_NQ = Buffer<Number>(t.N * t.Q);
+        a.log_sum_NH = Buffer<float>(t.N * t.H);
+        a.mlp_x_NC = Buffer<Number>(t.N * t.C);
+        a.mlp_scale_N = Buffer<float>(t.N);
+        a.gate_up_N = Buffer<Number>(t.N * 2 * t.M);
+        a.h_NM = Buffer<Number>(t.N * t.M);
+    }
+}
+
+template <class Number>
+Trainer<Number>::Trainer(const Config &config, const ModelTensors &weights,
+                         const ModelTensors &gradients, bool use_amx)
+    : config(config), weights(weights), gradients(gradients), amx(use_amx), true_T(config.T),
+      true_C(config.C), true_D(config.D), V(config.V), T(round_up(true_T)), C(round_up(true_C)),
+      D(round_up(true_D / 2, HALF) * 2), M(round_up(config.M)), Q(config.H * D), P((config.H + 2 * config.K) * D),
+      H(config.H), K(config.K), N(config.rows_per_pass * T),
+      head(config.C, config.V, config.n_threads), cos_TD(T * D / 2), sin_TD(T * D / 2), dx_BTC(config.max_rows * T * C),
+      pool(config.n_threads) {
+    prepare_layers();
+    for (int64_t t = 0; t < true_T; t++)
+        for (int i = 0; i < true_D / 2; i++) {
+            cos_TD[t * D / 2 + i] = config.cos_SD[t * true_D + i];
+            sin_TD[t * D / 2 + i] = config.sin_SD[t * true_D + i];
+        }
+    for (int i = 0; i < config.n_threads; i++) workers.push_back(std::make_unique<Worker>(*this));
+}
+
+// --- weights --------------------------------------------------------------------------------------
+
+template <class Number>
+void Trainer<Number>::prepare_layers() {
+    int n = config.n_threads;
+    auto join_heads = [&](Linear<Number> &linear, float *weight, float *gradient, int first_head,
+                          int count) {
+        for (int h = 0; h < count; h++)
+            for (int part = 0; part < 2; part++) {
+                int64_t row = h * true_D + part * true_D / 2, first = (first_head + h) * D;
+                linear.join(weight + row * true_C, gradient + row * true_C, true_C,
+                            first + part * D / 2, true_D / 2);
+            }
+    };
+    layers.reserve(config.n_layer);
+    for (int l = 0; l < config.n_layer; l++) {
+        const LayerTensors &w = weights.layers[l], &g = gradients.layers[l];
+        layers.push_back({Linear<Number>(true_C, P, n), Linear<Number>(Q, true_C, n),
+                          Linear<Number>(true_C, 2 * M, n), Linear<Number>(config.M, true_C, n),
+                          Buffer<float>(2 * D)});
+        Layer &layer = layers.back();
+        // Queries, keys and values: head after head, each padded to D.
+        join_heads(layer.qkv, w.q, g.q, 0, H);
+        join_heads(layer.qkv, w.k, g.k, H, K);
+        join_heads(layer.qkv, w.v, g.v, H + K, K);
+        layer.qkv.map_columns(0, 0, true_C);
+        layer.qkv.norm = w.norm_C;
+        layer.qkv.norm_gradient = g.norm_C;
+        // Attention's output.
+        layer.out.join(w.out, g.out, H * true_D, 0, true_C);
+        for (int part = 0; part < 2 * H; part++)
+            layer.out.map_columns(part * D / 2, part * true_D / 2, true_D / 2);
+        // Gate and up units, 16 of each in turns.
+        for (int i = 0; i < config.M; i++) {
+            int64_t at = i / HALF * TILE + i % HALF, row = int64_t(i) * true_C;
+            layer.gate_up.join(w.gate + row, g.gate + row, true_C, at, 1);
+            layer.gate_up.join(w.up + row, g.up + row, true_C, at + HALF, 1);
+        }
+        layer.gate_up.map_columns(0, 0, true_C);
+        layer.gate_up.norm = w.mlp_norm_C;
+        layer.gate_up.norm_gradient = g.mlp_norm_C;
+        layer.down.join(w.down, g.down, config.M, 0, true_C);
+        layer.down.map_columns(0, 0, config.M);
+    }
+    head.join(weights.head_VC, gradients.head_VC, true_C, 0, V);
+    head.map_columns(0, 0, true_C);
+    head.norm = weights.norm_C;
+    head.norm_gradient = gradients.norm_C;
+    for (Layer &layer : layers)
+        linears.insert(linears.end(), {&layer.qkv, &layer.out, &layer.gate_up, &layer.down});
+    linears.push_back(&head);
+}
+
+// Pack this thread's share of all weights.
+template <class Number>
+void Trainer<Number>::pack(int thread) {
+    if (thread == 0)
+        for (int l = 0; l < config.n_layer; l++)
+            for (int d = 0; d < true_D; d++) {
+                layers[l].norms[channel(d)] = weights.layers[l].q_norm_D[d];
+                layers[l].norms[D + channel(d)] = weights.layers[l].k_norm_D[d];
+            }
+    int64_t task = 0;
+    for (Linear<Number> *linear : linears) {
+        linear->has_gradient[thread] = false;
+        for (int64_t first = 0; first < linear->in; first += TILE)
+            if (task++ % pool.n_threads == thread) linear->pack(first);
+    }
+}
+
+// --- forward --------------------------------------------------------------------------------------
+
+template <class Number>
+void Trainer<Number>::embed(Worker &w, const int64_t *x, int64_t rows) {
+    memset(w.x_NC, 0, rows * T * C * sizeof(float));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = 0; t < true_T; t++)
+            memcpy(w.x_NC + (r * T + t) * C, weights.embed_VC + x[r * true_T + t] * true_C,
+                   true_C * sizeof(float));
+}
+
+template <class Number>
+void Trainer<Number>::forward_layer(Worker &w, int l, int64_t rows) {
+    const Layer &layer = layers[l];
+    LayerActivations<Number> &a = w.layers[l];
+    auto add_to_residual = [&](int64_t t0) {
+        return [&w, t0, this](int64_t m, int64_t n, const float *tile) {
+            for (int i = 0; i < TILE; i++)
+                for (int j = 0; j < TILE; j += LANES) {
+                    float *x = w.x_NC + (t0 + m + i) * C + n + j;
+                    store(load(x) + load(tile + i * TILE + j), x);
+                }
+        };
+    };
+    for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
+        // 1. Queries, keys and values (T, P).
+        for (int64_t t = t0; t < t0 + T; t++)
+            a.x_scale_N[t] = normalize(w.x_NC + t * C, a.x_NC + t * C, true_C, C, config.eps);
+        multiply(amx, a.x_NC + t0 * C, C, (const Number *)layer.qkv.forward, C, T, P, C,
+                 [&](int64_t m, int64_t n, const float *tile) {
+                     for (int i = 0; i < TILE; i++)
+                         memcpy(w.qkv_P + (m + i) * P + n, tile + i * TILE, TILE * sizeof(float));
+                 });
+        // 2. Attention, back into the residual stream.
+        forward_attention(w, layer, a, t0);
+        multiply(amx, a.y_NQ + t0 * Q, Q, (const Number *)layer.out.forward, Q, T, C, Q,
+                 add_to_residual(t0));
+        // 3. The MLP, back into the residual stream.
+        for (int64_t t = t0; t < t0 + T; t++)
+            a.mlp_scale_N[t] =
+                normalize(w.x_NC + t * C, a.mlp_x_NC + t * C, true_C, C, config.eps);
+        multiply(amx, a.mlp_x_NC + t0 * C, C, (const Number *)layer.gate_up.forward, C, T, 2 * M, C,
+                 [&](int64_t m, int64_t n, const float *tile) {
+                     int64_t t = t0 + m;
+                     swiglu(tile, a.gate_up_N + t * 2 * M + n, 2 * M, a.h_NM + t * M + n / 2, M);
+                 });
+        multiply(amx, a.h_NM + t0 * M, M, (const Number *)layer.down.forward, M, T, C, M,
+                 add_to_residual(t0));
+    }
+}
+
+// One head's rotated queries or keys (T, D) of the row that starts at token t0.
+template <class Number>
+void Trainer<Number>::rotated_head(const LayerActivations<Number> &a, const float *weight_D,
+                                   int64_t t0, int64_t head, float factor, Number *to) const {
+    for (int64_t t = 0; t < true_T; t++)
+        rotate(a.qk_N + ((t0 + t) * (H + K) + head) * D, weight_D, cos_TD + t * D / 2,
+               sin_TD + t * D / 2, D, factor, to + t * D);
+}
+
+template <class Number>
+void Trainer<Number>::forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a,
+                                        int64_t t0) {
+    float factor = 1 / sqrtf(true_D);
+    for (int64_t t = 0; t < T; t++) {
+        const float *row = w.qkv_P + t * P;
+        for (int64_t i = 0; i < H + K; i++)
+            a.qk_scale_N[(t0 + t) * (H + K) + i] = normalize(
+                row + i * D, a.qk_N + ((t0 + t) * (H + K) + i) * D, true_D, D, config.eps);
+        convert(row + (H + K) * D, a.v_N + (t0 + t) * K * D, K * D);
+    }
+    for (int64_t k = 0; k < K; k++) {
+        rotated_head(a, layer.norms + D, t0, H + k, 1, w.k_TD);
+        columns_to_panels(w.k_TD, D, T, D, w.attention.k_columns);
+        rows_to_panels((const Number *)a.v_N + (t0 * K + k) * D, K * D, T, D,
+                       (Number *)w.attention.v_rows, T, 0);
+        for (int64_t h = k * H / K; h < (k + 1) * H / K; h++) {
+            rotated_head(a, layer.norms, t0, h, factor, w.q_TD);
+            attend(amx, w.attention, (const Number *)w.q_TD, T, D, a.y_NQ + t0 * Q + h * D, Q,
+                   a.log_sum_NH + t0 * H + h, H);
+        }
+    }
+}
+
+// --- loss -----------------------------------------------------------------------------------------
+
+// The loss of a pass, and the gradients (N, C) of the residual stream after the last layer.
+template <class Number>
+void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, int64_t rows,
+                                    float factor, float *dx_NC) {
+    memset(dx_NC, 0, rows * T * C * sizeof(float));
+    std::vector<int64_t> tokens, targets;  // those that have a target
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = 0; t < true_T; t++)
+            if (int64_t target = y[r * true_T + t]; target != IGNORE_INDEX) {
+                tokens.push_back(r * T + t);
+                targets.push_back(target);
+            }
+    for (size_t first = 0; first < tokens.size(); first += LOSS_TOKENS) {
+        int64_t count = std::min<int64_t>(LOSS_TOKENS, tokens.size() - first);
+        const int64_t *chunk = tokens.data() + first;
+        for (int64_t i = 0; i < count; i++)
+            w.final_scale_N[i] =
+                normalize(w.x_NC + chunk[i] * C, w.loss.x + i * C, true_C, C, config.eps);
+        w.nats += head_loss(amx, thread, head, w.loss, targets.data() + first, count, V, factor,
+                            [&](int64_t i, int64_t n, const float *d) {
+                                memcpy(dx_NC + chunk[i] * C + n, d, TILE * sizeof(float));
+                            });
+        for (int64_t i = 0; i < count; i++) {  // through the last norm
+            float *dx = dx_NC + chunk[i] * C;
+            normalize_backward(dx, w.loss.x + i * C, w.final_scale_N[i], true_C, C,
+                               [&](int64_t c, Lanes d) { store(d, dx + c); });
+        }
+    }
+}
+
+// --- backward -------------------------------------------------------------------------------------
+
+// Copies of gradients (T, C): row-major in w.dx_TC, and rows t0 and on of panels (n_tokens, C).
+template <class Number>
+void Trainer<Number>::split_gradient(const float *dx, Worker &w, Number *panels, int64_t n_tokens,
+                                     int64_t t0) {
+    convert(dx, (Number *)w.dx_TC, T * C);
+    for (int64_t t = 0; t < T; t += 2)
+        for (int64_t c = 0; c < C; c += TILE)
+            write_panel_rows(dx + t * C + c, dx + (t + 1) * C + c, panels + c * n_tokens, t0 + t);
+}
+
+// Add the gradient of the residual stream through a linear layer and the norm before it.
+//   d_rows      (T, out), the gradient of the layer's output
+//   normalized  (T, C), the layer's input, and `scale` (T) its 1 / rms
+template <class Number>
+void Trainer<Number>::backward_into_residual(Worker &w, const Linear<Number> &linear,
+                                             const Number *d_rows, const Number *normalized,
+                                             const float *scale, float *dx) {
+    multiply(amx, d_rows, linear.out, (const Number *)linear.backward, linear.out, T, C, linear.out,
+             [&](int64_t m, int64_t n, const float *tile) {
+                 for (int i = 0; i < TILE; i++)
+                     memcpy(w.d_normalized_TC + (m + i) * C + n, tile + i * TILE,
+                            TILE * sizeof(float));
+             });
+    for (int64_t t = 0; t < true_T; t++)
+        normalize_backward(w.d_normalized_TC + t * C, normalized + t * C, scale[t], true_C, C,
+                           [&](int64_t c, Lanes d) {
+                               float *x = dx + t * C + c;
+                               store(load(x) + d, x);
+                           });
+}
+
+template <class Number>
+void Trainer<Number>::add_gradient(Worker &w, int thread, Linear<Number> &linear,
+                                   const Number *inputs, const Number *d_panels, int64_t n_tokens) {
+    int64_t stride = n_tokens + TILE;  // a power of two would map all rows to one set of the cache
+    transpose(inputs, linear.in, n_tokens, linear.in, w.columns, stride);
+    linear.add_gradient(amx, thread, w.columns, stride, d_panels, n_tokens);
+}
+
+template <class Number>
+void Trainer<Number>::backward_layer(Worker &w, int thread, int l, int64_t rows, float *dx_NC) {
+    Layer &layer = layers[l];
+    LayerActivations<Number> &a = w.layers[l];
+    int64_t n_tokens = rows * T;
+    for (int64_t t0 = 0; t0 < n_tokens; t0 += T) {
+        float *dx = dx_NC + t0 * C;
+        // 1. The MLP: through the down projection and SwiGLU, then through gate and up.
+        split_gradient(dx, w, w.dx_panels, n_tokens, t0);
+        multiply(amx, (const Number *)w.dx_TC, C, (const Number *)layer.down.backward, C, T, M, C,
+                 [&](int64_t m, int64_t n, const float *tile) {
+                     alignas(64) float d[2 * TILE * TILE];
+                     swiglu_backward(tile, a.gate_up_N + (t0 + m) * 2 * M + 2 * n, 2 * M, d);
+                     for (int part = 0; part < 2; part++) {
+                         const float *half = d + part * TILE * TILE;
+                         int64_t column = 2 * n + part * TILE;
+                         tile_to_rows(half, w.d_gate_up_T + m * 2 * M + column, 2 * M);
+                         tile_to_panel(half, w.d_gate_up_panels + column * n_tokens, t0 + m);
+                     }
+                 });
+        backward_into_residual(w, layer.gate_up, w.d_gate_up_T, a.mlp_x_NC + t0 * C,
+                               a.mlp_scale_N + t0, dx);
+        // 2. Attention: through its output projection, the softmax, queries, keys and values.
+        split_gradient(dx, w, w.dx_out_panels, n_tokens, t0);
+        multiply(amx, (const Number *)w.dx_TC, C, (const Number *)layer.out.backward, C, T, Q, C,
+                 [&](int64_t m, int64_t n, const float *tile) {
+                     tile_to_rows(tile, w.dy_TQ + m * Q + n, Q);
+                 });
+        backward_attention(w, l, t0);
+        convert((const float *)w.qkv_P, (Number *)w.d_qkv_T, T * P);
+        rows_to_panels((const Number *)w.d_qkv_T, P, T, P, w.d_qkv_panels, n_tokens, t0);
+        backward_into_residual(w, layer.qkv, w.d_qkv_T, a.x_NC + t0 * C, a.x_scale_N + t0, dx);
+    }
+    // 3. The weights' gradients, over all tokens of the pass.
+    add_gradient(w, thread, layer.down, a.h_NM, w.dx_panels, n_tokens);
+    add_gradient(w, thread, layer.gate_up, a.mlp_x_NC, w.d_gate_up_panels, n_tokens);
+    add_gradient(w, thread, layer.out, a.y_NQ, w.dx_out_panels, n_tokens);
+    add_gradient(w, thread, layer.qkv, a.x_NC, w.d_qkv_panels, n_tokens);
+}
+
+// The gradients (T, P) of queries, keys and values before their norms, into w.qkv_P.
+template <class Number>
+void Trainer<Number>::backward_attention(Worker &w, int l, int64_t t0) {
+    const Layer &layer = layers[l];
+    const LayerActivations<Number> &a = w.layers[l];
+    AttentionScratch<Number> &s = w.attention;
+    float factor = 1 / sqrtf(true_D);
+    float *d_q_norm = w.d_head_norms + 2 * l * D, *d_k_norm = d_q_norm + D;
+    auto into_qkv = [&](float *d_rotated, int64_t head, const float *weight_D, float scale,
+                        float *d_weight_D) {
+        for (int64_t t = 0; t < true_T; t++) {
+            int64_t at = (t0 + t) * (H + K) + head;
+            rotate_backward(d_rotated + t * D, a.qk_N + at * D, a.qk_scale_N[at], weight_D,
+                            cos_TD + t * D / 2, sin_TD + t * D / 2, true_D, D, scale, d_weight_D,
+                            w.qkv_P + t * P + head * D);
+        }
+    };
+    memset(w.qkv_P, 0, T * P * sizeof(float));
+    for (int64_t k = 0; k < K; k++) {
+        const Number *v = a.v_N + (t0 * K + k) * D;
+        rotated_head(a, layer.norms + D, t0, H + k, 1, w.k_TD);
+        columns_to_panels(w.k_TD, D, T, D, s.k_columns);
+        rows_to_panels((const Number *)w.k_TD, D, T, D, (Number *)s.k_rows, T, 0);
+        columns_to_panels(v, K * D, T, D, s.v_columns);
+        memset(w.dk_TD, 0, T * D * sizeof(float));
+        memset(w.dv_TD, 0, T * D * sizeof(float));
+        for (int64_t h = k * H / K; h < (k + 1) * H / K; h++) {
+            const Number *dy = w.dy_TQ + h * D;
+            rotated_head(a, layer.norms, t0, h, factor, w.q_TD);
+            rows_to_panels((const Number *)w.q_TD, D, T, D, (Number *)s.q_rows, T, 0);
+            rows_to_panels(dy, Q, T, D, (Number *)s.dy_rows, T, 0);
+            attend_backward(amx, s, (const Number *)w.q_TD, a.y_NQ + t0 * Q + h * D, dy, Q,
+                            a.log_sum_NH + t0 * H + h, H, T, D, w.dq_TD, w.dk_TD, w.dv_TD);
+            into_qkv(w.dq_TD, h, layer.norms, factor, d_q_norm);
+        }
+        into_qkv(w.dk_TD, H + k, layer.norms + D, 1, d_k_norm);
+        for (int64_t t = 0; t < T; t++)
+            memcpy(w.qkv_P + t * P + (H + K + k) * D, w.dv_TD + t * D, D * sizeof(float));
+    }
+}
+
+// --- a step ---------------------------------------------------------------------------------------
+
+// Take this thread's share of the rows through the model and back.
+template <class Number>
+void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y, int64_t rows,
+                                 float factor) {
+    Worker &w = *workers[thread];
+    w.nats = 0;
+    memset(w.d_head_norms, 0, config.n_layer * 2 * D * sizeof(float));
+    int64_t row = rows * thread / pool.n_threads, end = rows * (thread + 1) / pool.n_threads;
+    for (; row < end; row += config.rows_per_pass) {
+        int64_t count = std::min<int64_t>(config.rows_per_pass, end - row);
+        float *dx_NC = dx_BTC + row * T * C;
+        embed(w, x + row * true_T, count);
+        for (int l = 0; l < config.n_layer; l++) forward_layer(w, l, count);
+        head_and_loss(w, thread, y + row * true_T, count, factor, dx_NC);
+        for (int l = config.n_layer - 1; l >= 0; l--) backward_layer(w, thread, l, count, dx_NC);
+    }
+}
+
+// Write this thread's share of the gradients. Returns the sum of their squares.
+template <class Number>
+double Trainer<Number>::reduce(int thread, const int64_t *x, int64_t rows) {
+    double squares = 0;
+    int64_t task = 0;
+    for (Linear<Number> *linear : linears)
+        for (int64_t first = 0; first < linear->in; first += TILE)
+            if (task++ % pool.n_threads == thread) squares += linear->reduce(first);
+    return squares + reduce_embedding(thread, x, rows) + (thread == 0 ? reduce_head_norms() : 0);
+}
+
+// A thread writes the embeddings of a range of token ids: the gradients of all their occurrences.
+template <class Number>
+double Trainer<Number>::reduce_embedding(int thread, const int64_t *x, int64_t rows) {
+    int64_t first = int64_t(V) * thread / pool.n_threads;
+    int64_t end = int64_t(V) * (thread + 1) / pool.n_threads;
+    float *gradient = gradients.embed_VC;
+    memset(gradient + first * true_C, 0, (end - first) * true_C * sizeof(float));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = 0; t < true_T; t++) {
+            int64_t id = x[r * true_T + t];
+            if (id < first || id >= end) continue;
+            const float *dx = dx_BTC + (r * T + t) * C;
+            for (int c = 0; c < true_C; c++) gradient[id * true_C + c] += dx[c];
+        }
+    double squares = 0;
+    for (int64_t id = first; id < end; id++) {
+        const float *row = gradient + id * true_C;
+        squares += dot(row, row, true_C);
+    }
+    return squares;
+}
+
+// The gradients of the norms of queries and keys.
+template <class Number>
+double Trainer<Number>::reduce_head_norms() {
+    double squares = 0;
+    for (int l = 0; l < config.n_layer; l++)
+        for (int part = 0; part < 2; part++) {
+            float *to = part ? gradients.layers[l].k_norm_D : gradients.layers[l].q_norm_D;
+            for (int d = 0; d < true_D; d++) {
+                to[d] = 0;
+                for (auto &worker : workers)
+                    to[d] += worker->d_head_norms[(2 * l + part) * D + channel(d)];
+                squares += double(to[d]) * to[d];
+            }
+        }
+    return squares;
+}
+
+template <class Number>
+bool Trainer<Number>::gradients_of(const int64_t *x, const int64_t *y, int64_t rows, double *loss,
+                                   double *squared_norm) {
+    int64_t n_targets = 0;
+    for (int64_t i = 0; i < rows * true_T; i++) {
+        if (x[i] < 0 || x[i] >= V || (y[i] != IGNORE_INDEX && (y[i] < 0 || y[i] >= V)))
+            return false;
+        n_targets += y[i] != IGNORE_INDEX;
+    }
+    float factor = n_targets ? 1.0f / n_targets : 0;
+    std::vector<double> squares(pool.n_threads);
+    pool.run([&](int thread) {
+        if (amx) configure_tiles();
+        pack(thread);
+        pool.barrier();
+        run_passes(thread, x, y, rows, factor);
+        pool.barrier();
+        squares[thread] = reduce(thread, x, rows);
+    });
+    *loss = *squared_norm = 0;
+    for (int thread = 0; thread < pool.n_threads; thread++) {
+        *loss += workers[thread]->nats / n_targets;
+        *squared_norm += squares[thread];
+    }
+    return true;
+}
+
+// --- the optimizer --------------------------------------------------------------------------------
+
+// Threads take one block of a matrix, or some numbers of a tensor, after the other.
+template <class Number>
+void Trainer<Number>::update(const Update &u) {
+    constexpr int64_t ADAM_NUMBERS = 16384;
+    struct Task {
+        const MuonMatrix *matrix;
+        const AdamTensor *tensor;
+        int64_t first;
+    };
+    std::vector<Task> tasks;
+    int64_t max_R = 0, max_C = 0;
+    for (const MuonMatrix *m = u.matrices; m < u.matrices + u.n_matrices; m++) {
+        int64_t n_blocks = int64_t(m->out / m->block_rows) * (m->in / m->block_columns);
+        for (int64_t block = 0; block < n_blocks; block++) tasks.push_back({m, nullptr, block});
+        max_R = std::max(max_R, round_up(std::min(m->block_rows, m->block_columns)));
+        max_C = std::max(max_C, round_up(std::max(m->block_rows, m->block_columns)));
+    }
+    for (const AdamTensor *t = u.tensors; t < u.tensors + u.n_tensors; t++)
+        for (int64_t first = 0; first < t->size; first += ADAM_NUMBERS)
+            tasks.push_back({nullptr, t, first});
+    std::atomic<size_t> next{0};
+    pool.run([&](int) {
+        if (amx) configure_tiles();
+        Orthogonalizer<Number> orthogonalizer(max_R, max_C);
+        Buffer<float> block(max_R * max_C), transposed(max_R * max_C);
+        for (size_t i; (i = next++) < tasks.size();) {
+            const auto &[matrix, tensor, first] = tasks[i];
+            if (matrix)
+                muon_update(amx, orthogonalizer, *matrix, first, u.momentum, block, transposed);
+            else
+                adam_update(*tensor, u, first, std::min(first + ADAM_NUMBERS, tensor->size));
+        }
+    });
+}
+
+// --- the ceiling ----------------------------------------------------------------------------------
+
+template <class Number>
+void Trainer<Number>::multiply_only(int64_t rows) {
+    int64_t widest = 0;
+    for (const Linear<Number> *linear : linears)
+        widest = std::max({widest, linear->in, linear->out});
+    auto ignore = [](int64_t, int64_t, const float *tile) { __asm__ volatile("" ::"r"(tile) : "memory"); };
+    pool.run([&](int thread) {
+        if (amx) configure_tiles();
+        Buffer<Number> inputs(N * widest), columns(widest * (N + TILE)), panels(N * widest);
+        int64_t row = rows * thread / pool.n_threads, end = rows * (thread + 1) / pool.n_threads;
+        for (; row < end; row += config.rows_per_pass) {
+            int64_t n = std::min<int64_t>(config.rows_per_pass, end - row) * T;
+            for (const Linear<Number> *l : linears) {
+                multiply(amx, (const Number *)inputs, l->in, (const Number *)l->forward, l->in, n,
+                         l->out, l->in, ignore);
+                multiply(amx, (const Number *)inputs, l->out, (const Number *)l->backward, l->out,
+                         n, l->in, l->out, ignore);
+                multiply(amx, (const Number *)columns, n + TILE, (const Number *)panels, n, l->in,
+                         l->out, n, ignore);
+            }
+        }
+    });
+}
+
+// --- the interface for Python ---------------------------------------------------------------------
+
+// The type of the operands of products: float or bfloat16. Each is compiled on its own, since a run
+// needs only one.
+#ifndef NUMBER
+#define NUMBER float
+#endif
+using NumberTrainer = Trainer<NUMBER>;
+
+// A trainer, to be freed by free_trainer. The tensors must stay where they are. Returns null if
+// there is not enough memory.
+extern "C" void *new_trainer(const Config *config, const ModelTensors *weights,
+                             const ModelTensors *gradients) {
+    try {
+        return new NumberTrainer(*config, *weights, *gradients,
+                                 sizeof(NUMBER) == 2 && request_amx());
+    } catch (const std::exception &) {
+        return nullptr;
+    }
+}
+
+extern "C" void free_trainer(void *trainer) { delete (NumberTrainer *)trainer; }
+
+extern "C" bool compute_gradients(void *trainer, const int64_t *x, const int64_t *y, int64_t rows,
+                                  double *loss, double *squared_norm) {
+    return ((NumberTrainer *)trainer)->gradients_of(x, y, rows, loss, squared_norm);
+}
+
+extern "C" void multiply_only(void *trainer, int64_t rows) {
+    ((NumberTrainer *)trainer)->multiply_only(rows);
+}
+
+extern "C" void update_weights(void *trainer, const Update *update) {
+    ((NumberTrainer *)trainer)->update(*update);
+}

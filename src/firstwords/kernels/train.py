@@ -1,0 +1,178 @@
+"""The gradients of a training step by the compiled code of `train.cpp`.
+
+PyTorch computes a step of a small model in a hundred calls, compiled or not, and most of the time
+goes to memory between them. One native call takes a fraction of the time (`firstwords bench train`,
+docs/lab-notebook.md#native-training-step). PyTorch stays the reference, and the path for everything
+else: GPUs, several processes, machines without a C++ compiler.
+
+The structures here mirror those of `train.cpp`, field by field.
+"""
+
+import ctypes
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from firstwords.model.transformer import Transformer
+
+# The weights of a layer, in the order of `struct LayerTensors` of train.cpp.
+LAYER_WEIGHTS = (
+    "input_layernorm",
+    *(f"self_attn.{part}" for part in ("q_proj", "k_proj", "v_proj", "q_norm", "k_norm", "o_proj")),
+    "post_attention_layernorm",
+    *(f"mlp.{part}_proj" for part in ("gate", "up", "down")),
+)
+
+
+class LayerStruct(ctypes.Structure):
+    """`struct LayerTensors` of train.cpp: pointers to a layer's weights, or their gradients."""
+
+    _fields_ = [(name.rpartition(".")[2], ctypes.c_void_p) for name in LAYER_WEIGHTS]
+
+
+class ModelStruct(ctypes.Structure):
+    """`struct ModelTensors` of train.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("embed_VC", "norm_C", "head_VC")),
+        ("layers", ctypes.POINTER(LayerStruct)),
+    ]
+
+
+class ConfigStruct(ctypes.Structure):
+    """`struct Config` of train.cpp: sizes, and pointers to the rotary tables."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("n_layer", *"CHKDMVT")),
+        *((name, ctypes.c_int32) for name in ("max_rows", "rows_per_pass", "n_threads")),
+        ("eps", ctypes.c_float),
+        *((name, ctypes.c_void_p) for name in ("cos_SD", "sin_SD")),
+    ]
+
+
+class MuonStruct(ctypes.Structure):
+    """`struct MuonMatrix` of optimizer.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("weight", "gradient", "momentum")),
+        *((name, ctypes.c_int32) for name in ("out", "in", "block_rows", "block_columns")),
+        ("lr", ctypes.c_float),
+    ]
+
+
+class AdamStruct(ctypes.Structure):
+    """`struct AdamTensor` of optimizer.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("weight", "gradient", "mean", "mean_square")),
+        ("size", ctypes.c_int64),
+        ("lr", ctypes.c_float),
+    ]
+
+
+class UpdateStruct(ctypes.Structure):
+    """`struct Update` of optimizer.h."""
+
+    _fields_ = [
+        ("matrices", ctypes.POINTER(MuonStruct)),
+        ("tensors", ctypes.POINTER(AdamStruct)),
+        *((name, ctypes.c_int32) for name in ("n_matrices", "n_tensors")),
+        *((name, ctypes.c_float) for name in ("momentum", "beta1", "beta2", "eps")),
+        ("step", ctypes.c_int64),
+    ]
+
+
+class NativeTrainer:
+    """Computes gradients and updates weights in compiled code, with threads of its own.
+
+    The parameters of `model` must stay in their memory. `max_rows` is the batch size, and
+    `rows_per_pass` the number of rows that a thread takes through the model at a time.
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        model: Transformer,
+        seq_len: int,
+        max_rows: int,
+        rows_per_pass: int,
+        n_threads: int,
+    ) -> None:
+        self._library, self._model, config = library, model, model.config
+        self._parameters = dict(model.named_parameters())
+        self._gradients = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
+        self._layers: list[ctypes.Array[LayerStruct]] = []  # kept alive for the structures
+        self._config = ConfigStruct(
+            *(config.n_layer, config.n_embd, config.n_head, config.n_kv_head, config.head_dim),
+            *(config.n_hidden, config.vocab_size, seq_len, max_rows, rows_per_pass, n_threads),
+            *(config.norm_eps, model.cos_SD.data_ptr(), model.sin_SD.data_ptr()),
+        )
+        self._weight_pointers = self._tensors(self._parameters)
+        self._gradient_pointers = self._tensors(self._gradients)
+        library.new_trainer.restype = ctypes.c_void_p
+        structs = (self._config, self._weight_pointers, self._gradient_pointers)
+        self._trainer: int | None = library.new_trainer(*map(ctypes.byref, structs))
+        if self._trainer is None:
+            raise MemoryError("not enough memory for the training step")
+        self.gradient_norm = 0.0  # of all gradients together, in the last batch
+
+    def __del__(self) -> None:
+        if getattr(self, "_trainer", None) is not None:
+            self._library.free_trainer(ctypes.c_void_p(self._trainer))
+
+    def gradients(self, x_BT: Tensor, y_BT: Tensor) -> float:
+        """Compute the gradients of the mean loss over the targets of a batch, and return that loss
+        in nats.
+
+        Each parameter's `grad` is a tensor that the next call overwrites. Raises IndexError for a
+        token id outside the vocabulary.
+        """
+        x_BT, y_BT = x_BT.contiguous(), y_BT.contiguous()
+        loss, squared_norm = ctypes.c_double(), ctypes.c_double()
+        self._library.compute_gradients.restype = ctypes.c_bool
+        if not self._library.compute_gradients(
+            ctypes.c_void_p(self._trainer),
+            ctypes.c_void_p(x_BT.data_ptr()),
+            ctypes.c_void_p(y_BT.data_ptr()),
+            ctypes.c_int64(len(x_BT)),
+            ctypes.byref(loss),
+            ctypes.byref(squared_norm),
+        ):
+            raise IndexError(f"a token id is not below {self._model.config.vocab_size}")
+        for name, parameter in self._parameters.items():
+            parameter.grad = self._gradients[name]
+        self.gradient_norm = squared_norm.value**0.5
+        return loss.value
+
+    def products(self, n_rows: int) -> None:
+        """Multiply as much as `gradients` does for so many rows, and nothing else: a benchmark."""
+        self._library.multiply_only(ctypes.c_void_p(self._trainer), ctypes.c_int64(n_rows))
+
+    def update(
+        self,
+        matrices: list[MuonStruct],
+        tensors: list[AdamStruct],
+        momentum: float,
+        betas: tuple[float, float],
+        eps: float,
+        step: int,
+    ) -> None:
+        """Update the weights: `matrices` by Muon, `tensors` by AdamW at its `step`, from 1."""
+        update = UpdateStruct(
+            (MuonStruct * len(matrices))(*matrices),
+            (AdamStruct * len(tensors))(*tensors),
+            *(len(matrices), len(tensors), momentum, *betas, eps, step),
+        )
+        self._library.update_weights(ctypes.c_void_p(self._trainer), ctypes.byref(update))
+
+    def _tensors(self, tensors: Mapping[str, Tensor]) -> ModelStruct:
+        """Return pointers to all of the tensors, which have the names of the parameters."""
+        pointers = {name: tensor.data_ptr() for name, tensor in tensors.items()}
+        layers = [
+            LayerStruct(*(pointers[f"layers.{layer}.{name}.weight"] for name in LAYER_WEIGHTS))
+            for layer in range(self._model.config.n_layer)
+        ]
+        self._layers.append((LayerStruct * len(layers))(*layers))
+        names = ("embed_tokens.weight", "norm.weight", "lm_head.weight")
+        return ModelStruct(*(pointers[name] for name in names), self._layers[-1])
