@@ -141,7 +141,7 @@ def test_without_a_compiler_the_backend_is_pytorch(
     tiny_model: ModelConfig, random_model: MakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hardware, "find_compiler", lambda: None)
-    monkeypatch.setattr(build, "decode_library", build.decode_library.__wrapped__)
+    monkeypatch.setattr(build, "_library", build._library.__wrapped__)
     assert isinstance(Decoder(random_model(tiny_model), 1)._backend, EagerBackend)
 
 
@@ -157,7 +157,7 @@ def test_a_failing_compiler_gives_a_warning_and_pytorch(
     broken.chmod(0o755)
     monkeypatch.setenv("FIRSTWORDS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(hardware, "find_compiler", lambda: str(broken))
-    monkeypatch.setattr(build, "decode_library", build.decode_library.__wrapped__)
+    monkeypatch.setattr(build, "_library", build._library.__wrapped__)
     assert isinstance(Decoder(random_model(tiny_model), 1)._backend, EagerBackend)
     assert "compiling the decoder failed" in capsys.readouterr().err
     assert not list((tmp_path / "home").rglob("decode-*"))

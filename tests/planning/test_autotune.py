@@ -9,6 +9,7 @@ from firstwords.common import devices, hardware, paths
 from firstwords.model.size import flops_per_token
 from firstwords.planning import autotune
 from firstwords.planning.autotune import (
+    NATIVE_FROM_SECONDS,
     TRIAL_BATCH_SIZE,
     TRIALS_FROM_SECONDS,
     MachineSettings,
@@ -28,11 +29,16 @@ def settings_for(monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings chosen on a machine whose steps have the given speed."""
 
     def settings_for(
-        speed: Speed, cores: int = 2, bfloat16: float = 10.0, budget: float = TRIALS_FROM_SECONDS
+        speed: Speed,
+        cores: int = 2,
+        bfloat16: float = 10.0,
+        budget: float = TRIALS_FROM_SECONDS,
+        library: object = None,
     ) -> MachineSettings:
         gflops = {torch.float32: 100.0, torch.bfloat16: bfloat16}
         monkeypatch.setattr(devices, "configure_torch", lambda n_threads: None)
         monkeypatch.setattr(hardware, "physical_cores", lambda: cores)
+        monkeypatch.setattr(autotune, "train_library", lambda dtype: library)
         monkeypatch.setattr(devices, "matmul_gflops", lambda dtype: gflops[dtype])
         monkeypatch.setattr(autotune, "tokens_per_second", lambda recipe, seconds: speed(recipe))
         if budget >= TRIALS_FROM_SECONDS:
@@ -116,6 +122,46 @@ def test_a_damaged_cache_is_replaced(settings_for: Settings) -> None:
     assert settings_for(lambda recipe: 500.0).n_threads == 1
 
 
+@pytest.mark.parametrize("budget", [NATIVE_FROM_SECONDS, TRIALS_FROM_SECONDS])
+@pytest.mark.parametrize("speedup", [2.0, 0.9])
+def test_the_faster_kernel_is_chosen(
+    settings_for: Settings, budget: float, speedup: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autotune, "first_gradients", lambda recipe: (7.6, 5.0))
+
+    def speed(recipe: Recipe) -> float:
+        return 1000.0 * (speedup if recipe.kernel == "native" else 1.0)
+
+    settings = settings_for(speed, cores=1, budget=budget, library=object())
+    assert settings.kernel == ("native" if speedup > 1 else "pytorch")
+    assert settings.speedups["native"] == speedup
+    flops = max(1.0, speedup) * 1000.0 * flops_per_token(trial_recipe(1).model, SEQ_LEN)
+    assert settings.flops_per_second == flops
+
+
+def test_a_native_kernel_with_other_gradients_is_not_used(
+    settings_for: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        autotune, "first_gradients", lambda recipe: (7.6, 5.0 + (recipe.kernel == "native"))
+    )
+    settings = settings_for(
+        lambda recipe: 1000.0 * (1 + (recipe.kernel == "native")), library=object()
+    )
+    assert settings.kernel == "pytorch"
+    assert "ignoring the native step: its gradients differ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("budget", [NATIVE_FROM_SECONDS - 1, TRIALS_FROM_SECONDS])
+def test_the_kernel_is_not_tried_in_too_short_a_budget_or_without_a_compiler(
+    settings_for: Settings, budget: float
+) -> None:
+    library = object() if budget < NATIVE_FROM_SECONDS else None
+    settings = settings_for(lambda recipe: 1000.0, budget=budget, library=library)
+    assert settings.kernel == "pytorch"
+    assert "native" not in settings.speedups
+
+
 # --- compiling ------------------------------------------------------------------------------------
 
 
@@ -166,9 +212,8 @@ def test_a_variant_with_other_gradients_is_not_used(
 def test_gradients_of_a_variant_are_compared_with_the_reference() -> None:
     recipe = trial_recipe(1)
     plain = recipe.replace(attention="plain")
-    reference = autotune.first_gradients(recipe)
-    assert autotune.has_gradients(plain, reference)
-    assert not autotune.has_gradients(recipe.replace(seed=1, model=wider(recipe)), reference)
+    assert autotune.has_gradients(plain, recipe)
+    assert not autotune.has_gradients(recipe.replace(seed=1, model=wider(recipe)), recipe)
 
 
 def wider(recipe: Recipe) -> ModelConfig:
@@ -218,7 +263,7 @@ def test_stalls_count_in_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     ticks = clock()
     monkeypatch.setattr(autotune.time, "perf_counter", lambda: next(ticks))
-    monkeypatch.setattr(autotune, "accumulate", lambda *args: 0.0)
+    monkeypatch.setattr(autotune, "gradients", lambda *args: 0.0)
     monkeypatch.setattr(Optimizer, "step", lambda self, scale: None)
     monkeypatch.setattr(Optimizer, "gradient_norm", lambda self: 0.0)
     speed = autotune.tokens_per_second(trial_recipe(1), 400.0)

@@ -33,7 +33,7 @@ from firstwords.planning.stage_steps import (
     STAGE_TOKEN_FRACTIONS,
     with_steps_for_time,
 )
-from firstwords.recipe import STAGES, Dtype, Recipe
+from firstwords.recipe import STAGES, Dtype, Kernel, Recipe
 
 STARTER = Corpus("starter", (), ())
 UNLIMITED_DATA = DatasetSize("starter", math.inf, math.inf)
@@ -42,11 +42,15 @@ MakePlan = Callable[..., Plan]
 
 
 def machine(
-    dtype: Dtype = "float32", batch_halvings: int = 0, flops_per_second: float = 5e10
+    dtype: Dtype = "float32",
+    batch_halvings: int = 0,
+    flops_per_second: float = 5e10,
+    kernel: Kernel = "pytorch",
 ) -> MachineSettings:
     return MachineSettings(
         n_threads=2,
         dtype=dtype,
+        kernel=kernel,
         batch_halvings=batch_halvings,
         flops_per_second=flops_per_second,
         matmul_gflops={"float32": 100.0},

@@ -37,16 +37,19 @@ NUMBERS: dict[Dtype, str] = {"float32": "float", "bfloat16": "bfloat16"}
 def decode_library() -> ctypes.CDLL | None:
     """Return the compiled `decode.cpp`; None without a C++ compiler, or after a warning if
     compiling fails."""
-    return _library("decode.cpp", (), "generation")
+    return _library("decode.cpp", (), "the decoder", "generation")
 
 
 def train_library(dtype: Dtype) -> ctypes.CDLL | None:
     """Return the compiled `train.cpp` with products in `dtype`; None as for `decode_library`."""
-    return _library("train.cpp", (f"-DNUMBER={NUMBERS[dtype]}",), "training")
+    definitions = (f"-DNUMBER={NUMBERS[dtype]}",)
+    return _library("train.cpp", definitions, "the native training step", "training")
 
 
 @cache
-def _library(source: str, definitions: tuple[str, ...], purpose: str) -> ctypes.CDLL | None:
+def _library(
+    source: str, definitions: tuple[str, ...], what: str, purpose: str
+) -> ctypes.CDLL | None:
     compiler = hardware.find_compiler()
     if compiler is None:
         return None
@@ -60,7 +63,7 @@ def _library(source: str, definitions: tuple[str, ...], purpose: str) -> ctypes.
         return _load(path) or _compile(compiler, FOLDER / source, definitions, path)
     except (OSError, subprocess.SubprocessError) as error:
         reason = telling_line(error)
-        console.warn(f"compiling {source} failed, so {purpose} is slower ({reason})")
+        console.warn(f"compiling {what} failed, so {purpose} is slower ({reason})")
         return None
 
 
