@@ -6,8 +6,9 @@ text, for the pretrained model, or a conversation, for the chat stages.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from firstwords.common.errors import UserError
@@ -32,6 +33,7 @@ class LoglikelihoodItem(NamedTuple):
     summed or averaged over its tokens, and `correct` is the index of the right one. By "exact" it
     is right if greedy decoding would write the only continuation, token for token. `shots` are
     few-shot examples before a plain prompt; where the context is too small, the first are left out.
+    `labels` are added to the item's record.
     """
 
     prompts: Sequence[Prompt]
@@ -39,6 +41,7 @@ class LoglikelihoodItem(NamedTuple):
     correct: int = 0
     rule: Rule = "sum"
     shots: Sequence[str] = ()
+    labels: Mapping[str, str] = MappingProxyType({})
 
 
 class GenerativeItem(NamedTuple):
@@ -72,13 +75,16 @@ class Benchmark:
     `load_categories(data, chat, limit)` returns its categories by name, each of at most `limit`
     items (0: all), as conversations if `chat`, else as plain text. It raises MissingData or
     BenchmarkRefused. The score is the mean over categories; with `centred`, each is first rescaled
-    so that 0 is guessing and 1 all correct. `missing(data)` lists the categories without data.
+    so that 0 is guessing and 1 all correct. With `pooled`, the score is the mean over all items
+    instead, and `limit` is that of each of the equal parts that categories consist of.
+    `missing(data)` lists the categories without data.
     """
 
     name: str
     title: str
     load_categories: Callable[[EvalData, bool, int], dict[str, BenchmarkCategory]]
     centred: bool = False
+    pooled: bool = False
     missing: Callable[[EvalData], list[str]] = lambda data: []
 
 
@@ -99,12 +105,14 @@ def judge(item: LoglikelihoodItem, likelihoods: list[Likelihood]) -> ItemResult:
     values = [one.mean if item.rule == "mean" else one.nats for one in likelihoods]
     choice = max(range(len(values)), key=values.__getitem__)
     correct = likelihoods[0].greedy if item.rule == "exact" else choice == item.correct
-    details = {
+    details: dict[str, Any] = {
         "prompt": item.prompts[item.correct],
         "reference": item.continuations[item.correct],
         "nats": [round(one.nats, 5) for one in likelihoods],
     }
-    return ItemResult(correct, details if item.rule == "exact" else {**details, "chosen": choice})
+    if item.rule != "exact":
+        details["chosen"] = choice
+    return ItemResult(correct, {**details, **item.labels})
 
 
 def category_score(category: BenchmarkCategory, results: list[ItemResult]) -> dict[str, Any]:
@@ -124,26 +132,30 @@ def benchmark_score(benchmark: Benchmark, scores: dict[str, dict[str, Any]]) -> 
     """Return the benchmark's score from those of its categories, of which there is at least one."""
     if len(scores) == 1 and not benchmark.centred:
         return next(iter(scores.values())) | {"title": benchmark.title}
-    mean = mean_score(benchmark.title, list(scores.values()), benchmark.centred)
+    mean = mean_score(benchmark.title, list(scores.values()), benchmark.centred, benchmark.pooled)
     return {**mean, "categories": scores}
 
 
-def mean_score(title: str, scores: list[dict[str, Any]], centred: bool) -> dict[str, Any]:
-    """Return the mean of scores, each with equal weight, and its 95 % interval.
+def mean_score(
+    title: str, scores: list[dict[str, Any]], centred: bool, pooled: bool = False
+) -> dict[str, Any]:
+    """Return the mean of scores and its 95 % interval.
 
-    With `centred`, each score is first rescaled so that guessing is 0 and all correct is 1.
+    Each score has equal weight, or with `pooled` the weight of its items. With `centred`, each is
+    first rescaled so that guessing is 0 and all correct is 1.
     """
     n = sum(score["n"] for score in scores)
+    weights = [score["n"] / n if pooled else 1 / len(scores) for score in scores]
     scales = [1 / (1 - score["chance"]) if centred else 1.0 for score in scores]
-    chance = sum(score["chance"] for score in scores) / len(scores)
+    chance = sum(w * score["chance"] for w, score in zip(weights, scores, strict=True))
     mean = sum(
-        scale * (score["score"] - centred * score["chance"])
-        for scale, score in zip(scales, scores, strict=True)
-    ) / len(scores)
+        weight * scale * (score["score"] - centred * score["chance"])
+        for weight, scale, score in zip(weights, scales, scores, strict=True)
+    )
     if centred:  # half-widths of independent samples add in quadrature
         widths = (score["ci95"][1] - score["ci95"][0] for score in scores)
-        halves = [scale * width / 2 for scale, width in zip(scales, widths, strict=True)]
-        half = math.hypot(*halves) / len(scores)
+        halves = [w * s * width / 2 for w, s, width in zip(weights, scales, widths, strict=True)]
+        half = math.hypot(*halves)
         interval = mean - half, mean + half
     else:
         interval = wilson(round(mean * n), n)

@@ -26,7 +26,8 @@ class MissingData(Exception):
 
 
 class EvalData:
-    """The data files in a directory, by name without the ending."""
+    """The data files in a directory, by name without the ending. A directory in it counts as a
+    file with the rows of all its files, in the order of their names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +45,8 @@ class EvalData:
         if path is None:
             raise MissingData(f"{name}{ENDINGS[0]} (or {', '.join(ENDINGS[1:])})")
         try:
-            rows = list(_read(path))
+            parts = _data_files(path) if path.is_dir() else [path]
+            rows = [row for part in parts for row in _read(part)]
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"cannot read {path} ({error})", FETCH_HINT) from None
         if not rows:
@@ -53,7 +55,13 @@ class EvalData:
 
     def _path(self, name: str) -> Path | None:
         candidates = (self.folder / f"{name}{ending}" for ending in ENDINGS)
-        return next((path for path in candidates if path.is_file()), None)
+        file = next((path for path in candidates if path.is_file()), None)
+        folder = self.folder / name
+        return file or (folder if folder.is_dir() else None)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.endswith(ENDINGS))
 
 
 def sample_indices(n: int, limit: int) -> list[int]:
