@@ -151,7 +151,7 @@ def test_an_invalid_core_yaml_is_named(bundle: EvalData, broken: str) -> None:
 
 
 def test_missing_data_raises(tmp_path: Path) -> None:
-    for name in ("core", "arc_easy", "mmlu", "gsm8k", "humaneval"):
+    for name in ("core", "blimp", "arc_easy", "mmlu", "gsm8k", "humaneval"):
         with pytest.raises(MissingData):
             BENCHMARKS[name].load_categories(EvalData(tmp_path), False, 1)
 

@@ -127,6 +127,47 @@ def test_mmlu_with_five_examples_agrees_with_lm_eval(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("paradigm", ["anaphor_gender_agreement", "wh_island"])
+def test_blimp_agrees_with_lm_eval(
+    paradigm: str, harness: tuple[Any, BenchmarkRunner], data_folder: Path, tmp_path: Path
+) -> None:
+    lm, runner = harness
+    categories = BENCHMARKS["blimp"].load_categories(EvalData(data_folder / "eval"), False, ITEMS)
+    items = [
+        item
+        for category in categories.values()
+        for item in category.items
+        if isinstance(item, LoglikelihoodItem) and item.labels["paradigm"] == paradigm
+    ]
+    rows = [
+        {"sentence_good": item.continuations[0][1:], "sentence_bad": item.labels["sentence_bad"]}
+        for item in items
+    ]
+    config = shipped(f"blimp/{paradigm}.yaml", {"test": rows}, tmp_path)
+    compare(runner, BenchmarkCategory(paradigm, 0.5, items), their_samples(lm, config, 0))
+
+
+@pytest.mark.slow
+def test_an_empty_context_is_the_end_of_text_token(
+    harness: tuple[Any, BenchmarkRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in lm-evaluation-harness with `prefix_token_id`."""
+    from lm_eval.api.instance import Instance
+
+    lm, runner = harness
+    end = runner.tokenizer.special(END_OF_TEXT)
+    monkeypatch.setattr(lm, "custom_prefix_token_id", end)
+    sentences = [" The fox looked at the hens.", " The fox look at the hens."]
+    requests = [
+        Instance("loglikelihood", {}, ("", sentence), n) for n, sentence in enumerate(sentences)
+    ]
+    category = BenchmarkCategory("pair", 0.5, [LoglikelihoodItem(["", ""], sentences)])
+    (result,) = runner.run({"pair": category})["pair"]
+    theirs = [nats for nats, _ in lm.loglikelihood(requests, disable_tqdm=True)]
+    assert result.details["nats"] == pytest.approx(theirs, abs=1e-3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["openbook_qa", "copa"])
 def test_core_tasks_agree_with_lm_eval(
     name: str, harness: tuple[Any, BenchmarkRunner], data_folder: Path, tmp_path: Path

@@ -30,6 +30,7 @@ SHOWN = [
     "top-p",
     "CORE",
     "ARC-Easy",
+    "BLiMP",
     "MMLU",
     "GSM8K",
     "HumanEval",

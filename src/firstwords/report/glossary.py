@@ -392,6 +392,11 @@ TERMS = (
         "below it by bad luck.",
     ),
     Term(
+        "BLiMP",
+        "Pairs of sentences that differ in one point of English grammar, 67 kinds of them; the "
+        "grammatical one must be more likely. Guessing gives 0.5. Models this small can do better.",
+    ),
+    Term(
         "ARC-Easy",
         "Grade-school science questions (ARC), nearly all with four options. Guessing gives 0.25.",
     ),

@@ -2,12 +2,13 @@
 
 from firstwords.evaluation.benchmark import Benchmark
 from firstwords.evaluation.benchmarks.arc import ARC_CHALLENGE, ARC_EASY
+from firstwords.evaluation.benchmarks.blimp import BLIMP
 from firstwords.evaluation.benchmarks.core import CORE
 from firstwords.evaluation.benchmarks.exam import EXAM
 from firstwords.evaluation.benchmarks.gsm8k import GSM8K
 from firstwords.evaluation.benchmarks.humaneval import HUMANEVAL
 from firstwords.evaluation.benchmarks.mmlu import MMLU
 
-ALL = (CORE, ARC_EASY, ARC_CHALLENGE, MMLU, GSM8K, HUMANEVAL, EXAM)
+ALL = (CORE, BLIMP, ARC_EASY, ARC_CHALLENGE, MMLU, GSM8K, HUMANEVAL, EXAM)
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in ALL}
 CHAT_CORE = ("arc_easy", "arc_challenge", "mmlu", "gsm8k", "humaneval")  # ChatCORE is their mean

@@ -4,6 +4,7 @@ from typing import Any
 
 from firstwords.common.markdown import folded, paragraphs, quote, table
 from firstwords.common.units import format_size
+from firstwords.evaluation.blimp_paradigms import PHENOMENA, PUBLISHED_MEANS, PUBLISHED_MODELS
 from firstwords.evaluation.table import table_header, table_rows
 from firstwords.recipe import STAGES, Stage
 from firstwords.runs.run import Run
@@ -49,19 +50,46 @@ def _render_by_source(evaluations: Evaluations) -> str:
 
 def render_benchmarks(evaluations: Evaluations) -> str:
     """Scores on published benchmarks; empty if none was run."""
+    blimp = render_blimp(evaluations)
+    others = ("bits_per_byte", "exam", *(("blimp",) if blimp else ()))
     results = {
-        stage: {n: t for n, t in e["tasks"].items() if n not in ("bits_per_byte", "exam")}
+        stage: {n: t for n, t in e["tasks"].items() if n not in others}
         for stage, e in evaluations.items()
     }
     if not any(results.values()):
-        return ""
+        return blimp
     description = (
         "Published benchmarks, on a sample of their items, with 95 % confidence intervals in "
         "parentheses. A score whose interval contains the chance line is *at chance*. CORE and "
         "ChatCORE are means of centered scores: 0 is guessing, 1 is perfect. With only some of "
         "their tasks they cannot be compared with published results."
     )
-    return paragraphs(description, table(table_header(list(results)), table_rows(results)))
+    scores = table(table_header(list(results)), table_rows(results))
+    return paragraphs(description, scores, blimp)
+
+
+def render_blimp(evaluations: Evaluations) -> str:
+    """Scores on BLiMP beside those of its authors; empty without a score of every stage."""
+    blimp = {stage: e["tasks"].get("blimp", {}) for stage, e in evaluations.items()}
+    if not all("categories" in score for score in blimp.values()):
+        return ""
+    last = blimp["sft"]
+    lines = []
+    for name, phenomenon in PHENOMENA.items():
+        scores = [_format_accuracy(blimp[s]["categories"].get(name)) for s in STAGES]
+        published = [f"{share:.0%}" for share in phenomenon.published]
+        lines.append([phenomenon.title, *scores, f"{last['chance']:.0%}", *published])
+    overall = [_format_accuracy(blimp[s]) for s in STAGES]
+    means = [f"{share:.0%}" for share in PUBLISHED_MEANS]
+    lines.append(["**all**", *overall, f"{last['chance']:.0%}", *means])
+    description = (
+        f"BLiMP: {last['n']:,} pairs of sentences that differ in one point of grammar, the same "
+        "number from each of 67 kinds. The score is how often the grammatical sentence is the more "
+        "likely one, with 95 % confidence intervals in parentheses. The last columns are the "
+        "results that its authors published for other models, on all 67,000 pairs."
+    )
+    header = ["phenomenon", *STAGE_TITLES.values(), "chance line", *PUBLISHED_MODELS]
+    return paragraphs(description, table(header, lines))
 
 
 def render_exam(run: Run, evaluations: Evaluations) -> str:
