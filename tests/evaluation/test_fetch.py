@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from firstwords.cli.main import run_command
 from firstwords.data.hub import network
 from firstwords.evaluation import fetch
+from firstwords.evaluation.blimp_paradigms import PHENOMENA
 from firstwords.evaluation.fetch import CORE_ARCHIVE, SOURCES, BenchmarkSource, fetch_benchmarks
 
 
@@ -45,7 +47,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             (folder / name).write_bytes(data)
             digests[name] = hashlib.sha256(data).hexdigest()
         first = BenchmarkSource("a.jsonl", f"{address}/a.jsonl", digests["a.jsonl"])
-        unpinned = BenchmarkSource("unpinned.jsonl", f"{address}/a.jsonl", None)
+        unpinned = BenchmarkSource("some/unpinned.jsonl", f"{address}/a.jsonl", None)
         core = BenchmarkSource("core", f"{address}/bundle.zip", digests["bundle.zip"])
         monkeypatch.setattr(fetch, "SOURCES", (first, unpinned))
         monkeypatch.setattr(fetch, "CORE_ARCHIVE", core)
@@ -60,7 +62,7 @@ def names(folder: Path) -> set[str]:
     return {name for name in paths if name != "contents.json" and not name.startswith(".")}
 
 
-ALL = {"a.jsonl", "unpinned.jsonl", "core/core.yaml", "core/eval_data/a/b.jsonl"}
+ALL = {"a.jsonl", "some/unpinned.jsonl", "core/core.yaml", "core/eval_data/a/b.jsonl"}
 
 
 def test_files_are_fetched_once(server: Path, tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_a_wrong_checksum_discards_only_that_file(
     command = ["data", "fetch", "eval", "--out", str(tmp_path / "eval")]
     assert run_command(command) == 2
     assert "is not the pinned file" in capsys.readouterr().err
-    assert names(tmp_path / "eval") == {"a.jsonl", "unpinned.jsonl"}
+    assert names(tmp_path / "eval") == {"a.jsonl", "some/unpinned.jsonl"}
     (server / "bundle.zip").write_bytes(core_archive())
     assert run_command(command) == 0
     assert "fetched 1 files" in capsys.readouterr().err
@@ -117,4 +119,8 @@ def test_the_real_sources_are_pinned() -> None:
     for source in (*SOURCES, CORE_ARCHIVE):
         assert source.url.startswith("https://")
         assert source.sha256 is None or len(source.sha256) == 64
-    assert [source.name for source in SOURCES if source.sha256 is None] == ["mmlu_dev.parquet"]
+    unpinned = {source.name for source in SOURCES if source.sha256 is None}
+    paradigms = {f"blimp/{paradigm}.jsonl" for p in PHENOMENA.values() for paradigm in p.paradigms}
+    assert unpinned == {"mmlu_dev.parquet", *paradigms}
+    for source in SOURCES:  # their address has a commit
+        assert re.search(r"/[0-9a-f]{40}/", source.url)

@@ -87,7 +87,7 @@ def list_(as_json: bool) -> None:
     help="Directory for the files.  [default: in $FIRSTWORDS_HOME, where train and eval find them]",
 )
 def fetch(name: str, shards: int | None, jobs: int, out: Path | None) -> None:
-    """Download the corpus NAME, or eval: the published benchmarks (about 200 MB).
+    """Download the corpus NAME, or eval: the published benchmarks (about 225 MB).
 
     Revisions are pinned and every file is checked; files that are present and intact are not
     downloaded again. After Ctrl-C or a dropped connection, run the same command again to resume.

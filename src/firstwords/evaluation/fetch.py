@@ -14,6 +14,7 @@ from firstwords.data.hub import manifest
 from firstwords.data.hub.download import DEFAULT_JOBS, RemoteFile, download_files
 from firstwords.data.hub.fetch import folder_lock
 from firstwords.data.hub.manifest import CorpusManifest, FileEntry
+from firstwords.evaluation.blimp_paradigms import PHENOMENA
 
 HUB_URL = "https://huggingface.co/datasets/{}/resolve/{}/{}"
 GITHUB_URL = "https://raw.githubusercontent.com/{}/{}/{}"
@@ -21,6 +22,7 @@ AI2_ARC = "allenai/ai2_arc", "210d026faf9955653af8916fad021475a3f00453"
 MMLU = "cais/mmlu", "c30699e8356da336a370243923dbaf21066bb9fe"
 GSM8K = "openai/grade-school-math", "3101c7d5072418e28b9008a6636bde82a006892c"
 HUMANEVAL = "openai/human-eval", "6d43fb980f9fee3c892a914eda09951f772ad10d"
+BLIMP = "alexwarstadt/blimp", "3e56b06fcabca9b30822fc66435fca6b1aa40bb1"
 
 
 class BenchmarkSource(NamedTuple):
@@ -64,6 +66,13 @@ SOURCES = (
         "humaneval.jsonl.gz",
         GITHUB_URL.format(*HUMANEVAL, "data/HumanEval.jsonl.gz"),
         "b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
+    ),
+    *(
+        BenchmarkSource(
+            f"blimp/{paradigm}.jsonl", GITHUB_URL.format(*BLIMP, f"data/{paradigm}.jsonl"), None
+        )
+        for phenomenon in PHENOMENA.values()
+        for paradigm in phenomenon.paradigms
     ),
 )
 # The 22 tasks of CORE in one archive, published by nanochat.
@@ -111,10 +120,15 @@ def _remote_file(folder: Path, source: BenchmarkSource) -> RemoteFile:
 def _is_present(
     folder: Path, source: BenchmarkSource, fetched: CorpusManifest, intact: set[FileEntry]
 ) -> bool:
-    entries = [file for file in fetched.files if file.path.split("/")[0] == source.name]
+    entries = [file for file in fetched.files if _is_of(file, source)]
     if not entries:
         return (folder / source.name).exists()
     return all(entry in intact for entry in entries)
+
+
+def _is_of(file: FileEntry, source: BenchmarkSource) -> bool:
+    """Return whether a file is the source's, or in its directory."""
+    return file.path == source.name or file.path.startswith(f"{source.name}/")
 
 
 def _add_to_manifest(folder: Path, remote: RemoteFile, source: BenchmarkSource) -> None:
@@ -124,7 +138,7 @@ def _add_to_manifest(folder: Path, remote: RemoteFile, source: BenchmarkSource) 
         _unpack(remote.path, target)
         remote.path.unlink()
     fetched = _read_manifest(folder)
-    others = [file for file in fetched.files if file.path.split("/")[0] != source.name]
+    others = [file for file in fetched.files if not _is_of(file, source)]
     paths = [target] if target.is_file() else sorted(p for p in target.rglob("*") if p.is_file())
     entries = [_file_entry(folder, path, source) for path in paths]
     manifest.write_manifest(folder, fetched.replace(files=(*others, *entries)))

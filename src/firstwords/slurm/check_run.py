@@ -47,7 +47,7 @@ def check_data(site: Site) -> Iterator[CheckResult]:
         yield CheckResult(
             "note",
             "benchmarks",
-            f"{benchmarks} does not exist; CORE, ARC, MMLU, GSM8K and HumanEval are skipped",
+            f"{benchmarks} does not exist; CORE, BLiMP, ARC, MMLU, GSM8K and HumanEval are skipped",
             f"FIRSTWORDS_HOME={site.home} firstwords data fetch eval{offline_hint(site)}",
         )
 

@@ -6,8 +6,8 @@ from firstwords.common.units import format_size
 from firstwords.data.hub import catalogue, manifest
 from firstwords.data.hub.catalogue import EVAL, CatalogueEntry
 
-EVAL_ABOUT = "the published benchmarks: CORE, ARC, MMLU, GSM8K, HumanEval"
-EVAL_BYTES = 200_000_000
+EVAL_ABOUT = "the published benchmarks: CORE, BLiMP, ARC, MMLU, GSM8K, HumanEval"
+EVAL_BYTES = 225_000_000
 
 
 def list_corpora() -> dict[str, dict[str, Any]]:
