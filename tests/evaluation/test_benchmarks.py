@@ -331,7 +331,8 @@ def test_each_benchmark_runs_on_the_real_data(
             scores = {
                 key: category_score(category, results[key]) for key, category in categories.items()
             }
-            assert benchmark_score(benchmark, scores)["n"] == len(categories)
+            n_parts = 67 if name == "blimp" else len(categories)
+            assert benchmark_score(benchmark, scores)["n"] == n_parts
 
 
 def test_core_counts_its_tasks(data_folder: Path) -> None:
