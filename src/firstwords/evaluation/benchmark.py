@@ -49,6 +49,8 @@ class GenerativeItem(NamedTuple):
 
     The answer ends with the model's turn, at one of the strings `stop`, or after `max_tokens`; both
     must be the same for all items of a benchmark. `is_correct` checks its text, without tool calls.
+    With `find_problem`, an answer is correct if that returns "" for its text and whether it was cut
+    off; the problem is part of the item's record, and "KIND: DETAIL" counts as KIND.
     """
 
     prompt: Prompt
@@ -57,6 +59,7 @@ class GenerativeItem(NamedTuple):
     shots: Sequence[str] = ()
     stop: tuple[str, ...] = ()
     max_tokens: int = 96
+    find_problem: Callable[[str, bool], str] | None = None
 
 
 class BenchmarkCategory(NamedTuple):
@@ -77,7 +80,7 @@ class Benchmark:
     BenchmarkRefused. The score is the mean over categories; with `centred`, each is first rescaled
     so that 0 is guessing and 1 all correct. With `pooled`, the score is the mean over all items
     instead, and `limit` is that of each of the equal parts that categories consist of.
-    `missing(data)` lists the categories without data.
+    `missing(data)` lists the categories without data. `chat_only` benchmarks are for chat stages.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Benchmark:
     load_categories: Callable[[EvalData, bool, int], dict[str, BenchmarkCategory]]
     centred: bool = False
     pooled: bool = False
+    chat_only: bool = False
     missing: Callable[[EvalData], list[str]] = lambda data: []
 
 

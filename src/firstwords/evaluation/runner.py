@@ -3,6 +3,7 @@ part of the result."""
 
 import os
 import traceback
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from firstwords.evaluation.benchmark import (
 )
 from firstwords.evaluation.eval_data import EvalData, MissingData
 from firstwords.evaluation.loglikelihood import Pair, encode_pair, loglikelihoods
-from firstwords.inference.batch import answer_all, decode_batch_size
+from firstwords.inference.batch import GeneratedAnswer, answer_all, decode_batch_size
 from firstwords.inference.chat import fit_prompt
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
@@ -106,20 +107,7 @@ class BenchmarkRunner:
         engine = Engine(Decoder(self.model, slots))
         answers = answer_all(engine, self.tokenizer, prompts, sampling, on_done)
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # a check may run a program for seconds
-            verdicts = pool.map(lambda i, a: i.is_correct(a.text), items, answers)
-        return [
-            ItemResult(
-                correct,
-                {
-                    "prompt": item.prompt,
-                    "reference": item.reference,
-                    "answer": answer.content,
-                    "empty": not answer.text.strip(),
-                    "broken_call": answer.broken_call,
-                },
-            )
-            for item, answer, correct in zip(items, answers, verdicts, strict=True)
-        ]
+            return list(pool.map(_check, items, answers))
 
     def _prompt(self, item: GenerativeItem) -> list[int]:
         """Encode a prompt so that the answer has room: its maximum length, or a quarter of the
@@ -133,6 +121,21 @@ class BenchmarkRunner:
             if len(ids) < room or not shots:
                 return [self.tokenizer.special(END_OF_TEXT), *ids[-room + 1 :]]
             del shots[0]
+
+
+def _check(item: GenerativeItem, answer: GeneratedAnswer) -> ItemResult:
+    """Check an answer, and return its record."""
+    details = {
+        "prompt": item.prompt,
+        "reference": item.reference,
+        "answer": answer.content,
+        "empty": not answer.text.strip(),
+        "broken_call": answer.broken_call,
+    }
+    if item.find_problem is None:
+        return ItemResult(item.is_correct(answer.text), details)
+    problem = item.find_problem(answer.text, answer.cut)
+    return ItemResult(not problem, {**details, "problem": problem})
 
 
 def _n_characters(item: LoglikelihoodItem | GenerativeItem) -> int:
@@ -200,6 +203,9 @@ def _run_benchmark(
         available, total = len(categories), len(categories) + len(missing)
         result["title"] = f"{benchmark.title} ({available} of {total} tasks)"
         result |= {"available": available, "of": total, "missing": missing}
+    if any("problem" in record for record in records):
+        kinds = Counter(record["problem"].split(":")[0] for record in records if record["problem"])
+        result["problems"] = dict(kinds.most_common())
     for count in ("empty", "broken_call"):
         if any(count in record for record in records):
             result[count] = sum(record[count] for record in records)

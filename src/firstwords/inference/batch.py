@@ -19,6 +19,7 @@ class GeneratedAnswer(NamedTuple):
     text: str
     content: str
     broken_call: bool  # a call did not end, or the calculator could not evaluate it
+    cut: bool  # it did not end by itself, but after `max_tokens` or where the context is full
 
 
 def answer_all(
@@ -58,7 +59,8 @@ def answer_all(
 def _join(events: list[AnswerEvent], stop_filter: StopFilter) -> GeneratedAnswer:
     text = "".join(event.text for event in events if event.kind == "text")
     content = "".join(event.content for event in events)
-    return GeneratedAnswer(text, content, stop_filter.broken_call)
+    is_cut = stop_filter.finish_reason == "length"
+    return GeneratedAnswer(text, content, stop_filter.broken_call, is_cut)
 
 
 def decode_batch_size(config: ModelConfig) -> int:
