@@ -21,8 +21,9 @@ from firstwords.recipe import STAGES
     "--tasks",
     type=Tasks(),
     help="Comma-separated tasks: bits_per_byte of held-out text; exam, the starter curriculum's "
-    "questions that training never shows; and the published benchmarks core, blimp, arc_easy, "
-    "arc_challenge, mmlu, gsm8k, humaneval.  [default: all that there is data for]",
+    "questions that training never shows; babble, whether answers to open prompts are English; and "
+    "the published benchmarks core, blimp, arc_easy, arc_challenge, mmlu, gsm8k, humaneval.  "
+    "[default: all that there is data for]",
 )
 @click.option(
     "--max-items",

@@ -1,7 +1,7 @@
 """`firstwords eval`: evaluate the newest checkpoint of one stage, or of each."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,8 @@ from firstwords.common.errors import UserError
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
 from firstwords.data.token_store import TokenStore, store_texts
-from firstwords.evaluation.benchmarks import BENCHMARKS
+from firstwords.evaluation.benchmark import Benchmark
+from firstwords.evaluation.benchmarks import BENCHMARKS, OWN
 from firstwords.evaluation.benchmarks.humaneval import HUMANEVAL_UNSAFE
 from firstwords.evaluation.eval_data import open_eval_data
 from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
@@ -53,7 +54,8 @@ def evaluate(run: Run, request: EvalRequest) -> dict[str, Any]:
     """Run the tasks on the newest checkpoint of the requested stages; return the results.
 
     The records of every item are written to the run's directory. A task without data is marked in
-    the result; if it was requested by name, UserError is raised instead.
+    the result; if it was requested by name, UserError is raised instead. A chat benchmark is left
+    out for the pretrained model.
     """
     stages = STAGES if request.stage == "all" else [request.stage]
     checkpoints = [run.newest_of(stage) for stage in stages]
@@ -67,7 +69,9 @@ def _evaluate(
     run: Run, stage: Stage, checkpoint: Checkpoint, request: EvalRequest
 ) -> dict[str, Any]:
     benchmarks = BENCHMARKS | ({"humaneval": HUMANEVAL_UNSAFE} if request.unsafe_code else {})
-    names = request.tasks or [n for n in TASKS if n != "exam" or exam_applies(run)]
+    names = request.tasks or [n for n in TASKS if n not in OWN or exam_applies(run)]
+    if stage == "pretrain":
+        names = _pretrain_names(names, request, benchmarks)
     data, tokenizer = open_eval_data(request.folder), load_tokenizer(run)
     device = devices.device_or_cpu(run.recipe.device)
     model = hf_format.load_model(checkpoint.directory, device)
@@ -86,6 +90,19 @@ def _evaluate(
                 files.write_json_lines(path, outcome.records)
                 tasks[name] |= {"records": str(path)}
     return {"stage": stage, "tasks": tasks}
+
+
+def _pretrain_names(
+    names: Sequence[str], request: EvalRequest, benchmarks: dict[str, Benchmark]
+) -> list[str]:
+    """Leave out the benchmarks for chat stages. Raises UserError if the user asks for just that."""
+    chat_only = [name for name in names if name in benchmarks and benchmarks[name].chat_only]
+    if chat_only and request.tasks and request.stage != "all":
+        raise UserError(
+            f"--tasks {', '.join(chat_only)} needs a model that chats",
+            "use --stage midtrain, sft or all",
+        )
+    return [name for name in names if name not in chat_only]
 
 
 def held_out_bits(

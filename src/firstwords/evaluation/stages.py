@@ -9,7 +9,7 @@ from typing import Any
 
 from firstwords.common import console, devices, files
 from firstwords.evaluation import growth_samples
-from firstwords.evaluation.benchmarks import BENCHMARKS
+from firstwords.evaluation.benchmarks import BENCHMARKS, OWN
 from firstwords.evaluation.eval_data import open_eval_data
 from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
 from firstwords.evaluation.tasks import (
@@ -127,5 +127,5 @@ def _merge_parts(run: Run, stage: Stage, parts: list[str]) -> None:
 def _benchmark_names(run: Run) -> list[str]:
     """Return the benchmarks of the evaluation phase: the exam if the run trained on the starter
     curriculum, and the published ones if the plan found their data."""
-    published = [name for name in BENCHMARKS if name != "exam"]
+    published = [name for name in BENCHMARKS if name not in OWN]
     return ["exam"] * exam_applies(run) + published * bool(run.recipe.benchmark_items)

@@ -18,7 +18,10 @@ TASKS = ("bits_per_byte", *BENCHMARKS)
 
 
 def n_training_items(run: Run, name: str) -> int:
-    """Return how many items of each category of a benchmark the run's evaluation phase uses."""
+    """Return how many items of each category of a benchmark the run's evaluation phase uses; 0 for
+    a benchmark that is not part of it."""
+    if name == "babble":
+        return 0
     return run.recipe.exam_items if name == "exam" else run.recipe.benchmark_items
 
 

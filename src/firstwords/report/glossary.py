@@ -386,6 +386,11 @@ TERMS = (
         "Each category has its own chance line: the score of the best constant answer.",
     ),
     Term(
+        "answers in English",
+        "The share of answers to 300 open prompts that no rule calls babble: no invented words, no "
+        "endless phrases, no broken grammar. The rules do not know whether an answer is true.",
+    ),
+    Term(
         "CORE",
         "The mean of the centered scores of 22 published tasks for pretrained models: 0 is "
         "guessing, 1 is perfect. Models of a few million parameters stay close to 0, and may be "

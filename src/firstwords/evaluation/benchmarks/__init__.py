@@ -2,6 +2,7 @@
 
 from firstwords.evaluation.benchmark import Benchmark
 from firstwords.evaluation.benchmarks.arc import ARC_CHALLENGE, ARC_EASY
+from firstwords.evaluation.benchmarks.babble import BABBLE
 from firstwords.evaluation.benchmarks.blimp import BLIMP
 from firstwords.evaluation.benchmarks.core import CORE
 from firstwords.evaluation.benchmarks.exam import EXAM
@@ -9,6 +10,7 @@ from firstwords.evaluation.benchmarks.gsm8k import GSM8K
 from firstwords.evaluation.benchmarks.humaneval import HUMANEVAL
 from firstwords.evaluation.benchmarks.mmlu import MMLU
 
-ALL = (CORE, BLIMP, ARC_EASY, ARC_CHALLENGE, MMLU, GSM8K, HUMANEVAL, EXAM)
+ALL = (CORE, BLIMP, ARC_EASY, ARC_CHALLENGE, MMLU, GSM8K, HUMANEVAL, EXAM, BABBLE)
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in ALL}
+OWN = ("exam", "babble")  # benchmarks of Firstwords, which need no data
 CHAT_CORE = ("arc_easy", "arc_challenge", "mmlu", "gsm8k", "humaneval")  # ChatCORE is their mean
