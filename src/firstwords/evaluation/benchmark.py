@@ -71,6 +71,13 @@ class BenchmarkCategory(NamedTuple):
     note: str = ""  # what counts as correct, for readers
 
 
+class ItemResult(NamedTuple):
+    """Whether an item was answered correctly, and what the model chose or wrote."""
+
+    correct: bool
+    details: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """A benchmark by name.
@@ -81,6 +88,7 @@ class Benchmark:
     so that 0 is guessing and 1 all correct. With `pooled`, the score is the mean over all items
     instead, and `limit` is that of each of the equal parts that categories consist of.
     `missing(data)` lists the categories without data. `chat_only` benchmarks are for chat stages.
+    `review(results)` may change results in view of all, by category.
     """
 
     name: str
@@ -90,13 +98,7 @@ class Benchmark:
     pooled: bool = False
     chat_only: bool = False
     missing: Callable[[EvalData], list[str]] = lambda data: []
-
-
-class ItemResult(NamedTuple):
-    """Whether an item was answered correctly, and what the model chose or wrote."""
-
-    correct: bool
-    details: dict[str, Any]
+    review: Callable[[dict[str, list[ItemResult]]], dict[str, list[ItemResult]]] = lambda all: all
 
 
 def chance_of(items: Sequence[LoglikelihoodItem]) -> float:

@@ -189,7 +189,7 @@ def _run_benchmark(
     categories = benchmark.load_categories(data, stage != "pretrain", limit)
     total = sum(len(category.items) for category in categories.values())
     with console.progress(f"{benchmark.name} of {stage}", total, "items") as meter:
-        results = runner.run(categories, meter.advance)
+        results = benchmark.review(runner.run(categories, meter.advance))
     scores = {
         name: category_score(category, results[name]) for name, category in categories.items()
     }
