@@ -13,7 +13,7 @@ from firstwords.data.starter import conversation
 from firstwords.data.starter.holdout import question_key
 from firstwords.evaluation.babble import find_babble, open_prompts
 from firstwords.evaluation.babble_words import is_word
-from firstwords.evaluation.benchmark import GenerativeItem
+from firstwords.evaluation.benchmark import GenerativeItem, ItemResult
 from firstwords.evaluation.benchmarks import BENCHMARKS
 from firstwords.evaluation.eval_data import EvalData
 from firstwords.evaluation.evaluate import EvalRequest, _pretrain_names
@@ -100,6 +100,9 @@ GOOD = [
     ("what color is grass", "Green is the color of grass. It's my favorite."),
     ("how do i knit", "You're doing well! Unfold the pattern and re-read it, then start knitting."),
     ("what's wrong", "Mum's ill, isn't she? We'll have to wait. They've called the doctor."),
+    ("who was first", "Neil Armstrong was the first."),
+    ("who is there", "Tom Winklow lives here."),
+    ("who wrote hamlet", "Shakespeare."),
     ("who is ada", "Ada Lovelace wrote about a machine that could calculate."),
     ("is it 3 o'clock", "No, it is twenty-one minutes past two."),
     ("nope", "All right."),
@@ -112,6 +115,9 @@ BAD = [
     ("heya", "...", "empty"),
     ("tell me about penguins", "A penguin is a blorfish bird.", "unknown word: blorfish"),
     ("how do i make pancakes", "You gardenate the flour.", "unknown word: gardenate"),
+    ("heya", "Well t k s is n.", "unknown word: t"),
+    ("heya", "It is Uisna.", "unknown words: Uisna"),
+    ("heya", "Tunis Vorm and Gral Plost.", "unknown words: Vorm"),
     ("heya", "Helo there, mi frend.", "unknown word"),
     ("im so tired", "I am am sorrry.", "unknown word"),
     ("hru", "<|im_start|>", "noise"),
@@ -272,6 +278,21 @@ def test_a_cut_answer_is_recorded_as_one() -> None:
     assert _check(item, whole).correct
     result = _check(item, whole._replace(cut=True))
     assert (result.correct, result.details["problem"]) == (False, "no end")
+
+
+def test_an_answer_for_everything_is_babble() -> None:
+    def results(answers: list[str]) -> dict[str, list[ItemResult]]:
+        details = [{"answer": answer, "problem": ""} for answer in answers]
+        return {"chat": [ItemResult(True, one) for one in details]}
+
+    review = BENCHMARKS["babble"].review
+    mixed = review(results(["I do not know."] * 16 + [f"Answer {n}." for n in range(284)]))["chat"]
+    assert [result.correct for result in mixed] == [False] * 16 + [True] * 284
+    assert mixed[0].details["problem"] == "same answer: 16 times"
+    rare = review(results(["I do not know."] * 15 + [f"Answer {n}." for n in range(285)]))["chat"]
+    assert all(result.correct for result in rare)
+    few = review(results(["Hello."] * 3 + ["Hi."]))["chat"]
+    assert all(result.correct for result in few)
 
 
 def test_the_pretrained_model_is_not_asked() -> None:

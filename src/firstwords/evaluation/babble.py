@@ -36,6 +36,7 @@ MIN_SHORT_REPEATS = 5  # of a word or two that are neither in the prompt nor a s
 MAX_WORDS_WITHOUT_VERB = 8  # in a sentence that is no list
 MIN_RELATED_WORDS = 5  # an answer shorter than this need not name the thing asked about
 MAX_TOPIC_WORDS = 2
+MIN_WORDS_PER_NAME = 4  # that is in no table: "It is Uisna." is babble
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,:]\d+)*\w*")
 SENTENCE_END = re.compile(r"[.!?]+[\"'”’)]*(?=\s|$)|\n+")
@@ -54,6 +55,7 @@ TOPIC = re.compile(
     r"(?:story|poem|song|tale) about|(?:write|make) (?:\w+ )*about"
     r")\s*(?P<topic>[^?.!,]+)"
 )
+SINGLE_LETTER_WORDS = ("a", "i", "o", "u", "r", "x", "y")  # u, r: as people type; x, y: unknowns
 DETERMINERS = frozenset(("a", "an", "the"))
 POSSESSIVES = frozenset(("my", "your", "our", "their"))
 SUBJECTS = frozenset(("i", "he", "she", "we", "they"))
@@ -90,7 +92,7 @@ def find_babble(prompt: str, answer: str, cut: bool = False) -> str:
     return (
         _find_noise(prompt, answer)
         or _find_repetition(prompt, answer)
-        or _find_unknown_word(prompt, answer)
+        or _find_unknown_word(prompt, answer, about_letters)
         or _find_broken_grammar(answer, about_letters)
         or _find_unfinished_sentence(answer, about_letters)
         or _find_missing_verb(answer)
@@ -137,20 +139,25 @@ def _find_repetition(prompt: str, answer: str) -> str:
     return f"repetition: {text}" if count >= MIN_REPEATS and text.count(" ") >= 3 else ""
 
 
-def _find_unknown_word(prompt: str, answer: str) -> str:
-    """Words with a capital may be names, unless there are too many."""
-    asked, names = set(_words(prompt)), set()
+def _find_unknown_word(prompt: str, answer: str, about_letters: bool) -> str:
+    """Words with a capital may be names, unless there are too many; "Ann Lee" is one name."""
+    asked, names, after_name = set(_words(prompt)), [], False
     for token in _tokens(answer):
-        word = token.lower
+        word, is_second, after_name = token.lower, after_name and token.adjacent, False
         in_prompt = {word, CONTRACTED.sub("", word), *stems(word)} & asked
+        if token.text.islower() and len(word) == 1 and word not in SINGLE_LETTER_WORDS:
+            if about_letters or in_prompt:
+                continue
+            return f"unknown word: {token.text}"
         if word[0].isdigit() or in_prompt or is_word(word):
             continue
         if not (token.text[0].isupper() and (token.text[1:].islower() or len(word) <= 5)):
             return f"unknown word: {token.text}"
-        names.add(token.text)
-    if len(names) > max(3, len(_words(answer)) // 3):
-        return f"unknown words: {', '.join(sorted(names))}"
-    return ""
+        after_name = True
+        if not is_second and token.text not in names:
+            names.append(token.text)
+    is_mostly_names = len(names) * MIN_WORDS_PER_NAME > len(_words(answer))
+    return f"unknown words: {', '.join(names)}" if is_mostly_names else ""
 
 
 # -- grammar ---------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def _word_sections() -> dict[str, list[str]]:
 def known_words() -> frozenset[str]:
     """Return the words of all tables, in lower case."""
     words = {*word_class("function words"), *word_class("words"), *word_class("sounds")}
-    words |= {*word_class("verbs"), *vocabulary()}
+    words |= {*word_class("verbs"), *word_class("names"), *vocabulary()}
     for table in (resources.files("firstwords.data.starter") / "tables").iterdir():
         if table.name.endswith(".txt"):
             lines = table.read_text(encoding="utf-8").splitlines()
