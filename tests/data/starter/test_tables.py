@@ -38,11 +38,24 @@ FACTS = {
     "verbs.txt": 3,
 }
 """Tables of facts, and the number of cells in each row."""
-OTHER_FACTS = ("rhymes.txt", "science.txt", "words.txt")
+OTHER_FACTS = (
+    "grammar_adjectives.txt",
+    "grammar_distance.txt",
+    "grammar_links.txt",
+    "grammar_lives.txt",
+    "grammar_nouns.txt",
+    "grammar_spots.txt",
+    "grammar_tails.txt",
+    "grammar_verbs.txt",
+    "rhymes.txt",
+    "science.txt",
+    "words.txt",
+)
 WORDING = (
     "actions.txt",
     "cast.txt",
     "facts.txt",
+    "grammar_wording.txt",
     "macros.txt",
     "plots.txt",
     "scenes.txt",
