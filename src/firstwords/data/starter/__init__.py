@@ -11,6 +11,7 @@ from typing import NamedTuple
 from firstwords.data.starter import (
     conversations,
     encyclopedia,
+    grammar,
     letters,
     numbers,
     quiz,
@@ -62,6 +63,7 @@ def _story_page(rng: Rng) -> str:
 _DOCUMENT_MAKERS: dict[str, Callable[[Rng], str]] = {
     "story": _story_page,
     "scene": scenes.page,
+    "grammar": grammar.page,
     "countries": encyclopedia.countries,
     "elements": encyclopedia.elements,
     "animals": encyclopedia.animals,

@@ -6,6 +6,7 @@ They weigh the number of samples, not their length.
 DOCUMENT_WEIGHTS = {
     "story": 9.0,
     "scene": 12.0,
+    "grammar": 14.0,
     "countries": 17.0,
     "elements": 10.0,
     "animals": 14.0,
