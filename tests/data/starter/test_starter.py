@@ -56,7 +56,7 @@ def test_documents_of_every_kind_are_well_formed(kind: str) -> None:
         sample = document(5, index, kind)
         assert sample.kind == kind
         assert_clean(sample.text)
-        assert sample.text[0].isupper() or sample.text[0] in '"0123456789'
+        assert sample.text[0].isupper() or sample.text[0] in '"(0123456789'
 
 
 @pytest.mark.parametrize("kind", CONVERSATION_KINDS)
@@ -247,7 +247,8 @@ def test_multiple_choice_options_contain_the_right_answer_once() -> None:
 
 
 def test_documents_are_varied() -> None:
-    texts = [document(7, index).text for index in range(2000)]
+    documents = [document(7, index) for index in range(2000)]
+    texts = [one.text for one in documents if one.kind != "library"]  # which is read again
     assert len(set(texts)) == len(texts)
     text = "\n\n".join(texts)
     assert len(text) / len(zlib.compress(text.encode(), 9)) <= 4.0

@@ -47,6 +47,7 @@ OTHER_FACTS = (
     "grammar_spots.txt",
     "grammar_tails.txt",
     "grammar_verbs.txt",
+    *(f"lexicon_{part}.txt" for part in ("adjectives", "adverbs", "nouns", "others", "verbs")),
     "rhymes.txt",
     "science.txt",
     "words.txt",

@@ -13,6 +13,8 @@ from firstwords.data.starter import (
     encyclopedia,
     grammar,
     letters,
+    lexicon,
+    library,
     numbers,
     quiz,
     recall,
@@ -77,6 +79,8 @@ _DOCUMENT_MAKERS: dict[str, Callable[[Rng], str]] = {
     "letters": letters.page,
     "recall": recall.page,
     "quiz": quiz.page,
+    "library": library.page,
+    "lexicon": lexicon.page,
 }
 
 

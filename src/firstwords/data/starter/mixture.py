@@ -20,6 +20,8 @@ DOCUMENT_WEIGHTS = {
     "letters": 12.0,
     "recall": 6.0,
     "quiz": 18.0,
+    "library": 28.0,
+    "lexicon": 9.0,
 }
 
 CONVERSATION_WEIGHTS = {
