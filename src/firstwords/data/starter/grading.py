@@ -10,6 +10,7 @@ from firstwords.data.starter.words import number_in_words
 Rule = Literal[
     "answers",
     "mentions",
+    "mentions_each",
     "starts_with",
     "last_number",
     "spells",
@@ -29,6 +30,7 @@ def is_right(rule: Rule, expected: tuple[str, ...], answer: str) -> bool:
 
     - answers: contains one of `expected` as whole words, in any case, and does not refuse;
     - mentions: contains one of `expected`, and may refuse;
+    - mentions_each: contains one of the words of each of `expected`, such as "dog|pet";
     - starts_with: starts with one of `expected`;
     - last_number: the last number, in digits or words, is `expected[0]`;
     - spells: contains exactly the letters of `expected[0]`, joined by hyphens;
@@ -54,6 +56,10 @@ def _answers(expected: tuple[str, ...], answer: str) -> bool:
 
 def _mentions(expected: tuple[str, ...], answer: str) -> bool:
     return any(_plain(value) in _plain(answer) for value in expected)
+
+
+def _mentions_each(expected: tuple[str, ...], answer: str) -> bool:
+    return all(_mentions(tuple(group.split("|")), answer) for group in expected)
 
 
 def _starts_with(expected: tuple[str, ...], answer: str) -> bool:
@@ -110,6 +116,7 @@ def _refuses(_expected: tuple[str, ...], answer: str) -> bool:
 _GRADERS: dict[Rule, Callable[[tuple[str, ...], str], bool]] = {
     "answers": _answers,
     "mentions": _mentions,
+    "mentions_each": _mentions_each,
     "starts_with": _starts_with,
     "last_number": _last_number,
     "spells": _spells,

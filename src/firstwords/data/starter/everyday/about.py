@@ -1,0 +1,93 @@
+"""Questions about a thing by its name: "tell me about owls", "what is a kettle".
+
+`SOURCES` lists the functions that know something. Each yields `Subject`s; a library of texts adds
+its own.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from firstwords.data.starter.everyday.typed import draw_style, is_exam_only, type_out
+from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
+from firstwords.data.starter.rng import Rng, choose, randint, seeded_rng
+from firstwords.data.starter.tables import table_rows, table_sections
+from firstwords.data.starter.templates import make_sentence
+from firstwords.data.starter.turn import Turn
+
+
+class Subject(NamedTuple):
+    """A thing that users ask about, and the sentences that answer, most important first."""
+
+    name: str
+    sentences: tuple[str, ...]
+    heading: str = "ask"  # the section of `about.txt` with the wording of questions
+
+
+def _definitions() -> Iterator[Subject]:
+    for fact in _asked_facts("things"):
+        if fact.relation == "is":
+            name = fact.slots["s"]
+            what = f"{name[0].upper()}{name[1:]} is {fact.value}."
+            yield Subject(name, (what, fact.slots["more"]))
+
+
+def _asked_facts(topic: str) -> Iterator[Fact]:
+    """Yield the facts that conversations may state."""
+    for name in subjects(topic):
+        yield from (fact for fact in facts_by_subject(topic)[name] if not fact.held_out)
+
+
+def _animals() -> Iterator[Subject]:
+    for name in subjects("animals"):
+        facts = [fact for fact in facts_by_subject("animals")[name] if not fact.held_out]
+        if len(facts) >= 2:
+            yield Subject(facts[0].slots.get("p", name), _answers(facts), "ask many")
+
+
+def _countries() -> Iterator[Subject]:
+    for name, *_ in table_rows("countries.txt"):
+        facts = [
+            fact
+            for fact in facts_by_subject("countries")[name]
+            if fact.relation in ("capital", "continent", "language") and not fact.held_out
+        ]
+        if len(facts) >= 2:
+            yield Subject(name, _answers(facts), "ask place")
+
+
+def _answers(facts: list[Fact]) -> tuple[str, ...]:
+    rng = seeded_rng(0, "about", 0)
+    return tuple(fact.answer(rng) for fact in facts)
+
+
+SOURCES: tuple[Callable[[], Iterator[Subject]], ...] = (_definitions, _animals, _countries)
+
+
+@cache
+def known_subjects() -> tuple[tuple[Subject, ...], ...]:
+    """Return the subjects of every source."""
+    return tuple(tuple(source()) for source in SOURCES)
+
+
+def about(rng: Rng) -> list[Turn]:
+    """Ask about one or two things; then perhaps for more, or for a shorter answer."""
+    style = draw_style(rng)
+    wording = table_sections("about.txt")
+    turns: list[Turn] = []
+    for _ in range(randint(rng, 1, 2)):
+        subject = choose(rng, choose(rng, known_subjects()))
+        while True:
+            question = make_sentence(rng, wording[subject.heading], {"s": subject.name})
+            if not is_exam_only(question):
+                break
+        count = min(len(subject.sentences), randint(rng, 1, 3))
+        answer = " ".join(subject.sentences[:count])
+        turns.append(Turn(type_out(rng, style, question, subject.name.split()), answer))
+        rest = subject.sentences[count:]
+        if rest and rng() < 0.3:
+            turns.append(Turn(type_out(rng, style, make_sentence(rng, wording["more"])), rest[0]))
+        elif count > 1 and rng() < 0.3:
+            question = type_out(rng, style, make_sentence(rng, wording["shorter"]))
+            turns.append(Turn(question, subject.sentences[0]))
+    return turns

@@ -1,0 +1,221 @@
+"""Messages as people type them: lower case, no punctuation, contractions, abbreviations, typos.
+
+`canonical` is the inverse as far as it goes: what it returns is the same for all renderings of a
+text that have no typos. The hash of this form decides what is held out (`is_exam_only`).
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from firstwords.data.starter.holdout import is_held_out, question_key
+from firstwords.data.starter.rng import Rng, choose
+from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.turn import Turn
+
+
+class TypingStyle(NamedTuple):
+    """How one user types; the numbers are probabilities per message."""
+
+    lower: bool = False
+    drops_final: float = 0.0  # the punctuation at the end
+    drops_commas: bool = False
+    contracts: float = 0.0
+    drops_apostrophes: bool = False
+    abbreviates: float = 0.0
+    mistypes: float = 0.0
+
+
+CAREFUL = TypingStyle(contracts=0.5)
+_STYLES = (
+    CAREFUL,
+    CAREFUL,
+    CAREFUL,
+    TypingStyle(drops_final=0.7, contracts=0.7, mistypes=0.04),
+    TypingStyle(lower=True, drops_final=0.1, contracts=0.6, mistypes=0.06),
+    TypingStyle(True, 0.8, False, 0.7, False, 0.03, 0.08),
+    TypingStyle(True, 0.9, True, 0.8, True, 0.08, 0.12),
+    TypingStyle(True, 1.0, True, 0.9, True, 0.3, 0.2),
+)
+# The exam has no typos, so that no two of its questions differ in a typo alone.
+_EXAM_STYLES = tuple(style._replace(mistypes=0.0) for style in _STYLES[3:])
+
+
+def draw_style(rng: Rng, for_exam: bool = False) -> TypingStyle:
+    """Return the style of a random user."""
+    return choose(rng, _EXAM_STYLES if for_exam else _STYLES)
+
+
+_CONTRACTIONS = {
+    "i am": "I'm",
+    "i will": "I'll",
+    "i would": "I'd",
+    "i have got": "I've got",
+    "i have been": "I've been",
+    "i have never": "I've never",
+    "i have just": "I've just",
+    "do not": "don't",
+    "does not": "doesn't",
+    "did not": "didn't",
+    "is not": "isn't",
+    "are not": "aren't",
+    "was not": "wasn't",
+    "cannot": "can't",
+    "can not": "can't",
+    "could not": "couldn't",
+    "would not": "wouldn't",
+    "will not": "won't",
+    "have not": "haven't",
+    "should not": "shouldn't",
+    "what is": "what's",
+    "who is": "who's",
+    "where is": "where's",
+    "how is": "how's",
+    "when is": "when's",
+    "that is": "that's",
+    "it is": "it's",
+    "there is": "there's",
+    "you are": "you're",
+    "we are": "we're",
+    "they are": "they're",
+    "let us": "let's",
+}
+# Only before a further word: "Do you know what it is?" has no contraction.
+_CONTRACTIBLE = re.compile(rf"\b(?:{'|'.join(_CONTRACTIONS)})\b(?= [a-zA-Z0-9])", re.IGNORECASE)
+_ABBREVIATIONS = {
+    "please": "pls",
+    "you": "u",
+    "thanks": "thx",
+    "because": "cos",
+    "are": "r",
+    "your": "ur",
+    "okay": "ok",
+    "tomorrow": "tmrw",
+}
+_ABBREVIABLE = re.compile(rf"\b(?:{'|'.join(_ABBREVIATIONS)})\b", re.IGNORECASE)
+_EXPANSIONS = {
+    **{short.lower().replace("'", ""): full for full, short in _CONTRACTIONS.items()},
+    **{short: full for full, short in _ABBREVIATIONS.items()},
+    "ive": "i have",
+}
+
+
+def _contraction(match: re.Match[str]) -> str:
+    short = _CONTRACTIONS[match[0].lower()]
+    return short[0].upper() + short[1:] if match[0][0].isupper() else short
+
+
+def type_out(rng: Rng, style: TypingStyle, text: str, keep: Collection[str] = ()) -> str:
+    """Return the text as a user of this style types it, without typos in the words `keep`."""
+    if style is CAREFUL and rng() < 0.5:
+        return text
+    if rng() < style.contracts:
+        text = _CONTRACTIBLE.sub(_contraction, text)
+    if style.drops_apostrophes and "'" in text:
+        text = text.replace("n't", "nt").replace("'", "")
+    if rng() < style.abbreviates:
+        text = _ABBREVIABLE.sub(lambda match: _ABBREVIATIONS[match[0].lower()], text)
+    if style.lower:
+        text = text.lower()
+    if rng() < style.drops_final:
+        text = text.rstrip(".?!") or text
+    if style.drops_commas:
+        text = text.replace(",", "")
+    if rng() < style.mistypes:
+        text = mistype(rng, text, keep)
+    return text
+
+
+_NEIGHBOURS = {
+    letter: row[max(0, i - 1) : i] + row[i + 1 : i + 2]
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+    for i, letter in enumerate(row)
+}
+
+
+def mistype(rng: Rng, text: str, keep: Collection[str] = ()) -> str:
+    """Return the text with a typo in one of its longer words, never in the first letter."""
+    words = text.split(" ")
+    at = int(rng() * len(words))
+    word = words[at]
+    if len(word) < 4 or not word.isalpha() or word in keep or word.lower() in keep:
+        return text
+    i = 1 + int(rng() * (len(word) - 2))
+    chance = rng()
+    if chance < 0.3:  # swap two letters
+        word = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+    elif chance < 0.6:  # drop a letter
+        word = word[:i] + word[i + 1 :]
+    elif chance < 0.8:  # double a letter
+        word = word[:i] + word[i] + word[i:]
+    else:
+        near = _NEIGHBOURS.get(word[i].lower(), word[i])
+        word = word[:i] + choose(rng, near) + word[i + 1 :]
+    words[at] = word
+    return " ".join(words)
+
+
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+def canonical(text: str) -> str:
+    """Return the words of a text in lower case, without contractions and abbreviations."""
+    words = _WORD.findall(text.lower().replace("'", ""))
+    return " ".join([_EXPANSIONS.get(word, word) for word in words])
+
+
+@lru_cache(maxsize=200_000)
+def is_exam_only(text: str) -> bool:
+    """Return whether training never shows a user who says this, in any rendering."""
+    key, plain = question_key(text), canonical(text)
+    held_out = is_held_out("question", plain) or is_held_out("question", key)
+    return held_out or plain in _exam_wording()
+
+
+def may_be_exam_question(text: str) -> bool:
+    """Return whether the exam may ask this: old kinds of conversations never show it either."""
+    plain = canonical(text)
+    # Shorter ones, such as "I am sad", occur in stories.
+    if not is_held_out("question", plain) or len(plain.split()) < 5:
+        return False
+    return plain not in _small_talk()
+
+
+@cache
+def _exam_wording() -> frozenset[str]:
+    """Return the questions about the assistant in the words that only the exam uses."""
+    return _all_ways("ask anew")
+
+
+@cache
+def _small_talk() -> frozenset[str]:
+    """Return what other kinds of conversations say with the wording of `talk.txt`."""
+    return _all_ways("ask") | _all_ways("tell")
+
+
+def _all_ways(ending: str) -> frozenset[str]:
+    ways: set[str] = set()
+    for heading, lines in table_sections("talk.txt").items():
+        if heading.endswith(ending):
+            for line in lines:
+                ways.update(map(canonical, all_ways(line)))
+    return frozenset(ways)
+
+
+_INNERMOST = re.compile(r"\[([^\[\]]*)\]")
+
+
+def all_ways(template: str) -> list[str]:
+    """Return every choice of alternatives of a template; its slots stay as they are."""
+    match = _INNERMOST.search(template)
+    if not match:
+        return [template]
+    ways: Sequence[str] = match[1].split("|")
+    before, after = template[: match.start()], template[match.end() :]
+    return [text for way in ways for text in all_ways(before + way + after)]
+
+
+def retype(rng: Rng, style: TypingStyle, turn: Turn, keep: Collection[str] = ()) -> Turn:
+    """Return the turn with its question as a user of this style types it."""
+    return turn._replace(question=type_out(rng, style, turn.question, keep))
