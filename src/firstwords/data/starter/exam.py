@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from firstwords.data.starter import grading
 from firstwords.data.starter.conversations import as_messages
+from firstwords.data.starter.everyday.dialogue import exam_turn
+from firstwords.data.starter.everyday.exam_turns import typed_turn
+from firstwords.data.starter.everyday.recall import recall_chat
 from firstwords.data.starter.fact_questions import (
     ask_fact_in_exam_words,
     fact_turn,
@@ -171,6 +174,34 @@ CATEGORIES: dict[str, ExamCategory] = {
         False,
         _one(lambda rng: _unknown(rng, True)),
         _one(lambda rng: _unknown(rng, False)),
+    ),
+    "everyday": ExamCategory(
+        "everyday conversation",
+        "the answer contains a keyword of the subject",
+        False,
+        _one(lambda rng: exam_turn(rng, feelings=False)),
+        _one(lambda rng: exam_turn(rng, feelings=False, held_out=False)),
+    ),
+    "feelings": ExamCategory(
+        "feelings",
+        "the answer contains a keyword of the right sympathy",
+        False,
+        _one(lambda rng: exam_turn(rng, feelings=True)),
+        _one(lambda rng: exam_turn(rng, feelings=True, held_out=False)),
+    ),
+    "typed": ExamCategory(
+        "questions typed in lower case",
+        "as in the category that the question comes from",
+        False,
+        _one(typed_turn),
+        _one(lambda rng: typed_turn(rng, False)),
+    ),
+    "recall": ExamCategory(
+        "facts told over turns",
+        "the answer contains what the user said",
+        False,
+        lambda rng: recall_chat(rng, True),
+        recall_chat,
     ),
 }
 

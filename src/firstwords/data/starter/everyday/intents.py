@@ -8,7 +8,7 @@ The files in `intents/` hold one topic each:
 - ``= word, word`` lets the exam ask for the intent: an answer is right if it contains one of the
   words of every such line;
 - ``~`` marks a reply, which never opens a conversation. So is an intent to which one leads whose
-  name it extends: "feel sad why" after "feel sad".
+  name it extends, "feel sad why" after "feel sad", and one whose name begins with "after" or "say".
 """
 
 from collections.abc import Iterator
@@ -87,13 +87,21 @@ def intents() -> dict[str, Intent]:
     return by_name
 
 
+# The first word of the names of replies.
+_REPLY_WORDS = ("after", "say")
+
+
 def is_reply(intent: Intent) -> bool:
     """Return whether the intent makes sense only after another one."""
     words = intent.name.split()
-    return intent.reply or any(
-        intent.name in other.next_names
-        for size in range(1, len(words))
-        if (other := intents().get(" ".join(words[:size])))
+    return (
+        intent.reply
+        or words[0] in _REPLY_WORDS
+        or any(
+            intent.name in other.next_names
+            for size in range(1, len(words))
+            if (other := intents().get(" ".join(words[:size])))
+        )
     )
 
 

@@ -249,7 +249,7 @@ def _interlude(rng: Rng, style: TypingStyle, n_turns: int, held_out: bool) -> li
 
 
 def _ask(rng: Rng, detail: Detail, style: TypingStyle) -> Turn:
-    question = type_out(rng, style, capitalize(detail.word(rng, "ask")), detail.slots["k"])
+    question = type_out(rng, style, capitalize(detail.word(rng, "ask")), (detail.slots["k"],))
     answer = capitalize(detail.word(rng, "recall"))
     return Turn(question, answer, "answers", (detail.slots["v"],))
 
@@ -281,7 +281,7 @@ def _questions(rng: Rng, details: list[Detail], style: TypingStyle) -> list[Turn
     if chance < 0.3:
         kind = choose(rng, [kind for kind in _ALONE if kind not in told])
         detail = draw_detail(rng, kind, False)
-        question = type_out(rng, style, capitalize(detail.word(rng, "ask")), detail.slots["k"])
+        question = type_out(rng, style, capitalize(detail.word(rng, "ask")), (detail.slots["k"],))
         unknown = Turn(question, make_sentence(rng, _NOT_TOLD), "refuses")
         turns.insert(randint(rng, 0, len(turns)), unknown)
     elif chance < 0.45:

@@ -62,7 +62,6 @@ _CONTRACTIONS = {
     "are not": "aren't",
     "was not": "wasn't",
     "cannot": "can't",
-    "can not": "can't",
     "could not": "couldn't",
     "would not": "wouldn't",
     "will not": "won't",
@@ -119,7 +118,7 @@ def type_out(rng: Rng, style: TypingStyle, text: str, keep: Collection[str] = ()
     if style.lower:
         text = text.lower()
     if rng() < style.drops_final:
-        text = text.rstrip(".?!") or text
+        text = text.rstrip(".?! ") or text
     if style.drops_commas:
         text = text.replace(",", "")
     if rng() < style.mistypes:
@@ -139,7 +138,7 @@ def mistype(rng: Rng, text: str, keep: Collection[str] = ()) -> str:
     words = text.split(" ")
     at = int(rng() * len(words))
     word = words[at]
-    if len(word) < 4 or not word.isalpha() or word in keep or word.lower() in keep:
+    if len(word) < 4 or not word.isalpha() or word.lower() in " ".join(keep).lower().split():
         return text
     i = 1 + int(rng() * (len(word) - 2))
     chance = rng()

@@ -1,0 +1,178 @@
+"""Everyday conversation: intents are well formed, typing keeps the meaning, answers are right."""
+
+import re
+
+import pytest
+
+from firstwords.data.starter.everyday.about import about, known_subjects
+from firstwords.data.starter.everyday.dialogue import MAX_TURNS, answer_to, everyday, say
+from firstwords.data.starter.everyday.intents import intents, is_reply, openings, parse_intents
+from firstwords.data.starter.everyday.recall import recall_chat
+from firstwords.data.starter.everyday.riddles import riddle
+from firstwords.data.starter.everyday.slots import Slots, first_names
+from firstwords.data.starter.everyday.tasks import tasks
+from firstwords.data.starter.everyday.typed import (
+    CAREFUL,
+    TypingStyle,
+    all_ways,
+    canonical,
+    draw_style,
+    is_exam_only,
+    mistype,
+    type_out,
+)
+from firstwords.data.starter.grading import is_right
+from firstwords.data.starter.rng import seeded_rng
+from firstwords.data.starter.templates import fill_template
+
+HASTY = TypingStyle(True, 1.0, True, 1.0, True, 1.0, 0.0)
+
+
+# -- intents ------------------------------------------------------------------------------------
+
+
+def test_there_are_many_intents_with_many_wordings() -> None:
+    assert len(intents()) >= 200
+    for intent in intents().values():
+        assert len(intent.questions) >= 8, intent.name
+        assert sum(len(all_ways(line)) for line in intent.questions) >= 8, intent.name
+        assert intent.answers, intent.name
+
+
+@pytest.mark.parametrize("name", list(intents()))
+def test_messages_and_answers_of_an_intent_are_clean(name: str) -> None:
+    intent = intents()[name]
+    for index in range(25):
+        rng = seeded_rng(1, name, index)
+        slots = Slots(rng)
+        for text in (say(rng, intent, slots), answer_to(rng, intent, slots)):
+            assert text == text.strip()
+            assert text.isascii()
+            assert len(text.split()) <= 60
+            assert not re.search(r"[{}\[\]|^<>]|  | [.,?!]", text), text
+            assert not re.search(r" a (?!one|eu)[aeio][a-z]{2,}", text.lower()), text
+
+
+@pytest.mark.parametrize("name", [name for name, intent in intents().items() if intent.keywords])
+def test_every_answer_contains_the_keywords_of_its_intent(name: str) -> None:
+    intent = intents()[name]
+    for index in range(60):
+        rng = seeded_rng(2, name, index)
+        slots = Slots(rng)
+        expected = tuple(fill_template(rng, group, slots) for group in intent.keywords)
+        answer = answer_to(rng, intent, slots)
+        assert is_right("mentions_each", expected, answer), (expected, answer)
+
+
+def test_replies_never_open_a_conversation() -> None:
+    assert not any(is_reply(intent) for intent in openings())
+    assert is_reply(intents()["feel sad why"])
+    assert not is_reply(intents()["feel sad"])
+
+
+def test_intents_are_parsed() -> None:
+    text = (
+        "# A comment.\n== hi\n? Hi[!|.]\n! Hello.\n= hello, hi\n> bye\n\n== bye\n~\n? Bye.\n! Bye."
+    )
+    first, second = parse_intents("talk", text)
+    assert first == ("hi", "talk", ("Hi[!|.]",), ("Hello.",), ("bye",), ("hello|hi",), False)
+    assert second.reply
+    with pytest.raises(ValueError, match="unknown mark"):
+        parse_intents("talk", "== hi\nHello.")
+
+
+# -- typing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What is up, Firstwords?", "whats up firstwords"),
+        ("I am bored.", "im bored"),
+        ("I do not know what it is.", "i dont know what it is"),
+        ("Can you tell me, please?", "can u tell me pls"),
+        ("Thanks, I cannot complain!", "thx i cant complain"),
+    ],
+)
+def test_hasty_users_type_like_this(text: str, expected: str) -> None:
+    assert type_out(seeded_rng(0, "typed", 0), HASTY, text) == expected
+
+
+def test_the_canonical_form_is_the_same_for_all_renderings() -> None:
+    for name, intent in intents().items():
+        for index in range(5):
+            rng = seeded_rng(3, name, index)
+            text = say(rng, intent, Slots(rng))
+            style = draw_style(rng)._replace(mistypes=0.0)
+            assert canonical(type_out(rng, style, text)) == canonical(text)
+            assert canonical(type_out(rng, HASTY, text)) == canonical(text)
+
+
+def test_typos_keep_the_first_letter_and_the_words_to_keep() -> None:
+    for index in range(200):
+        rng = seeded_rng(4, "typo", index)
+        words = mistype(rng, "please tell Ravi something", ("ravi",)).split()
+        assert [word[0] for word in words] == ["p", "t", "R", "s"]
+        assert words[2] == "Ravi"
+
+
+# -- conversations ------------------------------------------------------------------------------
+
+
+def test_conversations_follow_links_and_end_in_time() -> None:
+    lengths = set()
+    for index in range(400):
+        turns = everyday(seeded_rng(5, "everyday", index))
+        lengths.add(len(turns))
+        assert sum(len(turn.question) + len(turn.answer) for turn in turns) < 900
+    assert lengths == set(range(1, MAX_TURNS + 1))
+
+
+def test_recalled_details_are_what_the_user_told() -> None:
+    graded = 0
+    for index in range(400):
+        turns = recall_chat(seeded_rng(6, "recall", index))
+        for place, turn in enumerate(turns):
+            assert is_right(turn.rule, turn.expected, turn.answer) or not turn.expected
+            if turn.rule == "answers" and turn.expected and "You" in turn.answer[:4]:
+                before = " ".join(t.question for t in turns[:place]).lower()
+                assert turn.expected[0].lower() in before or place == 0, turns
+                graded += 1
+    assert graded > 300
+
+
+def test_exam_details_are_never_in_training() -> None:
+    assert not set(first_names(True)) & set(first_names(False))
+    for index in range(100):
+        last = recall_chat(seeded_rng(7, "recall", index), held_out=True)[-1]
+        assert is_right(last.rule, last.expected, last.answer)
+
+
+def test_tasks_repeat_and_count_as_asked() -> None:
+    seen = 0
+    for index in range(600):
+        for turn in tasks(seeded_rng(8, "tasks", index)):
+            match = re.fullmatch(
+                r"say (?:the word )?\"([a-z]+)\" (two|three|2|3) times", turn.question
+            )
+            if match:
+                count = {"two": 2, "2": 2, "three": 3, "3": 3}[match[2]]
+                assert turn.answer == " ".join([match[1]] * count)
+                seen += 1
+    assert seen
+
+
+def test_riddles_and_subjects_are_answered() -> None:
+    for index in range(100):
+        rng = seeded_rng(9, "riddle", index)
+        assert riddle(rng, CAREFUL)[0].answer.endswith("?")
+        assert all(turn.answer for turn in about(rng))
+    assert sum(map(len, known_subjects())) > 400
+
+
+def test_training_never_shows_what_only_the_exam_asks() -> None:
+    intent = intents()["feel sad"]
+    for index in range(200):
+        rng = seeded_rng(10, "sad", index)
+        assert not is_exam_only(say(rng, intent, Slots(rng)))
+        assert is_exam_only(say(rng, intent, Slots(rng), held_out=True))
