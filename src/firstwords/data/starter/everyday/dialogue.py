@@ -10,7 +10,6 @@ from firstwords.data.starter.everyday.intents import Intent, intents, next_inten
 from firstwords.data.starter.everyday.riddles import riddle
 from firstwords.data.starter.everyday.slots import Slots
 from firstwords.data.starter.everyday.typed import (
-    CAREFUL,
     TypingStyle,
     draw_style,
     is_exam_only,
@@ -132,12 +131,12 @@ def intent_turn(
     answer = answer_to(rng, intent, slots)
     chance = rng()
     if first and chance < 0.1 and not text.startswith(("H", "Good")):
-        text = choose(rng, _GREETINGS) + _continued(text)
-        answer = choose(rng, _GREETED) + answer
+        greeted = choose(rng, _GREETINGS) + _continued(text)
+        if not is_exam_only(greeted):
+            text, answer = greeted, choose(rng, _GREETED) + answer
     elif not first and chance < 0.08 and text.endswith("?"):
-        text = _with_lead_in(rng, text)
-    if is_exam_only(text):
-        text = say(rng, intent, slots)
+        introduced = _with_lead_in(rng, text)
+        text = text if is_exam_only(introduced) else introduced
     return Turn(type_out(rng, style, text, slots.values()), answer)
 
 
@@ -170,8 +169,10 @@ def _two_at_once(rng: Rng, intent: Intent, slots: Slots, style: TypingStyle) -> 
     if other is intent or not (text.endswith("?") and more.endswith("?")) or len(both) > 200:
         return Turn(type_out(rng, style, text, slots.values()), answer)
     joint = choose(rng, (" ", " ", " And ", " Also, "))
-    text += joint + (more if joint == " " else _continued(more))
-    return Turn(type_out(rng, style, text, slots.values()), both)
+    combined = text + joint + (more if joint == " " else _continued(more))
+    if is_exam_only(combined):
+        return Turn(type_out(rng, style, text, slots.values()), answer)
+    return Turn(type_out(rng, style, combined, slots.values()), both)
 
 
 _SUBJECT_WEIGHTS = {"fact": 5.0, "sum": 1.5, "letters": 1.5}
@@ -180,15 +181,15 @@ _SUBJECT_WEIGHTS = {"fact": 5.0, "sum": 1.5, "letters": 1.5}
 def another_subject(rng: Rng, style: TypingStyle) -> Turn:
     """Ask a question of the older kinds, as this user types it."""
     kind = choose_weighted(rng, _SUBJECT_WEIGHTS)
+    exact = style._replace(mistypes=0.0)
     if kind == "sum":
-        return math_turn(rng)
+        return retype(rng, exact, math_turn(rng))
     while True:
         turn = fact_turn(rng) if kind == "fact" else letter_turn(rng)
         if is_exam_only(turn.question):
             continue
-        if kind == "letters" or style is CAREFUL:
-            # The words in quotation marks stay as they are.
-            return turn
+        if kind == "letters":
+            return retype(rng, exact, turn)
         return retype(rng, style, turn, _content_words(turn))
 
 

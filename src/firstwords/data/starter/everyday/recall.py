@@ -116,7 +116,10 @@ def draw_detail(rng: Rng, kind: str, held_out: bool, taken: Collection[str] = ()
 
 def _other(rng: Rng, values: Sequence[str], taken: Collection[str]) -> str:
     """Return one of the values that is not taken, if there is one."""
-    return choose(rng, [value for value in values if value not in taken] or values)
+    value = choose(rng, values)
+    if value in taken:
+        value = choose(rng, [one for one in values if one not in taken] or values)
+    return value
 
 
 def _draw_details(rng: Rng, count: int, held_out: bool) -> list[Detail]:
@@ -210,6 +213,14 @@ _CORRECTIONS = (
     "[Actually|Sorry], it is {new}, not {old}.",
     "[Correction: {new}.|I said {old}, but I meant {new}.]",
 )
+# How corrections name the values that are not names.
+_BEFORE_VALUE = {
+    "plan": "the {v}",
+    "job": "{a:v}",
+    "lost": "my {v}",
+    "bought": "{a:v}",
+    "animal": "the {v}",
+}
 _CORRECTED = (
     "[I see|All right|Got it], {new}, not {old}.",
     "[Ah, {new}.|Oh, {new}.] [Thank you for telling me.|I will remember that.]",
@@ -228,10 +239,13 @@ def _correct(
         values = tuple(name for name in values if name in suited)
     taken = [detail.slots["v"] for detail in details]
     new = Detail(old.kind, {**old.slots, "v": _other(rng, values, taken)})
-    slots = {"new": new.slots["v"], "old": old.slots["v"]}
+    before = _BEFORE_VALUE.get(old.kind, "{v}")
+    slots = {"new": fill_template(rng, before, new.slots)}
+    slots["old"] = fill_template(rng, before, old.slots)
     keep = [word for value in slots.values() for word in value.split()]
     question = make_sentence(rng, _CORRECTIONS, slots)
-    answer = make_sentence(rng, _CORRECTED, slots)
+    told_back = {key: value.replace("my ", "your ") for key, value in slots.items()}
+    answer = make_sentence(rng, _CORRECTED, told_back)
     turns.append(Turn(type_out(rng, style, question, keep), answer))
     return [*details[:-1], new]
 

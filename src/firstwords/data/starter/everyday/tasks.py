@@ -20,7 +20,7 @@ from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.letters import letter_turn
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_rows, table_sections
-from firstwords.data.starter.templates import capitalize, join_list, make_sentence
+from firstwords.data.starter.templates import article, capitalize, join_list, make_sentence
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import number_in_words, plural, spelled_words
 
@@ -129,7 +129,9 @@ def _list(rng: Rng, style: TypingStyle) -> list[Turn]:
     extra = randint(rng, 1, 2)
     items = sample(rng, _lists()[kind], count + extra)
     if count == 1:
-        asked = _ask(rng, style, "list one", k=_singular(kind))
+        asked = _ask(rng, style, "one of", k=_singular(kind))
+        if kind in _IN_PLURAL:
+            items = [f"{article(one)} {one}" for one in map(_singular, items)]
     else:
         asked = _ask(rng, style, "list", n=_number(rng, count), k=kind)
     turns = [Turn(asked, _enumeration(items[:count]))]
@@ -152,16 +154,37 @@ def _enumeration(items: Sequence[str]) -> str:
     return capitalize(join_list(items)) + "."
 
 
+# The lists of things in the plural.
+_IN_PLURAL = (
+    *("fruits", "vegetables", "animals", "pets", "flowers", "trees", "tools"),
+    *("birds", "mammals", "insects"),
+)
+_SINGULARS = {
+    "girls' names": "girl's name",
+    "boys' names": "boy's name",
+    "parts of the body": "part of the body",
+    "clothes": "piece of clothing",
+    "things in a kitchen": "thing in a kitchen",
+    "mice": "mouse",
+    "geese": "goose",
+    "pliers": "pair of pliers",
+    "spinach": "leaf of spinach",
+    "celery": "stick of celery",
+}
+
+
+@cache
 def _singular(many: str) -> str:
-    irregular = {"countries": "country", "berries": "berry", "hobbies": "hobby"}
-    irregular |= {"girls' names": "girl's name", "boys' names": "boy's name"}
-    irregular |= {"parts of the body": "part of the body", "clothes": "piece of clothing"}
-    irregular |= {
-        "musical instruments": "musical instrument",
-        "things in a kitchen": "kitchen thing",
-    }
-    if many in irregular:
-        return irregular[many]
+    """Return the singular of what may be listed, or of a thing on a list."""
+    for one, plural_form, *_ in table_rows("animals.txt"):
+        if many == plural_form:
+            return one
+    if many in _SINGULARS:
+        return _SINGULARS[many]
+    if many.endswith("ies"):
+        return many[:-3] + "y"
+    if many.endswith(("ches", "shes", "toes", "goes")):
+        return many[:-2]
     return many.removesuffix("s")
 
 
@@ -222,9 +245,15 @@ def _facts(rng: Rng, style: TypingStyle) -> list[Turn]:
     return found
 
 
+_TO_CHOOSE_FROM = (
+    *("fruits", "vegetables", "colours", "animals", "pets", "drinks", "flowers", "trees"),
+    *("sports", "games", "girls' names", "boys' names", "languages", "days", "months", "countries"),
+)
+
+
 def _choose(rng: Rng, style: TypingStyle) -> list[Turn]:
     """Ask to pick one of two or three things."""
-    kind = choose(rng, tuple(_lists()))
+    kind = choose(rng, _TO_CHOOSE_FROM)
     items = sample(rng, _lists()[kind], randint(rng, 2, 3))
     asked = _ask(rng, style, "pick", x=join_list(items, "or"))
     picked = choose(rng, items)
