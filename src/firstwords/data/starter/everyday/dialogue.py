@@ -68,6 +68,8 @@ def everyday(rng: Rng, style: TypingStyle | None = None) -> list[Turn]:
             turn = _two_at_once(rng, intent, slots, style)
         else:
             turn = intent_turn(rng, intent, slots, style, first=not turns)
+            if any(turn.answer == before.answer for before in turns):
+                turn = turn._replace(answer=answer_to(rng, intent, slots))
         size += len(turn.question) + len(turn.answer)
         if turns and size > MAX_CHARACTERS:
             return turns

@@ -78,7 +78,7 @@ def _number(rng: Rng, number: int) -> str:
 
 
 def _count(rng: Rng, style: TypingStyle) -> list[Turn]:
-    """Count up or down; then go on."""
+    """Count up or down; then continue."""
     low = choose(rng, (1, 1, 1, 2, 3, 5, 10, 20))
     high = low + randint(rng, 2, 9)
     numbers = list(range(low, high + 1))
@@ -96,7 +96,7 @@ def _count(rng: Rng, style: TypingStyle) -> list[Turn]:
     asked = _ask(rng, style, heading, a=first, b=last)
     turns = [Turn(asked, write(numbers))]
     if not down and rng() < 0.35:
-        turns.append(Turn(_ask(rng, style, "go on"), write(range(high + 1, high + 6))))
+        turns.append(Turn(_ask(rng, style, "continue"), write(range(high + 1, high + 6))))
     elif rng() < 0.2:
         turns.append(Turn(_ask(rng, style, "backwards"), write(numbers[::-1])))
     return turns

@@ -9,9 +9,11 @@ from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from firstwords.data.starter.facts import TOPICS, facts_by_subject
 from firstwords.data.starter.holdout import is_held_out, question_key
 from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.templates import fill_template
 from firstwords.data.starter.turn import Turn
 
 
@@ -183,8 +185,25 @@ def may_be_exam_question(text: str) -> bool:
 
 @cache
 def _exam_wording() -> frozenset[str]:
-    """Return the questions about the assistant in the words that only the exam uses."""
-    return _all_ways("ask anew")
+    """Return the questions about the assistant and for facts in words that only the exam uses.
+
+    Those for facts that only pretraining states are among them in all words.
+    """
+    wording = table_sections("facts.txt")
+    ways = {
+        canonical(fill_template(_first_way, way, fact.slots))
+        for topic in TOPICS
+        for facts in facts_by_subject(topic).values()
+        for fact in facts
+        for use in (("ask", "ask anew") if fact.held_out else ("ask anew",))
+        for line in wording.get(f"{fact.relation} {use}", ())
+        for way in all_ways(line)
+    }
+    return frozenset(ways) | _all_ways("ask anew")
+
+
+def _first_way() -> float:
+    return 0.0
 
 
 @cache
