@@ -6,6 +6,10 @@ thanks or a goodbye now and then.
 
 from collections.abc import Callable, Sequence
 
+from firstwords.data.starter.everyday.about import about
+from firstwords.data.starter.everyday.dialogue import everyday
+from firstwords.data.starter.everyday.recall import recall_chat
+from firstwords.data.starter.everyday.tasks import tasks
 from firstwords.data.starter.fact_questions import fact_questions, followup, science_questions
 from firstwords.data.starter.instructions import instruction, tell_story
 from firstwords.data.starter.letters import letter_turn
@@ -22,19 +26,26 @@ from firstwords.data.starter.unknown import unknown
 from firstwords.data.starter.user_details import memory
 
 MAX_TURNS = 5
+# These kinds have their own greetings, thanks, and goodbyes.
+_WHOLE = ("everyday", "recall_chat", "tasks")
 
 
 def make_messages(rng: Rng, kind: str) -> tuple[dict[str, str], ...]:
     """Return the messages of a conversation of this kind."""
     turns = _MAKERS[kind](rng)
+    if kind not in _WHOLE:
+        _add_courtesies(rng, kind, turns)
+    system = make_sentence(rng, table_sections("talk.txt")["system"]) if rng() < 0.12 else ""
+    return as_messages(turns[:MAX_TURNS], system)
+
+
+def _add_courtesies(rng: Rng, kind: str, turns: list[Turn]) -> None:
     if kind not in ("greeting", "memory", "reading") and rng() < 0.1:
         turns.insert(0, scripted_turn(rng, "hello"))
     if kind != "greeting" and len(turns) < MAX_TURNS and rng() < 0.1:
         turns.append(scripted_turn(rng, "thanks"))
     if len(turns) < MAX_TURNS and rng() < 0.05:
         turns.append(scripted_turn(rng, "bye"))
-    system = make_sentence(rng, table_sections("talk.txt")["system"]) if rng() < 0.12 else ""
-    return as_messages(turns[:MAX_TURNS], system)
 
 
 def as_messages(turns: Sequence[Turn], system: str = "") -> tuple[dict[str, str], ...]:
@@ -97,4 +108,7 @@ _MAKERS: dict[str, Callable[[Rng], list[Turn]]] = {
     "choice": _up_to(2, _choice),
     "unknown": unknown,
     "chat": _mixed,
+    "everyday": everyday,
+    "recall_chat": recall_chat,
+    "tasks": lambda rng: about(rng) if rng() < 0.25 else tasks(rng),
 }

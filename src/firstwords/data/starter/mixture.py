@@ -41,4 +41,7 @@ CONVERSATION_WEIGHTS = {
     "choice": 8.0,
     "unknown": 6.0,
     "chat": 3.0,
+    "everyday": 40.0,
+    "recall_chat": 12.0,
+    "tasks": 16.0,
 }
