@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from firstwords.data.starter.everyday.about import about, known_subjects
+from firstwords.data.starter.everyday.about import about, from_pairs, known_subjects, turns_about
 from firstwords.data.starter.everyday.dialogue import MAX_TURNS, answer_to, everyday, say
 from firstwords.data.starter.everyday.intents import intents, is_reply, openings, parse_intents
 from firstwords.data.starter.everyday.recall import recall_chat
@@ -168,6 +168,16 @@ def test_riddles_and_subjects_are_answered() -> None:
         assert riddle(rng, CAREFUL)[0].answer.endswith("?")
         assert all(turn.answer for turn in about(rng))
     assert sum(map(len, known_subjects())) > 400
+
+
+def test_a_library_adds_subjects_as_pairs() -> None:
+    pairs = [("boil an egg", "Boil water. Wait for six minutes.")]
+    (subject,) = from_pairs(pairs, "ask how")
+    assert subject.sentences == ("Boil water.", "Wait for six minutes.")
+    for index in range(20):
+        first = turns_about(seeded_rng(11, "pairs", index), subject, CAREFUL)[0]
+        assert "boil an egg" in first.question
+        assert first.answer.startswith("Boil water.")
 
 
 def test_training_never_shows_what_only_the_exam_asks() -> None:

@@ -1,18 +1,19 @@
 """Questions about a thing by its name: "tell me about owls", "what is a kettle".
 
 `SOURCES` lists the functions that know something. Each yields `Subject`s; a library of texts adds
-its own.
+one that calls `from_pairs`.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from firstwords.data.starter.everyday.typed import draw_style, is_exam_only, type_out
+from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
 from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
 from firstwords.data.starter.rng import Rng, choose, randint, seeded_rng
 from firstwords.data.starter.tables import table_rows, table_sections
-from firstwords.data.starter.templates import make_sentence
+from firstwords.data.starter.templates import article, capitalize, make_sentence
 from firstwords.data.starter.turn import Turn
 
 
@@ -22,6 +23,20 @@ class Subject(NamedTuple):
     name: str
     sentences: tuple[str, ...]
     heading: str = "ask"  # the section of `about.txt` with the wording of questions
+
+
+def from_pairs(pairs: Iterable[tuple[str, str]], heading: str = "ask") -> Iterator[Subject]:
+    """Yield the subjects of (name, answer) pairs, for a source of texts.
+
+    `heading` is the section of `about.txt` with the wording of questions: "ask" for a name with its
+    article ("a kettle"), "ask many" for a plural, "ask place", or "ask how" for an infinitive
+    ("boil an egg").
+    """
+    for name, answer in pairs:
+        yield Subject(name, tuple(_SENTENCE_END.split(answer)), heading)
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 
 
 def _definitions() -> Iterator[Subject]:
@@ -57,8 +72,12 @@ def _countries() -> Iterator[Subject]:
 
 
 def _answers(facts: list[Fact]) -> tuple[str, ...]:
+    """Return a sentence for each fact; after the first, "a vole" is "it"."""
     rng = seeded_rng(0, "about", 0)
-    return tuple(fact.answer(rng) for fact in facts)
+    name = facts[0].slots["s"]
+    subject = f"{capitalize(article(name))} {name} "
+    first, *others = (fact.answer(rng) for fact in facts)
+    return (first, *(re.sub(f"^{subject}", "It ", answer) for answer in others))
 
 
 SOURCES: tuple[Callable[[], Iterator[Subject]], ...] = (_definitions, _animals, _countries)
@@ -73,21 +92,26 @@ def known_subjects() -> tuple[tuple[Subject, ...], ...]:
 def about(rng: Rng) -> list[Turn]:
     """Ask about one or two things; then perhaps for more, or for a shorter answer."""
     style = draw_style(rng)
-    wording = table_sections("about.txt")
     turns: list[Turn] = []
     for _ in range(randint(rng, 1, 2)):
-        subject = choose(rng, choose(rng, known_subjects()))
-        while True:
-            question = make_sentence(rng, wording[subject.heading], {"s": subject.name})
-            if not is_exam_only(question):
-                break
-        count = min(len(subject.sentences), randint(rng, 1, 3))
-        answer = " ".join(subject.sentences[:count])
-        turns.append(Turn(type_out(rng, style, question, subject.name.split()), answer))
-        rest = subject.sentences[count:]
-        if rest and rng() < 0.3:
-            turns.append(Turn(type_out(rng, style, make_sentence(rng, wording["more"])), rest[0]))
-        elif count > 1 and rng() < 0.3:
-            question = type_out(rng, style, make_sentence(rng, wording["shorter"]))
-            turns.append(Turn(question, subject.sentences[0]))
+        turns += turns_about(rng, choose(rng, choose(rng, known_subjects())), style)
+    return turns
+
+
+def turns_about(rng: Rng, subject: Subject, style: TypingStyle) -> list[Turn]:
+    """Ask about the subject; then perhaps for more, or for a shorter answer."""
+    wording = table_sections("about.txt")
+    while True:
+        question = make_sentence(rng, wording[subject.heading], {"s": subject.name})
+        if not is_exam_only(question):
+            break
+    count = min(len(subject.sentences), randint(rng, 1, 3))
+    answer = " ".join(subject.sentences[:count])
+    turns = [Turn(type_out(rng, style, question, subject.name.split()), answer)]
+    rest = subject.sentences[count:]
+    if rest and rng() < 0.3:
+        turns.append(Turn(type_out(rng, style, make_sentence(rng, wording["more"])), rest[0]))
+    elif count > 1 and rng() < 0.3:
+        question = type_out(rng, style, make_sentence(rng, wording["shorter"]))
+        turns.append(Turn(question, subject.sentences[0]))
     return turns
