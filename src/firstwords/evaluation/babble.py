@@ -14,23 +14,21 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
+from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.templates import article
 from firstwords.evaluation.babble_words import (
     CONTRACTED,
     is_verb,
     is_word,
     plurals,
-    sections,
     singulars,
     stems,
     word_class,
 )
 from firstwords.tokenizer.chat_format import Messages
 
-PROMPTS_PATH = Path(__file__).with_name("babble_prompts.txt")
 MIN_REPEATS = 3  # of a phrase of three or more words
 MIN_SHORT_REPEATS = 5  # of a word or two that are neither in the prompt nor a sound
 MAX_WORDS_WITHOUT_VERB = 8  # in a sentence that is no list
@@ -290,7 +288,7 @@ def open_prompts() -> dict[str, tuple[Messages, ...]]:
     """Return the open prompts by kind, each as a conversation that ends with the user."""
     return {
         kind: tuple(list(_messages(line)) for line in lines)
-        for kind, lines in sections(PROMPTS_PATH).items()
+        for kind, lines in table_sections("open_prompts.txt").items()
     }
 
 

@@ -53,14 +53,21 @@ OTHER_FACTS = (
     "words.txt",
 )
 WORDING = (
+    "about.txt",
     "actions.txt",
     "cast.txt",
     "facts.txt",
     "grammar_wording.txt",
     "macros.txt",
+    "open_prompts.txt",
     "plots.txt",
+    "riddle_talk.txt",
+    "riddles.txt",
     "scenes.txt",
+    "slots.txt",
     "talk.txt",
+    "tasks.txt",
+    "told.txt",
 )
 
 

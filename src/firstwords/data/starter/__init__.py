@@ -20,6 +20,7 @@ from firstwords.data.starter import (
     recall,
     scenes,
 )
+from firstwords.data.starter.holdout import open_prompt_keys, question_key
 from firstwords.data.starter.mixture import CONVERSATION_WEIGHTS, DOCUMENT_WEIGHTS
 from firstwords.data.starter.rng import Rng, choose_weighted, seeded_rng
 from firstwords.data.starter.stories import make_story
@@ -101,7 +102,11 @@ def conversation(seed: int, index: int, kind: str | None = None) -> StarterConve
     """
     rng = seeded_rng(seed, "talk", index)
     kind = _choose_kind(rng, CONVERSATION_WEIGHTS, kind)
-    return StarterConversation(kind, conversations.make_messages(rng, kind))
+    while True:
+        messages = conversations.make_messages(rng, kind)
+        asked = {question_key(m["content"]) for m in messages if m["role"] == "user"}
+        if asked.isdisjoint(open_prompt_keys()):
+            return StarterConversation(kind, messages)
 
 
 def _choose_kind(rng: Rng, weights: Mapping[str, float], kind: str | None) -> str:

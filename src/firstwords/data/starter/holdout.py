@@ -17,11 +17,15 @@ so that the choice is the same for every seed, machine and version. The kinds of
 - *unknown*: an invented name.
 
 In addition, only the exam uses the wording below the headings of `facts.txt` and `talk.txt` that
-end with "anew".
+end with "anew", and no conversation has one of the prompts of `open_prompts.txt`, to which the
+answers of a model are judged (`evaluation/babble.py`).
 """
 
+from functools import cache
 from hashlib import blake2b
 from typing import Literal
+
+from firstwords.data.starter.tables import table_sections
 
 HELD_OUT_ONE_IN = 5
 
@@ -37,3 +41,12 @@ def is_held_out(kind: HeldOutKind, key: str) -> bool:
 def question_key(text: str) -> str:
     """Return the key of a question: its text without case and outer punctuation."""
     return " ".join(text.lower().split()).strip(" .?!")
+
+
+@cache
+def open_prompt_keys() -> frozenset[str]:
+    """Return the keys of all open prompts but those of one or two words, such as "good morning",
+    which nobody can do without."""
+    lines = [line for lines in table_sections("open_prompts.txt").values() for line in lines]
+    keys = {question_key(line.split(" => ")[-1]) for line in lines}
+    return frozenset(key for key in keys if key.count(" ") > 1)
