@@ -49,6 +49,7 @@ def untrained_run(
     stage = StageConfig(steps=10, batch_size=4, micro_batch_size=2, seq_len=64, warmup_steps=4)
     recipe = Recipe(
         n_threads=1,
+        kernel="native",
         tokenizer_bytes=1000,
         model=tiny_model,
         pretrain=stage,

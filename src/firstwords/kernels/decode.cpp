@@ -32,12 +32,9 @@
 // last panel is padded with zeros. A product with a vector x adds column k times x[k], for all k in
 // order, and needs no sum across lanes. Every output adds the same terms in the same order,
 // whatever the batch and the number of threads: results are equal to the last bit.
-//
-// Vector types are GNU C's, which GCC and Clang know on every processor.
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "vector.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #else  // without OpenMP there is one thread, and the barriers vanish
@@ -45,19 +42,8 @@ static int omp_get_thread_num() { return 0; }
 static int omp_get_num_threads() { return 1; }
 #endif
 
-#if defined(__AVX512F__)
-constexpr int LANES = 16;
-#elif defined(__AVX__)
-constexpr int LANES = 8;
-#else
-constexpr int LANES = 4;
-#endif
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int PANELS_OF_8 = 2;  // panels whose sums for 8 tokens fit into the 32 vector registers
-#else
-constexpr int PANELS_OF_8 = 1;  // 16 registers
-#endif
-typedef float Lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float))));
+// Panels whose sums for 8 tokens fit into the vector registers.
+constexpr int PANELS_OF_8 = REGISTERS == 32 ? 2 : 1;
 
 // The weights of a layer. Mirrors LayerStruct in kernels/decode.py: same fields, same order.
 struct Layer {
@@ -89,47 +75,6 @@ struct Activations {
     float *y_BQ;    // the output of attention
     float *h_BM;    // the hidden units of the MLP
 };
-
-// e^x for x <= 0 (or a little above), with a relative error of 2e-7; x below -87 counts as -87.
-// 2^n * e^r, where n is the whole part of x / ln 2 and e^r a Taylor series of degree 7.
-static inline float exponential(float x) {
-    x = (x > -87.0f ? x : -87.0f) * 1.44269504f;
-    float n = floorf(x), r = (x - n) * 0.693147181f;
-    float series = 1 + r * (1 + r * (0.5f + r * (0.166666667f + r * (0.0416666667f +
-                   r * (0.00833333333f + r * (0.00138888889f + r * 0.000198412698f))))));
-    int32_t bits = (int32_t(n) + 127) << 23;  // the float 2^n
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return series * power;
-}
-
-template <int N>
-struct Vector {
-    typedef float Type __attribute__((vector_size(N * sizeof(float)), aligned(sizeof(float))));
-};
-
-// The sum of N lanes: halves are added until one lane is left.
-template <int N>
-static inline float sum_lanes(typename Vector<N>::Type lanes) {
-    if constexpr (N == 1) {
-        return lanes[0];
-    } else {
-        typename Vector<N / 2>::Type low, high;
-        memcpy(&low, &lanes, sizeof low);
-        memcpy(&high, (const char *)&lanes + sizeof low, sizeof high);
-        return sum_lanes<N / 2>(low + high);
-    }
-}
-
-// The dot product of a and b, both (size).
-static inline float dot(const float *a, const float *b, int size) {
-    Lanes sums = {};
-    int i = 0;
-    for (; i + LANES <= size; i += LANES) sums += *(const Lanes *)(a + i) * *(const Lanes *)(b + i);
-    float sum = sum_lanes<LANES>(sums);
-    for (; i < size; i++) sum += a[i] * b[i];
-    return sum;
-}
 
 // RMSNorm (arXiv 1910.07467): y = x / rms(x) * weight, all (size). y may be x.
 static void rms_norm(const float *x, const float *weight, float *y, int size, float eps) {
@@ -229,21 +174,19 @@ static void write_kv(const Model &m, const Layer &layer, const float *qkv_P, flo
 }
 
 // The numerators of a softmax, in place: exp(score - largest score). Returns their sum.
-//   scores  (size), with room up to a multiple of LANES; the padding becomes exp(-87), too small to
-//           count in the sum
+//   scores  (size), with room up to a multiple of LANES; the padding becomes zero
 static float exponentiate(float *scores, int64_t size) {
     int64_t end = (size + LANES - 1) / LANES * LANES;
     for (int64_t s = size; s < end; s++) scores[s] = -INFINITY;
-    Lanes largest_lanes = *(const Lanes *)scores, sums = {};
-    for (int64_t s = LANES; s < end; s += LANES) {
-        Lanes others = *(const Lanes *)(scores + s);
-        largest_lanes = others > largest_lanes ? others : largest_lanes;
+    Lanes largest_lanes = load(scores), sums = {};
+    for (int64_t s = LANES; s < end; s += LANES)
+        largest_lanes = larger(largest_lanes, load(scores + s));
+    float largest = largest_lane(largest_lanes);
+    for (int64_t s = 0; s < end; s += LANES) {
+        Lanes numerator = exponential(load(scores + s) - largest);
+        sums += numerator;
+        store(numerator, scores + s);
     }
-    float largest = largest_lanes[0];
-    for (int lane = 1; lane < LANES; lane++)
-        largest = largest_lanes[lane] > largest ? largest_lanes[lane] : largest;
-    for (int64_t s = 0; s < end; s++) scores[s] = exponential(scores[s] - largest);
-    for (int64_t s = 0; s < end; s += LANES) sums += *(const Lanes *)(scores + s);
     return sum_lanes<LANES>(sums);
 }
 

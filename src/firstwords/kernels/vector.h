@@ -113,8 +113,21 @@ static inline Lanes exponential(Lanes x) {
     return (Lanes)(((Bits)series + ((Bits)shifted << 23)) & counts);  // adds n to the exponent
 }
 
-// The same for one number.
-static inline float exponential(float x) { return exponential(broadcast(x))[0]; }
+// The same for one number, which compilers can vectorize in a loop.
+static inline float exponential(float x) {
+    constexpr float ROUNDING = 12582912;
+    float scaled = x * 1.44269504f, shifted = scaled + ROUNDING, n = shifted - ROUNDING;
+    float r = (scaled - n) * 0.693147181f;
+    float series = 1 + r * (1 + r * (0.5f + r * (0.166666667f + r * (0.0416666667f +
+                   r * (0.00833333333f + r * 0.00138888889f)))));
+    uint32_t bits, power;
+    memcpy(&bits, &series, sizeof bits);
+    memcpy(&power, &shifted, sizeof power);
+    bits += power << 23;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return x >= -87.0f ? value : 0.0f;
+}
 
 // 1 / (1 + e^-x).
 static inline Lanes sigmoid(Lanes x) {

@@ -67,7 +67,8 @@ def open_input(request: TraceRequest) -> Iterator[TraceInput]:
     """
     _check_request(request)
     run = registry.open_run(request.run_name)
-    recipe = run.recipe.replace(compile=False)  # hooks do not see compiled operations
+    # The trace sees PyTorch's operations, unless they are compiled.
+    recipe = run.recipe.replace(kernel="pytorch", compile=False)
     tokenizer = load_tokenizer(run)
     stage, step, model = _load_model(run, request)
     with tempfile.TemporaryDirectory() as directory:
