@@ -1,8 +1,9 @@
 """Babble: the share of answers to open prompts that are English, judged by `evaluation/babble.py`.
 
 The prompts are in `data/starter/tables/open_prompts.txt`, ten kinds of thirty. The score is the
-share of answers that no rule calls babble, so 1 minus the score is the share of babble. One good sentence
-would pass nearly everywhere, so an answer that the model gives to many prompts is babble too.
+share of answers that no rule calls babble, so 1 minus the score is the share of babble. One good
+sentence would pass nearly everywhere, so an answer that the model gives to many prompts is babble
+too.
 """
 
 from collections import Counter
