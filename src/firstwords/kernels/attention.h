@@ -30,10 +30,7 @@ template <class Number>
 static inline void attention_scores(bool amx, const AttentionScratch<Number> &s, const Number *q,
                                     int64_t first, int64_t T, int64_t D) {
     multiply(amx, q + first * D, D, (const Number *)s.k_columns, D, TILE, first + TILE, D,
-             [&](int64_t, int64_t n, const float *tile) {
-                 for (int m = 0; m < TILE; m++)
-                     memcpy(s.scores + m * T + n, tile + m * TILE, TILE * sizeof(float));
-             });
+             write_into(s.scores, T));
 }
 
 // The output y of one query head.
@@ -90,10 +87,7 @@ static void attend_backward(bool amx, const AttentionScratch<Number> &s, const N
         int64_t end = first + TILE;
         attention_scores(amx, s, q, first, T, D);
         multiply(amx, dy + first * y_stride, y_stride, (const Number *)s.v_columns, D, TILE, end, D,
-                 [&](int64_t, int64_t n, const float *tile) {
-                     for (int m = 0; m < TILE; m++)
-                         memcpy(s.d_weights + m * T + n, tile + m * TILE, TILE * sizeof(float));
-                 });
+                 write_into(s.d_weights, T));
         for (int m = 0; m < TILE; m++) {
             float *row = s.scores + m * T, *d_row = s.d_weights + m * T;
             float log_sum_m = log_sum[(first + m) * log_sum_stride];
@@ -120,24 +114,12 @@ static void attend_backward(bool amx, const AttentionScratch<Number> &s, const N
             tile_to_columns(d_tile, s.d_scores_TT + n * T + first, T);
         }
         multiply(amx, (const Number *)s.weights, T, (const Number *)s.k_rows, T, TILE, D, end,
-                 [&](int64_t, int64_t n, const float *tile) {
-                     for (int m = 0; m < TILE; m++)
-                         memcpy(dq + (first + m) * D + n, tile + m * TILE, TILE * sizeof(float));
-                 });
+                 write_into(dq + first * D, D));
     }
     for (int64_t key = 0; key < T; key += TILE) {  // of queries from the key on
-        auto add_to = [&](float *sums) {
-            return [=](int64_t, int64_t n, const float *tile) {
-                for (int m = 0; m < TILE; m++)
-                    for (int i = 0; i < TILE; i += LANES) {
-                        float *sum = sums + (key + m) * D + n + i;
-                        store(load(sum) + load(tile + m * TILE + i), sum);
-                    }
-            };
-        };
         multiply(amx, s.weights_TT + key * T + key, T, s.dy_rows + key * TILE, T, TILE, D, T - key,
-                 add_to(dv));
+                 add_to(dv + key * D, D));
         multiply(amx, s.d_scores_TT + key * T + key, T, s.q_rows + key * TILE, T, TILE, D, T - key,
-                 add_to(dk));
+                 add_to(dk + key * D, D));
     }
 }

@@ -61,6 +61,23 @@ static inline void tile_to_rows(const float *tile, Number *rows, int64_t stride)
     for (int m = 0; m < TILE; m++) convert(tile + m * TILE, rows + m * stride, TILE);
 }
 
+// What `multiply` does with the tiles of a product: write them into a matrix, or add them to it.
+static inline auto write_into(float *matrix, int64_t stride) {
+    return [=](int64_t m, int64_t n, const float *tile) {
+        tile_to_rows(tile, matrix + m * stride + n, stride);
+    };
+}
+
+static inline auto add_to(float *matrix, int64_t stride) {
+    return [=](int64_t m, int64_t n, const float *tile) {
+        for (int i = 0; i < TILE; i++)
+            for (int j = 0; j < TILE; j += LANES) {
+                float *sum = matrix + (m + i) * stride + n + j;
+                store(load(sum) + load(tile + i * TILE + j), sum);
+            }
+    };
+}
+
 // The transpose (n_columns, n_rows) of a row-major matrix (n_rows, n_columns).
 static void transpose(const float *matrix, int64_t stride, int64_t n_rows, int64_t n_columns,
                       float *to, int64_t to_stride) {

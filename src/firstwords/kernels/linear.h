@@ -93,16 +93,10 @@ struct Linear {
     void add_gradient(bool amx, int thread, const Number *x_columns, int64_t stride,
                       const Number *dy_panels, int64_t size) {
         float *sums = gradients[thread];
-        bool adds = has_gradient[thread];
-        multiply(amx, x_columns, stride, dy_panels, size, in, out, size,
-                 [&](int64_t m, int64_t n, const float *tile) {
-                     for (int i = 0; i < TILE; i++)
-                         for (int j = 0; j < TILE; j += LANES) {
-                             float *sum = sums + (m + i) * out + n + j;
-                             Lanes product = load(tile + i * TILE + j);
-                             store(adds ? load(sum) + product : product, sum);
-                         }
-                 });
+        if (has_gradient[thread])
+            multiply(amx, x_columns, stride, dy_panels, size, in, out, size, add_to(sums, out));
+        else
+            multiply(amx, x_columns, stride, dy_panels, size, in, out, size, write_into(sums, out));
         has_gradient[thread] = true;
     }
 

@@ -58,10 +58,7 @@ static double head_loss(bool amx, int thread, Linear<Number> &head, LossScratch<
     for (int64_t first = 0; first < padded; first += TILE) {
         // 1. Logits (32, V).
         multiply(amx, s.x + first * C, C, (const Number *)head.forward, C, TILE, V, C,
-                 [&](int64_t, int64_t n, const float *tile) {
-                     for (int m = 0; m < TILE; m++)
-                         memcpy(s.logits + m * V + n, tile + m * TILE, TILE * sizeof(float));
-                 });
+                 write_into(s.logits, V));
         // 2. Losses, and the logits' gradients in their place.
         int64_t real = count - first < TILE ? count - first : TILE;
         for (int64_t m = 0; m < real; m++) {

@@ -78,7 +78,7 @@ class Orthogonalizer {
         for (int64_t i = 0; i < R * C; i += LANES) store(load(block_RC + i) / norm, x_RC + i);
         // 2. The Gram matrix, and the product of all polynomials of it.
         columns_to_panels(x_RC, C, R, C, panels);
-        multiply(amx, (const Number *)x_RC, C, (const Number *)panels, C, R, R, C, into(gram_RR, R));
+        multiply(amx, (const Number *)x_RC, C, (const Number *)panels, C, R, R, C, write_into(gram_RR, R));
         polynomial(gram_RR, POLAR_EXPRESS[0], factor_RR, R);
         for (int i = 1; i < 3; i++) {
             product(factor_RR, gram_RR, other_RR, R);
@@ -91,22 +91,16 @@ class Orthogonalizer {
         convert((const float *)factor_RR, (Number *)factor, R * R);
         rows_to_panels((const Number *)x_RC, C, R, C, panels, R, 0);
         multiply(amx, (const Number *)factor, R, (const Number *)panels, R, R, C, R,
-                 into(block_RC, C));
+                 write_into(block_RC, C));
     }
 
   private:
     Buffer<Number> x_RC, panels, factor;
     Buffer<float> gram_RR, factor_RR, stepped_RR, other_RR, square_panels;
 
-    static auto into(float *matrix, int64_t stride) {
-        return [=](int64_t m, int64_t n, const float *tile) {
-            tile_to_rows(tile, matrix + m * stride + n, stride);
-        };
-    }
-
     void product(const float *a_RR, const float *b_RR, float *to_RR, int64_t R) {
         rows_to_panels(b_RR, R, R, R, square_panels, R, 0);
-        multiply(false, a_RR, R, (const float *)square_panels, R, R, R, R, into(to_RR, R));
+        multiply(false, a_RR, R, (const float *)square_panels, R, R, R, R, write_into(to_RR, R));
     }
 
     // a I + b G + c G G

@@ -280,28 +280,16 @@ template <class Number>
 void Trainer<Number>::forward_layer(Worker &w, int l, int64_t rows) {
     const Layer &layer = layers[l];
     LayerActivations<Number> &a = w.layers[l];
-    auto add_to_residual = [&](int64_t t0) {
-        return [&w, t0, this](int64_t m, int64_t n, const float *tile) {
-            for (int i = 0; i < TILE; i++)
-                for (int j = 0; j < TILE; j += LANES) {
-                    float *x = w.x_NC + (t0 + m + i) * C + n + j;
-                    store(load(x) + load(tile + i * TILE + j), x);
-                }
-        };
-    };
     for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
         // 1. Queries, keys and values (T, P).
         for (int64_t t = t0; t < t0 + T; t++)
             a.x_scale_N[t] = normalize(w.x_NC + t * C, a.x_NC + t * C, true_C, C, config.eps);
         multiply(amx, a.x_NC + t0 * C, C, (const Number *)layer.qkv.forward, C, T, P, C,
-                 [&](int64_t m, int64_t n, const float *tile) {
-                     for (int i = 0; i < TILE; i++)
-                         memcpy(w.qkv_P + (m + i) * P + n, tile + i * TILE, TILE * sizeof(float));
-                 });
+                 write_into(w.qkv_P, P));
         // 2. Attention, back into the residual stream.
         forward_attention(w, layer, a, t0);
         multiply(amx, a.y_NQ + t0 * Q, Q, (const Number *)layer.out.forward, Q, T, C, Q,
-                 add_to_residual(t0));
+                 add_to(w.x_NC + t0 * C, C));
         // 3. The MLP, back into the residual stream.
         for (int64_t t = t0; t < t0 + T; t++)
             a.mlp_scale_N[t] =
@@ -312,7 +300,7 @@ void Trainer<Number>::forward_layer(Worker &w, int l, int64_t rows) {
                      swiglu(tile, a.gate_up_N + t * 2 * M + n, 2 * M, a.h_NM + t * M + n / 2, M);
                  });
         multiply(amx, a.h_NM + t0 * M, M, (const Number *)layer.down.forward, M, T, C, M,
-                 add_to_residual(t0));
+                 add_to(w.x_NC + t0 * C, C));
     }
 }
 
@@ -401,11 +389,7 @@ void Trainer<Number>::backward_into_residual(Worker &w, const Linear<Number> &li
                                              const Number *d_rows, const Number *normalized,
                                              const float *scale, float *dx) {
     multiply(amx, d_rows, linear.out, (const Number *)linear.backward, linear.out, T, C, linear.out,
-             [&](int64_t m, int64_t n, const float *tile) {
-                 for (int i = 0; i < TILE; i++)
-                     memcpy(w.d_normalized_TC + (m + i) * C + n, tile + i * TILE,
-                            TILE * sizeof(float));
-             });
+             write_into(w.d_normalized_TC, C));
     for (int64_t t = 0; t < true_T; t++)
         normalize_backward(w.d_normalized_TC + t * C, normalized + t * C, scale[t], true_C, C,
                            [&](int64_t c, Lanes d) {
