@@ -35,6 +35,7 @@ N_ROWS = 10**6  # different rows of the training data
 
 Lap = Callable[[str], None]  # called at the end of a part of a step, with the part's name
 TimedStep = Callable[[Lap], None]
+Compute = Callable[[Lap, Tensor, Tensor], None]  # sets the gradients of a batch, marking its parts
 
 
 def products(recipe: Recipe) -> TimedStep:
@@ -118,9 +119,9 @@ def training_step(recipe: Recipe) -> TimedStep:
         state.optimizer.step(0.1)
         state.sync.zero_grad()
 
-    if state.native is None:
-        return timed_step(recipe, state.loss, state.sync, update)
-    return timed_native_step(recipe, state.native, update)
+    native, sync = state.native, state.sync
+    compute = by_kernel(native) if native else by_pytorch(recipe, state.loss, sync)
+    return timed_step(recipe, compute, update)
 
 
 def adamw(recipe: Recipe) -> TimedStep:
@@ -139,7 +140,7 @@ def adamw(recipe: Recipe) -> TimedStep:
         optimizer.step()
         optimizer.zero_grad()
 
-    return timed_step(recipe, loss, GradientSync(model), update)
+    return timed_step(recipe, by_pytorch(recipe, loss, GradientSync(model)), update)
 
 
 class PlainGPT(nn.Module):
@@ -174,38 +175,9 @@ class PlainGPT(nn.Module):
         return self.head(self.norm(self.blocks(x_BTC, mask=hidden_TT, is_causal=True)))
 
 
-def timed_step(
-    recipe: Recipe, loss: LossFunction, sync: GradientSync, update: Callable[[], None]
-) -> TimedStep:
-    """Return a whole step: data, forward, backward, optimizer. The rows are generated, which takes
-    as long as reading a run's rows."""
-    stage, batches = recipe.pretrain, random_batches(recipe)
-    number = 0
-
-    def step(lap: Lap) -> None:
-        nonlocal number
-        x_BT, y_BT = batches.batch(number)
-        number += 1
-        lap("data")
-
-        def timed_loss(x_mT: Tensor, y_mT: Tensor) -> Tensor:
-            lap("backward")  # of the previous micro-batch
-            value = loss(x_mT, y_mT)
-            lap("forward")
-            return value
-
-        accumulate(timed_loss, sync, x_BT, y_BT, stage.micro_batch_size)
-        lap("backward")
-        update()
-        lap("optimizer")
-
-    return step
-
-
-def timed_native_step(
-    recipe: Recipe, native: NativeTrainer, update: Callable[[], None]
-) -> TimedStep:
-    """Return the same by the native kernel."""
+def timed_step(recipe: Recipe, compute: Compute, update: Callable[[], None]) -> TimedStep:
+    """Return a whole step: data, gradients, optimizer. The rows are generated, which takes as long
+    as reading a run's rows."""
     batches, number = random_batches(recipe), 0
 
     def step(lap: Lap) -> None:
@@ -213,12 +185,37 @@ def timed_native_step(
         batch = batches.batch(number)
         number += 1
         lap("data")
-        native.gradients(*batch)
-        lap("gradients")
+        compute(lap, *batch)
         update()
         lap("optimizer")
 
     return step
+
+
+def by_pytorch(recipe: Recipe, loss: LossFunction, sync: GradientSync) -> Compute:
+    """Return the gradients by PyTorch, forward and backward in turns."""
+
+    def compute(lap: Lap, x_BT: Tensor, y_BT: Tensor) -> None:
+        def timed_loss(x_mT: Tensor, y_mT: Tensor) -> Tensor:
+            lap("backward")  # of the previous micro-batch
+            value = loss(x_mT, y_mT)
+            lap("forward")
+            return value
+
+        accumulate(timed_loss, sync, x_BT, y_BT, recipe.pretrain.micro_batch_size)
+        lap("backward")
+
+    return compute
+
+
+def by_kernel(native: NativeTrainer) -> Compute:
+    """Return the gradients by the native kernel."""
+
+    def compute(lap: Lap, x_BT: Tensor, y_BT: Tensor) -> None:
+        native.gradients(x_BT, y_BT)
+        lap("gradients")
+
+    return compute
 
 
 def random_batches(recipe: Recipe) -> BatchSampler:

@@ -9,7 +9,12 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from firstwords.data.starter.tables import table_rows, table_sections
+from firstwords.data.starter.tables import (
+    parse_sections,
+    table_rows,
+    table_sections,
+    without_comments,
+)
 from firstwords.data.starter.words import plural, vocabulary
 
 WORDS_PATH = Path(__file__).with_name("babble_words.txt")
@@ -33,18 +38,6 @@ SPELLINGS = (
 )
 
 
-def sections(path: Path) -> dict[str, list[str]]:
-    """Return the lines below each heading `-- NAME` of a file, without comments."""
-    by_heading: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("-- "):
-            lines = by_heading[line.removeprefix("-- ")] = []
-        elif line and not line.startswith("#"):
-            lines.append(line)
-    return by_heading
-
-
 @cache
 def word_class(name: str) -> frozenset[str]:
     """Return the words below a heading of babble_words.txt."""
@@ -52,8 +45,8 @@ def word_class(name: str) -> frozenset[str]:
 
 
 @cache
-def _word_sections() -> dict[str, list[str]]:
-    return sections(WORDS_PATH)
+def _word_sections() -> dict[str, tuple[str, ...]]:
+    return parse_sections(without_comments(WORDS_PATH.read_text(encoding="utf-8")))
 
 
 @cache

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from firstwords.model.transformer import Transformer
+from firstwords.recipe import StageConfig
 
 # The weights of a layer, in the order of `struct LayerTensors` of train.cpp.
 LAYER_WEIGHTS = (
@@ -23,6 +24,12 @@ LAYER_WEIGHTS = (
     "post_attention_layernorm",
     *(f"mlp.{part}_proj" for part in ("gate", "up", "down")),
 )
+
+
+def rows_per_pass(stage: StageConfig, n_threads: int) -> int:
+    """Return the rows that a thread takes through the model at a time: a micro-batch, but no more
+    than its share of the batch."""
+    return min(stage.micro_batch_size, -(-stage.batch_size // n_threads))
 
 
 class LayerStruct(ctypes.Structure):
@@ -100,6 +107,8 @@ class NativeTrainer:
         n_threads: int,
     ) -> None:
         self._library, self._model, config = library, model, model.config
+        library.new_trainer.restype = ctypes.c_void_p
+        library.compute_gradients.restype = ctypes.c_bool
         self._parameters = dict(model.named_parameters())
         self._gradients = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
         self._layers: list[ctypes.Array[LayerStruct]] = []  # kept alive for the structures
@@ -110,7 +119,6 @@ class NativeTrainer:
         )
         self._weight_pointers = self._tensors(self._parameters)
         self._gradient_pointers = self._tensors(self._gradients)
-        library.new_trainer.restype = ctypes.c_void_p
         structs = (self._config, self._weight_pointers, self._gradient_pointers)
         self._trainer: int | None = library.new_trainer(*map(ctypes.byref, structs))
         if self._trainer is None:
@@ -130,7 +138,6 @@ class NativeTrainer:
         """
         x_BT, y_BT = x_BT.contiguous(), y_BT.contiguous()
         loss, squared_norm = ctypes.c_double(), ctypes.c_double()
-        self._library.compute_gradients.restype = ctypes.c_bool
         if not self._library.compute_gradients(
             ctypes.c_void_p(self._trainer),
             ctypes.c_void_p(x_BT.data_ptr()),

@@ -89,7 +89,11 @@ def _default_settings(with_native: bool) -> MachineSettings:
     speed = tokens_per_second(recipe, TRIAL_SECONDS)
     speedups: dict[str, float] = {}
     native = recipe.replace(kernel="native")
-    if with_native and train_library(recipe.dtype) and has_gradients(native, recipe):
+    if (
+        with_native
+        and train_library(recipe.dtype)
+        and has_gradients(native, first_gradients(recipe))
+    ):
         native_speed = tokens_per_second(native, TRIAL_SECONDS)
         speedups["native"] = native_speed / speed
         if native_speed > speed:
@@ -123,7 +127,7 @@ def _settings_by_trial() -> MachineSettings:
     # 3. The native kernel, compiled in a few seconds.
     if train_library(best.dtype):
         other = best.replace(kernel="native")
-        if speedup("native", other) > 1 and has_gradients(other, best):
+        if speedup("native", other) > 1 and has_gradients(other, first_gradients(best)):
             best = other
     # 4. Smaller micro-batches.
     while best.pretrain.micro_batch_size > 1:
@@ -260,14 +264,15 @@ def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
     compiled = recipe.replace(compile=True)
     compile_by(lambda: tokens_per_second(compiled, seconds=0.0))
     eager_speed, speed = measure_alternately(recipe, compiled, COMPILE_TRIAL_SECONDS)
-    pays, attention = speed > eager_speed and has_gradients(compiled, recipe), "fused"
+    gradients_of_eager = first_gradients(recipe)
+    pays, attention = speed > eager_speed and has_gradients(compiled, gradients_of_eager), "fused"
     # Plain attention cannot win elsewhere: float32 products of the scores are slow, and on a GPU
     # the fused kernel saves the most.
     if pays and recipe.device == "cpu" and recipe.dtype == "bfloat16":
         plain = compiled.replace(attention="plain")
         compile_by(lambda: tokens_per_second(plain, seconds=0.0))
         fused_speed, plain_speed = measure_alternately(compiled, plain, COMPILE_TRIAL_SECONDS)
-        if plain_speed > fused_speed and has_gradients(plain, recipe):
+        if plain_speed > fused_speed and has_gradients(plain, gradients_of_eager):
             attention, speed = "plain", plain_speed
     return {
         "eager_per_second": eager_speed,
@@ -277,10 +282,10 @@ def _compile_and_compare(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def has_gradients(variant: Recipe, eager: Recipe) -> bool:
-    """Return whether the first step of a variant has nearly the loss and the gradient norm of the
-    eager step. NaN is never near."""
-    losses_and_norms = zip(first_gradients(variant), first_gradients(eager), strict=True)
+def has_gradients(variant: Recipe, reference: tuple[float, float]) -> bool:
+    """Return whether the first step of a variant has nearly the loss and the gradient norm of
+    `reference`, which are those of the eager step. NaN is never near."""
+    losses_and_norms = zip(first_gradients(variant), reference, strict=True)
     agrees = all(abs(a - b) <= MAX_GRADIENT_DIFFERENCE * b for a, b in losses_and_norms)
     if not agrees:
         kind = f"compiled step with {variant.attention} attention"

@@ -13,6 +13,7 @@ from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import CATEGORIES
 from firstwords.evaluation.bits_per_byte import EVAL_BATCH_SIZE
 from firstwords.inference.batch import cache_bytes, decode_batch_size
+from firstwords.kernels.train import rows_per_pass
 from firstwords.model.loss import CHUNKED_FROM_VOCAB_SIZE
 from firstwords.model.size import flops_per_token, matmul_parameters, n_parameters
 from firstwords.planning import autotune, scaling_law
@@ -202,7 +203,7 @@ def native_bytes(recipe: Recipe) -> float:
     model, stage = recipe.model, recipe.pretrain
     number = 2 if recipe.dtype == "bfloat16" else 4
     q, kv = model.n_head * model.head_dim, model.n_kv_head * model.head_dim
-    rows = min(stage.micro_batch_size, -(-stage.batch_size // recipe.n_threads))
+    rows = rows_per_pass(stage, recipe.n_threads)
     kept = model.n_layer * (2 * model.n_embd + 2 * q + 2 * kv + 3 * model.n_hidden)
     gradients = 2 * model.n_embd + q + 2 * kv + 2 * model.n_hidden
     per_thread = rows * stage.seq_len * number * (kept + gradients)

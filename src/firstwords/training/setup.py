@@ -17,7 +17,7 @@ from torch import Tensor
 from firstwords.common import console, files, paths
 from firstwords.common.errors import telling_line
 from firstwords.kernels.build import train_library
-from firstwords.kernels.train import NativeTrainer
+from firstwords.kernels.train import NativeTrainer, rows_per_pass
 from firstwords.model.transformer import Block, Transformer
 from firstwords.recipe import Recipe, StageConfig
 from firstwords.training.distributed import World
@@ -82,7 +82,7 @@ def native_trainer(
     if library is None:
         console.warn("no native training step on this machine, so training is slower")
         return None
-    rows = min(stage.micro_batch_size, -(-stage.batch_size // recipe.n_threads))
+    rows = rows_per_pass(stage, recipe.n_threads)
     return NativeTrainer(library, model, stage.seq_len, stage.batch_size, rows, recipe.n_threads)
 
 

@@ -11,10 +11,10 @@ The files in `intents/` hold one topic each:
   name it extends, "feel sad why" after "feel sad", and one whose name begins with "after" or "say".
 """
 
-from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
+
+from firstwords.data.starter.tables import text_files
 
 
 class Intent(NamedTuple):
@@ -60,14 +60,6 @@ def parse_intents(topic: str, text: str) -> list[Intent]:
     ]
 
 
-def _files() -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every file of intents, in alphabetical order."""
-    folder = resources.files(__package__) / "intents"
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".txt"):
-            yield file.name.removesuffix(".txt"), file.read_text(encoding="utf-8")
-
-
 @cache
 def intents() -> dict[str, Intent]:
     """Return all intents by name.
@@ -75,7 +67,7 @@ def intents() -> dict[str, Intent]:
     Raises ValueError if two intents share a name or a link leads to none.
     """
     by_name: dict[str, Intent] = {}
-    for topic, text in _files():
+    for topic, text in text_files(__package__, "intents"):
         for intent in parse_intents(topic, text):
             if intent.name in by_name:
                 raise ValueError(f"{topic}: a second intent is named {intent.name!r}")

@@ -5,11 +5,10 @@ has the marks of `templates.py`, and slots for the people in it, who have other 
 """
 
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
 
 from firstwords.data.starter.rng import Rng, choose, sample
-from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.tables import table_sections, text_files
 from firstwords.data.starter.templates import fill_template
 
 TITLE_PROBABILITY = 0.6
@@ -35,11 +34,10 @@ class Piece(NamedTuple):
 def pieces() -> tuple[Piece, ...]:
     """Return all pieces of the library."""
     found = []
-    files = (entry for entry in resources.files(__package__).iterdir() if entry.name[-4:] == ".txt")
-    for file in sorted(files, key=lambda file: file.name):
-        for piece in file.read_text(encoding="utf-8").split("\n== ")[1:]:
+    for topic, texts in text_files(__name__):
+        for piece in texts.split("\n== ")[1:]:
             title, _, text = piece.partition("\n")
-            found.append(Piece(file.name.removesuffix(".txt"), title.strip(), text.strip()))
+            found.append(Piece(topic, title.strip(), text.strip()))
     return tuple(found)
 
 
