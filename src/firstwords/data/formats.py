@@ -8,17 +8,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from firstwords.common import console
 from firstwords.common.errors import UserError
 from firstwords.data import records, streams
 from firstwords.data.line_blocks import LineBlock, line_blocks, uncompressed_gzip_bytes
 from firstwords.data.records import InvalidRecord, Kind
+
+if TYPE_CHECKING:  # loading pyarrow takes 40 MB of memory, which only Parquet files need
+    import pyarrow.parquet as pq
 
 Format = Literal["text", "jsonl", "json", "csv", "parquet"]
 
@@ -220,8 +221,11 @@ def _rows(path: Path, kind: Kind, rng: np.random.Generator) -> Iterator[Row]:
         yield from _json_lines(path, rng)
 
 
-def _open_parquet(path: Path) -> pq.ParquetFile:
+def _open_parquet(path: Path) -> "pq.ParquetFile":
     """Open a Parquet file. Raises UserError if it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
@@ -243,6 +247,8 @@ def _columns(path: Path, kind: Kind, names: list[str]) -> list[str]:
 
 def _parquet_rows(path: Path, kind: Kind, rng: np.random.Generator) -> Iterator[Row]:
     """Yield every row, the row groups in shuffled order."""
+    import pyarrow as pa
+
     with _open_parquet(path) as file:
         columns = _columns(path, kind, file.schema_arrow.names)
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]

@@ -12,8 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import pyarrow as pa
-
 from firstwords.common.errors import UserError
 
 COMPRESSIONS = (".gz", ".zst")
@@ -139,4 +137,8 @@ def _unpacked_chunks(path: Path, n_bytes: int) -> Iterator[Chunk]:
 def _open_unpacked(raw: BinaryIO, kind: str) -> Any:
     if kind == ".gz":
         return gzip.open(raw)
-    return pa.CompressedInputStream(raw, "zstd") if kind else raw
+    if not kind:
+        return raw
+    import pyarrow as pa  # takes 40 MB of memory
+
+    return pa.CompressedInputStream(raw, "zstd")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from firstwords.common import paths
 from firstwords.common.errors import UserError
@@ -74,6 +73,8 @@ def sample_indices(n: int, limit: int) -> list[int]:
 
 def _read(path: Path) -> Iterator[Row]:
     if path.suffix == ".parquet":
+        import pyarrow.parquet as pq  # takes 40 MB of memory
+
         yield from pq.read_table(path).to_pylist()
         return
     open_text = gzip.open if path.suffix == ".gz" else open

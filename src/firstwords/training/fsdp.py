@@ -24,21 +24,7 @@ from firstwords.common.hardware import Device
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, Recipe
 from firstwords.training.distributed import World
-from firstwords.training.gradient_sync import (
-    DataParallelSync,
-    GradientSync,
-    assign_owners,
-)
-
-
-def make_sync(recipe: Recipe, world: World, model: Transformer) -> GradientSync:
-    """Move the model from the CPU to the recipe's device, whole or sharded, and return what
-    exchanges its gradients. Raises UserError if the processes cannot share a batch evenly."""
-    if recipe.shard == "weights" and world.size > 1:
-        check_batch_splits_evenly(recipe, world)
-        return FSDPSync(model, world, recipe.device)
-    model.to(recipe.device)
-    return DataParallelSync(model, world) if world.size > 1 else GradientSync(model)
+from firstwords.training.gradient_sync import DataParallelSync, assign_owners
 
 
 def check_batch_splits_evenly(recipe: Recipe, world: World) -> None:

@@ -21,8 +21,7 @@ from firstwords.kernels.train import NativeTrainer, rows_per_pass
 from firstwords.model.transformer import Block, Transformer
 from firstwords.recipe import Recipe, StageConfig
 from firstwords.training.distributed import World
-from firstwords.training.fsdp import make_sync
-from firstwords.training.gradient_sync import GradientSync
+from firstwords.training.gradient_sync import DataParallelSync, GradientSync
 from firstwords.training.native_optimizer import NativeOptimizer
 from firstwords.training.optimizer import Optimizer
 
@@ -66,6 +65,19 @@ def build(
         return TrainState(model, native_optimizer, loss_function(model, recipe), sync, native)
     optimizer = Optimizer(model, recipe.optimizer, torch_dtype(recipe), sync.owned)
     return TrainState(model, optimizer, loss_function(model, recipe), sync)
+
+
+def make_sync(recipe: Recipe, world: World, model: Transformer) -> GradientSync:
+    """Move the model from the CPU to the recipe's device, whole or sharded, and return what
+    exchanges its gradients. Raises UserError if the processes cannot share a batch evenly."""
+    if recipe.shard == "weights" and world.size > 1:
+        # Importing PyTorch's FSDP takes almost a second and 40 MB of memory.
+        from firstwords.training.fsdp import FSDPSync, check_batch_splits_evenly
+
+        check_batch_splits_evenly(recipe, world)
+        return FSDPSync(model, world, recipe.device)
+    model.to(recipe.device)
+    return DataParallelSync(model, world) if world.size > 1 else GradientSync(model)
 
 
 def native_trainer(

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from firstwords.common import console
 from firstwords.common.errors import Interrupted
-from firstwords.common.memory import used_memory
+from firstwords.common.memory import release_freed_memory, used_memory
 from firstwords.common.units import format_size
 from firstwords.data.dataloader import (
     BatchSampler,
@@ -134,6 +134,7 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: BatchSamp
     if session.compiles:
         console.say("compiling the training step (up to a minute the first time)")
         session.compiles = warm_up(state, batches, config)
+    release_freed_memory()  # some 200 MB that generating and encoding the data took
     metrics_path = run.metrics(stage) if world.is_main else Path(os.devnull)
     smoothed_loss, memory = 0.0, format_size(used_memory())
     with (
