@@ -8,6 +8,7 @@ from firstwords.data.starter.everyday.about import about, from_pairs, known_subj
 from firstwords.data.starter.everyday.dialogue import MAX_TURNS, answer_to, everyday, say
 from firstwords.data.starter.everyday.intents import intents, is_reply, openings, parse_intents
 from firstwords.data.starter.everyday.recall import recall_chat
+from firstwords.data.starter.everyday.reflect import reflect, reflection_exam_turn
 from firstwords.data.starter.everyday.riddles import riddle
 from firstwords.data.starter.everyday.slots import Slots, first_names
 from firstwords.data.starter.everyday.tasks import tasks
@@ -146,6 +147,33 @@ def test_exam_details_are_never_in_training() -> None:
     for index in range(100):
         last = recall_chat(seeded_rng(7, "recall", index), held_out=True)[-1]
         assert is_right(last.rule, last.expected, last.answer)
+
+
+def test_reflections_take_up_the_words_of_the_message() -> None:
+    mentioned = total = 0
+    for index in range(1500):
+        for turn in reflect(seeded_rng(11, "reflect", index)):
+            for text in turn.question, turn.answer:
+                assert not re.search(r"[{}\[\]|]|\.\.|[!?]\.|  ", text), turn
+            assert turn.answer[0].isupper(), turn
+            if turn.expected:
+                total += 1
+                mentioned += is_right(turn.rule, turn.expected, turn.answer)
+    # The others answer with "Tell me more" and the like.
+    assert mentioned / total > 0.6
+
+
+def test_reflections_turn_my_into_your() -> None:
+    for index in range(3000):
+        for turn in reflect(seeded_rng(12, "reflect", index)):
+            assert not re.search(r"\b(my|myself|our)\b", turn.answer.lower()), turn
+
+
+def test_personal_questions_of_the_exam_are_never_in_training() -> None:
+    for index in range(100):
+        turn = reflection_exam_turn(seeded_rng(13, "personal", index))
+        assert is_right(turn.rule, turn.expected, turn.answer)
+        assert is_exam_only(turn.question)
 
 
 def test_tasks_repeat_and_count_as_asked() -> None:

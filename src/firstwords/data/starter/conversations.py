@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from firstwords.data.starter.everyday.about import about
 from firstwords.data.starter.everyday.dialogue import everyday
 from firstwords.data.starter.everyday.recall import recall_chat
+from firstwords.data.starter.everyday.reflect import reflect
 from firstwords.data.starter.everyday.tasks import tasks
 from firstwords.data.starter.fact_questions import fact_questions, followup, science_questions
 from firstwords.data.starter.instructions import instruction, tell_story
@@ -27,7 +28,7 @@ from firstwords.data.starter.user_details import memory
 
 MAX_TURNS = 5
 # These kinds have their own greetings, thanks, and goodbyes.
-_WHOLE = ("everyday", "recall_chat", "tasks")
+_WHOLE = ("everyday", "recall_chat", "reflect", "tasks")
 
 
 def make_messages(rng: Rng, kind: str) -> tuple[dict[str, str], ...]:
@@ -110,5 +111,6 @@ _MAKERS: dict[str, Callable[[Rng], list[Turn]]] = {
     "chat": _mixed,
     "everyday": everyday,
     "recall_chat": recall_chat,
+    "reflect": reflect,
     "tasks": lambda rng: about(rng) if rng() < 0.25 else tasks(rng),
 }

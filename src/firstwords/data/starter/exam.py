@@ -12,6 +12,7 @@ from firstwords.data.starter.conversations import as_messages
 from firstwords.data.starter.everyday.dialogue import exam_turn
 from firstwords.data.starter.everyday.exam_turns import typed_turn
 from firstwords.data.starter.everyday.recall import recall_chat
+from firstwords.data.starter.everyday.reflect import reflection_exam_turn
 from firstwords.data.starter.fact_questions import (
     ask_fact_in_exam_words,
     fact_turn,
@@ -202,6 +203,13 @@ CATEGORIES: dict[str, ExamCategory] = {
         False,
         lambda rng: recall_chat(rng, True),
         recall_chat,
+    ),
+    "personal": ExamCategory(
+        "what users tell of their lives",
+        "the answer takes up the thing, person, feeling or deed that the message names",
+        False,
+        _one(reflection_exam_turn),
+        _one(lambda rng: reflection_exam_turn(rng, False)),
     ),
 }
 

@@ -43,5 +43,6 @@ CONVERSATION_WEIGHTS = {
     "chat": 3.0,
     "everyday": 40.0,
     "recall_chat": 12.0,
+    "reflect": 36.0,
     "tasks": 16.0,
 }
