@@ -19,6 +19,7 @@ from firstwords.evaluation.bits_per_byte import CHANCE_BITS_PER_BYTE
 from firstwords.recipe import STAGES
 from firstwords.report import html_page
 from firstwords.report.report import make_sections, render_html, render_markdown
+from firstwords.report.sections import evaluation
 from firstwords.runs import registry
 from firstwords.runs.metrics import read_metrics
 from firstwords.runs.run import Run
@@ -275,3 +276,23 @@ def test_progress_before_the_first_step(run: Run) -> None:
     assert progress["stage"] is None
     assert progress["samples"] is None
     assert progress["bits_per_byte"] == []
+
+
+def test_answers_to_open_prompts_are_reported_with_examples(run: Run) -> None:
+    def record(answer: str, problem: str) -> dict[str, Any]:
+        prompt = [{"role": "user", "content": "heya"}]
+        details = {"prompt": prompt, "reference": "", "answer": answer, "problem": problem}
+        return {"category": "chat", "correct": not problem, **details}
+
+    records = [record("Hello!", ""), record("Heya of of", "repeats: of")]
+    files.write_json_lines(run.records("sft", "babble"), records)
+    chat = {"score": 0.5, "ci95": [0.1, 0.9], "n": 2}
+    result = {**chat, "categories": {"chat": chat}, "problems": {"repeats": 1}}
+    evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in STAGES}
+    assert not evaluation.render_babble(run, evaluations)  # this run has own conversations
+    evaluations["sft"]["tasks"]["babble"] = result
+    text = evaluation.render_babble(run, evaluations)
+    assert "50% (10% to 90%)" in text
+    assert "What was wrong after finetuning: repeats 1." in text
+    assert text.index("model: Hello!") < text.index("model: Heya of of")
+    assert "problem: repeats: of" in text

@@ -305,7 +305,7 @@ def test_any_content_of_a_file_that_is_only_read_is_ignored_or_valid(content: by
             files.write_text(run.directory / name, "")
             (run.directory / name).write_bytes(content)
         assert summarize_loss(read_metrics(run.metrics("sft"))) is None
-        assert (run.timings(), run.samples(), run.exam_answers("sft")) == ({}, [], [])
+        assert (run.timings(), run.samples(), run.answers("sft", "exam")) == ({}, [], [])
         assert (run.read_evaluation("sft"), run.tokenizer_stats()) == (None, None)
 
 

@@ -29,6 +29,7 @@ from firstwords.evaluation.babble_words import (
 )
 from firstwords.tokenizer.chat_format import Messages
 
+PROMPTS_PER_KIND = 30
 MIN_REPEATS = 3  # of a phrase of three or more words
 MIN_SHORT_REPEATS = 5  # of a word or two that are neither in the prompt nor a sound
 MAX_WORDS_WITHOUT_VERB = 8  # in a sentence that is no list

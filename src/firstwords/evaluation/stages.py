@@ -125,7 +125,7 @@ def _merge_parts(run: Run, stage: Stage, parts: list[str]) -> None:
 
 
 def _benchmark_names(run: Run) -> list[str]:
-    """Return the benchmarks of the evaluation phase: the exam if the run trained on the starter
-    curriculum, and the published ones if the plan found their data."""
+    """Return the benchmarks of the evaluation phase: those of Firstwords if the run trained on the
+    starter curriculum, and the published ones if the plan found their data."""
     published = [name for name in BENCHMARKS if name not in OWN]
-    return ["exam"] * exam_applies(run) + published * bool(run.recipe.benchmark_items)
+    return [*OWN] * exam_applies(run) + published * bool(run.recipe.benchmark_items)

@@ -7,10 +7,13 @@ import torch
 
 from firstwords.data import corpora
 from firstwords.data.dataloader import IGNORE_INDEX, PackedRows, stack_rows
+from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.data.token_store import TokenStore
 from firstwords.evaluation import bits_per_byte as bpb
+from firstwords.evaluation.babble import PROMPTS_PER_KIND
 from firstwords.evaluation.benchmarks import BENCHMARKS
 from firstwords.model.transformer import Transformer
+from firstwords.recipe import Recipe
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -18,11 +21,16 @@ TASKS = ("bits_per_byte", *BENCHMARKS)
 
 
 def n_training_items(run: Run, name: str) -> int:
-    """Return how many items of each category of a benchmark the run's evaluation phase uses; 0 for
-    a benchmark that is not part of it."""
+    """Return how many items of each category of a benchmark the run's evaluation phase uses."""
     if name == "babble":
-        return 0
+        return n_open_prompts(run.recipe)
     return run.recipe.exam_items if name == "exam" else run.recipe.benchmark_items
+
+
+def n_open_prompts(recipe: Recipe) -> int:
+    """Return the open prompts of each kind that the evaluation phase uses: as large a share of them
+    as of the exam."""
+    return min(PROMPTS_PER_KIND, -(-recipe.exam_items * PROMPTS_PER_KIND // PER_CATEGORY))
 
 
 def exam_applies(run: Run) -> bool:

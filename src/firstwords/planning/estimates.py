@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from firstwords.data.corpora import Corpus
 from firstwords.data.starter.exam import CATEGORIES
+from firstwords.evaluation.babble import open_prompts
 from firstwords.evaluation.bits_per_byte import EVAL_BATCH_SIZE
+from firstwords.evaluation.tasks import n_open_prompts
 from firstwords.inference.batch import cache_bytes, decode_batch_size
 from firstwords.kernels.train import rows_per_pass
 from firstwords.model.loss import CHUNKED_FROM_VOCAB_SIZE
@@ -141,7 +143,8 @@ def _evaluation_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetS
     # Twice: held-out text and held-out answers.
     scored = 2 * recipe.val_bytes / bytes_per_token(recipe.model.vocab_size)
     takes_exam = math.isinf(data.chat_tokens)  # the exam asks what the starter curriculum teaches
-    answers = len(CATEGORIES) * recipe.exam_items if takes_exam else 0
+    questions = len(CATEGORIES) * recipe.exam_items + len(open_prompts()) * n_open_prompts(recipe)
+    answers = questions if takes_exam else 0
     items = BENCHMARK_PARTS * recipe.benchmark_items
     training_tokens = (
         scored * TRAINING_TOKENS_PER_SCORED_TOKEN

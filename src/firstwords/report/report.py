@@ -72,6 +72,7 @@ def make_sections(run: Run) -> list[Section]:
         Section("Evaluation", evaluation.render_held_out(evaluations), (curves["bits"],)),
         Section("Benchmarks", evaluation.render_benchmarks(evaluations)),
         Section("Exam", exam, exam_plot),
+        Section("Answers to open prompts", evaluation.render_babble(run, evaluations)),
         Section("Samples during training", evaluation.render_samples(run)),
         Section("Time and memory", training.render_timings(run), (curves["speed"],)),
         Section("Comparison with a GPU node", setup.render_gpu_comparison(run)),

@@ -152,7 +152,7 @@ class Evaluation(Document):
 
 
 class AnswerRecord(Document):
-    """A line of evaluation/STAGE.exam.jsonl."""
+    """A line of evaluation/STAGE.exam.jsonl or STAGE.babble.jsonl."""
 
     class Message(Document):
         """A message of the prompt."""
@@ -165,6 +165,7 @@ class AnswerRecord(Document):
     prompt: list[Message]
     reference: str
     answer: str
+    problem: str = ""  # of an answer to an open prompt
 
 
 def read_or_none(kind: Any, path: Path) -> Any:

@@ -22,7 +22,7 @@ Which phases are done is read from these files; there is no other state that cou
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from firstwords.common import console, files
 from firstwords.common.errors import DamagedFile, UserError
@@ -110,9 +110,9 @@ class Run:
         evaluation: dict[str, Any] | None = read_or_none(Evaluation, self.evaluation(stage))
         return evaluation
 
-    def exam_answers(self, stage: Stage) -> list[dict[str, Any]]:
-        """Return the records of the exam's questions."""
-        return read_valid_lines(AnswerRecord, self.records(stage, "exam"))
+    def answers(self, stage: Stage, task: Literal["exam", "babble"]) -> list[dict[str, Any]]:
+        """Return the records of the exam's questions, or of the open prompts."""
+        return read_valid_lines(AnswerRecord, self.records(stage, task))
 
     def records(self, stage: Stage, task: str) -> Path:
         """The file with every item of a benchmark and the model's answer."""

@@ -51,7 +51,7 @@ def _render_by_source(evaluations: Evaluations) -> str:
 def render_benchmarks(evaluations: Evaluations) -> str:
     """Scores on published benchmarks; empty if none was run."""
     blimp = render_blimp(evaluations)
-    others = ("bits_per_byte", "exam", *(("blimp",) if blimp else ()))
+    others = ("bits_per_byte", "exam", "babble", *(("blimp",) if blimp else ()))
     results = {
         stage: {n: t for n, t in e["tasks"].items() if n not in others}
         for stage, e in evaluations.items()
@@ -121,6 +121,47 @@ def render_exam(run: Run, evaluations: Evaluations) -> str:
     )
 
 
+def render_babble(run: Run, evaluations: Evaluations) -> str:
+    """How many answers to open prompts are English, with examples; empty if not measured."""
+    scores = {s: e["tasks"].get("babble", {}) for s, e in evaluations.items()}
+    chat = {stage: score for stage, score in scores.items() if "categories" in score}
+    if "sft" not in chat:
+        return ""
+    last = chat["sft"]
+    lines = [
+        [name, *(_format_accuracy(score["categories"].get(name)) for score in chat.values())]
+        for name in last["categories"]
+    ]
+    lines.append(["**all**", *(_format_accuracy(score) for score in chat.values())])
+    problems = ", ".join(f"{kind} {count}" for kind, count in last["problems"].items())
+    description = (
+        f"The share of answers to {last['n']} open prompts, typed as people type, that are English "
+        "sentences: no invented words, no endless phrases, no broken grammar, and not the same "
+        "answer to everything; 95 % confidence intervals in parentheses. The rules do not know "
+        "whether an answer is true or fits. "
+        + (f"What was wrong after finetuning: {problems}." if problems else "Nothing was wrong.")
+    )
+    return paragraphs(
+        description,
+        table(["prompts", *(STAGE_TITLES[stage] for stage in chat)], lines),
+        folded("Answers in English (examples)", _render_open_answers(run, correct=True)),
+        folded("Babble (examples)", _render_open_answers(run, correct=False)),
+    )
+
+
+def _render_open_answers(run: Run, correct: bool) -> str:
+    """The first answers of the finetuned model to open prompts of every kind."""
+    shown: dict[str, list[str]] = {}
+    for record in run.answers("sft", "babble"):
+        parts = shown.setdefault(record["category"], [])
+        if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
+            lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]
+            lines.append(f"model: {record['answer'] or '(empty)'}")
+            lines += [f"problem: {record['problem']}"] if record["problem"] else []
+            parts.append(quote("\n".join(lines)))
+    return paragraphs(*(part for parts in shown.values() for part in parts)) or "None."
+
+
 def _format_accuracy(score: dict[str, Any] | None) -> str:
     if score is None:
         return ""
@@ -131,7 +172,7 @@ def _format_accuracy(score: dict[str, Any] | None) -> str:
 def _render_answers(run: Run, correct: bool) -> str:
     """The first correct or wrong answers of the finetuned model in every category."""
     shown: dict[str, list[str]] = {}
-    for record in run.exam_answers("sft"):
+    for record in run.answers("sft", "exam"):
         parts = shown.setdefault(record["category"], [])
         if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
             lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]
