@@ -11,115 +11,108 @@
 
 template <class Number>
 struct AttentionScratch {
-    Buffer<Number> k_columns;            // panels of k^T (D, T)
-    Buffer<Number> k_rows, v_rows;       // panels of (T, D)
-    Buffer<Number> v_columns;            // panels of v^T (D, T)
-    Buffer<Number> q_rows, dy_rows;      // panels of (T, D)
-    Buffer<float> scores, d_weights;     // (32, T): of a block of queries
-    Buffer<Number> weights;              // (32, T): of a block of queries
-    Buffer<Number> weights_TT, d_scores_TT;  // (T, T), transposed: [key][query]
+    Matrix<Number> k_columns, v_columns;     // (D, T), paired: of a key-value head
+    Matrix<Number> k_rows, v_rows;           // (T, D), paired
+    Matrix<Number> q_rows, dy_rows;          // (T, D), paired: of a query head
+    Matrix<float> scores, d_weights;         // (32, T): of a block of queries
+    Matrix<Number> weights;                  // (32, T): of a block of queries
+    Matrix<Number> weights_TT, d_scores_TT;  // (T, T), transposed: [key][query]
 
     AttentionScratch(int64_t T, int64_t D)
-        : k_columns(T * D), k_rows(T * D), v_rows(T * D), v_columns(T * D), q_rows(T * D),
-          dy_rows(T * D), scores(TILE * T), d_weights(TILE * T), weights(TILE * T),
-          weights_TT(T * T), d_scores_TT(T * T) {}
+        : k_columns(D, T), v_columns(D, T), k_rows(T, D), v_rows(T, D), q_rows(T, D), dy_rows(T, D),
+          scores(TILE, T), d_weights(TILE, T), weights(TILE, T), weights_TT(T, T),
+          d_scores_TT(T, T) {}
 };
 
-// The scores (32, end) of queries `first` and on, up to the block's own keys.
+// The scores (32, first + 32) of queries `first` and on with the keys up to the block's own. Those of
+// later tokens are minus infinity.
 template <class Number>
-static inline void attention_scores(bool amx, const AttentionScratch<Number> &s, const Number *q,
-                                    int64_t first, int64_t T, int64_t D) {
-    multiply(amx, q + first * D, D, (const Number *)s.k_columns, D, TILE, first + TILE, D,
-             write_into(s.scores, T));
+static inline void attention_scores(bool amx, const AttentionScratch<Number> &s, Panels<Number> q,
+                                    int64_t first, int64_t D) {
+    multiply<Number>(amx, q.from(first, 0), s.k_columns, TILE, first + TILE, D, s.scores);
+    for (int m = 0; m < TILE; m++)
+        for (int k = m + 1; k < TILE; k++) *s.scores.at(m, first + k) = -INFINITY;
 }
 
 // The output y of one query head.
 //   q        (T, D), normalized, rotated and divided by sqrt(D)
 //   s        with k_columns and v_rows of the key-value head
-//   y        (T, D), `y_stride` numbers from token to token, written
+//   y        (T, D), written
 //   log_sum  (T), `log_sum_stride` apart: the logarithm of the softmax's denominator, written
 template <class Number>
-static void attend(bool amx, const AttentionScratch<Number> &s, const Number *q, int64_t T,
-                   int64_t D, Number *y, int64_t y_stride, float *log_sum, int64_t log_sum_stride) {
+static void attend(bool amx, const AttentionScratch<Number> &s, Panels<Number> q, int64_t T,
+                   int64_t D, Panels<Number> y, float *log_sum, int64_t log_sum_stride) {
     float inverse[TILE];
     for (int64_t first = 0; first < T; first += TILE) {
-        attention_scores(amx, s, q, first, T, D);
+        attention_scores(amx, s, q, first, D);
         int64_t end = first + TILE;
         for (int m = 0; m < TILE; m++) {
-            float *row = s.scores + m * T;
-            for (int64_t k = first + m + 1; k < end; k++) row[k] = -INFINITY;
-            Lanes largest_lanes = load(row), sums = {};
+            Row<float> row = s.scores.row(m);
+            Row<Number> weights = s.weights.row(m);
+            Lanes largest_lanes = load(row + 0), sums = {};
             for (int64_t k = LANES; k < end; k += LANES)
                 largest_lanes = larger(largest_lanes, load(row + k));
             float largest = largest_lane(largest_lanes);
             for (int64_t k = 0; k < end; k += LANES) {
                 Lanes weight = exponential(load(row + k) - largest);
                 sums += weight;
-                store(weight, s.weights + m * T + k);
+                store(weight, weights + k);
             }
             float sum = sum_lanes<LANES>(sums);
             inverse[m] = 1 / sum;
             log_sum[(first + m) * log_sum_stride] = largest + logf(sum);
         }
-        multiply(amx, (const Number *)s.weights, T, (const Number *)s.v_rows, T, TILE, D, end,
-                 [&](int64_t, int64_t n, const float *tile) {
-                     for (int m = 0; m < TILE; m++)
-                         for (int i = 0; i < TILE; i += LANES)
-                             store(load(tile + m * TILE + i) * inverse[m],
-                                   y + (first + m) * y_stride + n + i);
-                 });
+        multiply_and_use<Number>(amx, s.weights, s.v_rows, TILE, D, end,
+                                 [&](int64_t, int64_t n, const float *tile) {
+                                     Number *to = y.at(first, n);
+                                     for (int i = 0; i < TILE_SIZE; i += LANES)
+                                         store(load(tile + i) * inverse[i / TILE], to + i);
+                                 });
     }
 }
 
 // The gradients of one query head.
 //   q, y, log_sum  as in `attend`
-//   dy             (T, D), `y_stride` numbers from token to token
+//   dy             (T, D), the gradient of y
 //   s              with k_columns, k_rows and v_columns of the key-value head, and q_rows and
 //                  dy_rows of the query head
 //   dq             (T, D), written
 //   dk, dv         (T, D), added to
 template <class Number>
-static void attend_backward(bool amx, const AttentionScratch<Number> &s, const Number *q,
-                            const Number *y, const Number *dy, int64_t y_stride,
-                            const float *log_sum, int64_t log_sum_stride, int64_t T, int64_t D,
-                            float *dq, float *dk, float *dv) {
+static void attend_backward(bool amx, const AttentionScratch<Number> &s, Panels<Number> q,
+                            Panels<Number> y, Panels<Number> dy, const float *log_sum,
+                            int64_t log_sum_stride, int64_t T, int64_t D, Panels<float> dq,
+                            Panels<float> dk, Panels<float> dv) {
     for (int64_t first = 0; first < T; first += TILE) {
         int64_t end = first + TILE;
-        attention_scores(amx, s, q, first, T, D);
-        multiply(amx, dy + first * y_stride, y_stride, (const Number *)s.v_columns, D, TILE, end, D,
-                 write_into(s.d_weights, T));
+        attention_scores(amx, s, q, first, D);
+        multiply<Number>(amx, dy.from(first, 0), s.v_columns, TILE, end, D, s.d_weights);
         for (int m = 0; m < TILE; m++) {
-            float *row = s.scores + m * T, *d_row = s.d_weights + m * T;
+            Row<float> row = s.scores.row(m), d_row = s.d_weights.row(m);
+            Row<Number> y_D = y.row(first + m), dy_D = dy.row(first + m);
+            Row<Number> d_scores = s.weights.row(m);
             float log_sum_m = log_sum[(first + m) * log_sum_stride];
-            const Number *y_D = y + (first + m) * y_stride, *dy_D = dy + (first + m) * y_stride;
             Lanes products = {};
             for (int64_t d = 0; d < D; d += LANES) products += load(y_D + d) * load(dy_D + d);
             float mean = sum_lanes<LANES>(products);
-            for (int64_t k = first + m + 1; k < end; k++) row[k] = -INFINITY;
             for (int64_t k = 0; k < end; k += LANES) {
                 Lanes weight = exponential(load(row + k) - log_sum_m);
                 Lanes d_score = weight * (load(d_row + k) - mean);
                 store(weight, row + k);
                 store(d_score, d_row + k);
-                store(d_score, s.weights + m * T + k);
+                store(d_score, d_scores + k);
             }
         }
-        alignas(64) float tile[TILE * TILE], d_tile[TILE * TILE];
         for (int64_t n = 0; n < end; n += TILE) {
-            for (int m = 0; m < TILE; m++) {
-                memcpy(tile + m * TILE, s.scores + m * T + n, TILE * sizeof(float));
-                memcpy(d_tile + m * TILE, s.d_weights + m * T + n, TILE * sizeof(float));
-            }
-            tile_to_columns(tile, s.weights_TT + n * T + first, T);
-            tile_to_columns(d_tile, s.d_scores_TT + n * T + first, T);
+            transpose_tile(s.scores.at(0, n), s.weights_TT.at(n, first));
+            transpose_tile(s.d_weights.at(0, n), s.d_scores_TT.at(n, first));
         }
-        multiply(amx, (const Number *)s.weights, T, (const Number *)s.k_rows, T, TILE, D, end,
-                 write_into(dq + first * D, D));
+        multiply<Number>(amx, s.weights, s.k_rows, TILE, D, end, dq.from(first, 0));
     }
     for (int64_t key = 0; key < T; key += TILE) {  // of queries from the key on
-        multiply(amx, s.weights_TT + key * T + key, T, s.dy_rows + key * TILE, T, TILE, D, T - key,
-                 add_to(dv + key * D, D));
-        multiply(amx, s.d_scores_TT + key * T + key, T, s.q_rows + key * TILE, T, TILE, D, T - key,
-                 add_to(dk + key * D, D));
+        multiply(amx, s.weights_TT.from(key, key), s.dy_rows.from(key, 0), TILE, D, T - key,
+                 dv.from(key, 0), true);
+        multiply(amx, s.d_scores_TT.from(key, key), s.q_rows.from(key, 0), TILE, D, T - key,
+                 dk.from(key, 0), true);
     }
 }

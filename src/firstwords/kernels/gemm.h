@@ -1,22 +1,22 @@
 // Matrix products: C = A B in tiles of 32 x 32 outputs, in float32 or bfloat16.
 //
-// Every product of a training step is one of these. Its operands:
+// Every product of a training step is one of these. All matrices are kept in panels of 32 columns: a
+// panel holds its columns of all rows, row after row, so that a tile (32, 32) is 1,024 numbers side
+// by side. Tiles of row-major matrices would be 32 pieces in 32 places, and writing them took a fifth
+// of a step (docs/lab-notebook.md#native-training-step).
 //
-//     A   row-major: the `size` numbers that a row multiplies lie side by side
-//     B   in panels of 32 columns: panel p holds columns 32 p to 32 p + 31 for all rows k, so that
-//         a register loaded at row k holds one number of each of several columns. bfloat16 panels
-//         keep rows 2 j and 2 j + 1 of a column side by side, because the processor multiplies
-//         pairs: number (k, n) of a panel lies at k / 2 * 64 + n * 2 + k % 2.
-//
-// Sizes are multiples of 32; whoever makes an operand pads it with zeros. Tiles are float32 and stay
-// in the first cache, where the caller's `use` takes them for what comes next (add to the residual
-// stream, SwiGLU, softmax), so that a result is never written to memory only to be read again.
+// The second operand in bfloat16 has its rows 2 j and 2 j + 1 of a column side by side, because the
+// processor multiplies pairs: it is "paired". Sizes are multiples of 32; whatever makes a matrix pads
+// it with zeros. Products are float32.
 //
 // Three kernels, one shape: AMX tiles (bfloat16), AVX-512 pairs (bfloat16), and vector extensions
 // for everything else. All add the products of an output in order of k, whatever the number of
 // threads: results are the same to the last bit on every repetition.
 
 #pragma once
+
+#include <memory>
+#include <new>
 
 #include "vector.h"
 
@@ -27,8 +27,69 @@
 #endif
 
 constexpr int TILE = 32;
+constexpr int TILE_SIZE = TILE * TILE;
 
-// --- operands -------------------------------------------------------------------------------------
+// --- matrices -------------------------------------------------------------------------------------
+
+// A row of a matrix in panels; `row + i` is the place of its number i.
+template <class Number>
+struct Row {
+    Number *data;
+    int64_t panel;  // numbers from one panel to the next
+
+    Number *operator+(int64_t i) const { return data + i / TILE * panel + i % TILE; }
+};
+
+// A matrix in panels, or a part of one.
+template <class Number>
+struct Panels {
+    Number *data;
+    int64_t rows;  // of each panel
+
+    // The place of a number, or of the tile that starts there.
+    Number *at(int64_t m, int64_t n) const {
+        return data + n / TILE * TILE * rows + m * TILE + n % TILE;
+    }
+
+    Row<Number> row(int64_t m) const { return {data + m * TILE, rows * TILE}; }
+
+    // The part from row m and column n on, a multiple of 32.
+    Panels from(int64_t m, int64_t n) const { return {at(m, n), rows}; }
+};
+
+// Memory for `count` numbers, aligned to cache lines and zero at first.
+template <class Number>
+class Buffer {
+  public:
+    Buffer() = default;
+    explicit Buffer(int64_t count)
+        : memory(new(std::align_val_t(64)) char[count * sizeof(Number)]()) {}
+    operator Number *() const { return (Number *)memory.get(); }
+
+  private:
+    struct Free {
+        void operator()(char *memory) const { operator delete[](memory, std::align_val_t(64)); }
+    };
+    std::unique_ptr<char[], Free> memory;
+};
+
+// A matrix with its memory.
+template <class Number>
+struct Matrix : Panels<Number> {
+    Matrix() = default;
+    Matrix(int64_t rows, int64_t columns) : Matrix(rows, Buffer<Number>(rows * columns)) {}
+
+  private:
+    Matrix(int64_t rows, Buffer<Number> buffer)
+        : Panels<Number>{buffer, rows}, memory(std::move(buffer)) {}
+    Buffer<Number> memory;
+};
+
+static inline int64_t round_up(int64_t size, int64_t unit = TILE) {
+    return (size + unit - 1) / unit * unit;
+}
+
+// --- tiles ----------------------------------------------------------------------------------------
 
 // Copy `count` floats, a multiple of 32, as numbers.
 template <class Number>
@@ -36,143 +97,143 @@ static inline void convert(const float *from, Number *to, int64_t count) {
     for (int64_t i = 0; i < count; i += LANES) store(load(from + i), to + i);
 }
 
-// Write rows k and k + 1 of a panel from two rows of 32 floats; k is even.
-static inline void write_panel_rows(const float *row, const float *next, float *panel, int64_t k) {
-    convert(row, panel + k * TILE, TILE);
-    convert(next, panel + (k + 1) * TILE, TILE);
-}
+// A tile of floats as one of a second operand.
+static inline void pair_tile(const float *tile, float *to) { convert(tile, to, TILE_SIZE); }
 
-static inline void write_panel_rows(const float *row, const float *next, bfloat16 *panel,
-                                    int64_t k) {
-    for (int n = 0; n < TILE; n += LANES)
-        *(Bits *)(panel + k * TILE + 2 * n) = round_pairs(load(row + n), load(next + n));
-}
-
-// Rows k to k + 31 of one panel from a tile (32, 32) of floats.
-template <class Number>
-static inline void tile_to_panel(const float *tile, Number *panel, int64_t k) {
+static inline void pair_tile(const float *tile, bfloat16 *to) {
     for (int m = 0; m < TILE; m += 2)
-        write_panel_rows(tile + m * TILE, tile + (m + 1) * TILE, panel, k + m);
+        for (int n = 0; n < TILE; n += LANES) {
+            const float *row = tile + m * TILE + n;
+            *(Bits *)(to + m * TILE + 2 * n) = round_pairs(load(row), load(row + TILE));
+        }
 }
 
-// A tile (32, 32) as rows of a row-major matrix.
-template <class Number>
-static inline void tile_to_rows(const float *tile, Number *rows, int64_t stride) {
-    for (int m = 0; m < TILE; m++) convert(tile + m * TILE, rows + m * stride, TILE);
+static inline void pair_tile(const bfloat16 *tile, bfloat16 *to) {
+    for (int m = 0; m < TILE; m += 2)
+        for (int n = 0; n < TILE; n += LANES) {
+            const bfloat16 *row = tile + m * TILE + n;
+            *(Bits *)(to + m * TILE + 2 * n) =
+                __builtin_convertvector(*(const HalfBits *)row, Bits) |
+                __builtin_convertvector(*(const HalfBits *)(row + TILE), Bits) << 16;
+        }
 }
 
-// What `multiply` does with the tiles of a product: write them into a matrix, or add them to it.
-static inline auto write_into(float *matrix, int64_t stride) {
-    return [=](int64_t m, int64_t n, const float *tile) {
-        tile_to_rows(tile, matrix + m * stride + n, stride);
-    };
-}
-
-static inline auto add_to(float *matrix, int64_t stride) {
-    return [=](int64_t m, int64_t n, const float *tile) {
-        for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j += LANES) {
-                float *sum = matrix + (m + i) * stride + n + j;
-                store(load(sum) + load(tile + i * TILE + j), sum);
-            }
-    };
-}
-
-// The transpose (n_columns, n_rows) of a row-major matrix (n_rows, n_columns).
-static void transpose(const float *matrix, int64_t stride, int64_t n_rows, int64_t n_columns,
-                      float *to, int64_t to_stride) {
-    for (int64_t m = 0; m < n_rows; m += LANES)
-        for (int64_t n = 0; n < n_columns; n += LANES) {
+// The transpose of a tile.
+static inline void transpose_tile(const float *tile, float *to) {
+    for (int m = 0; m < TILE; m += LANES)
+        for (int n = 0; n < TILE; n += LANES) {
             Bits square[LANES];
-            for (int i = 0; i < LANES; i++)
-                square[i] = (Bits)load(matrix + (m + i) * stride + n);
+            for (int i = 0; i < LANES; i++) square[i] = (Bits)load(tile + (m + i) * TILE + n);
             transpose_square(square);
-            for (int i = 0; i < LANES; i++) store((Lanes)square[i], to + (n + i) * to_stride + m);
+            for (int i = 0; i < LANES; i++) store((Lanes)square[i], to + (n + i) * TILE + m);
         }
 }
 
-static void transpose(const bfloat16 *matrix, int64_t stride, int64_t n_rows, int64_t n_columns,
-                      bfloat16 *to, int64_t to_stride) {
-    for (int64_t m = 0; m < n_rows; m += 2 * LANES)
-        for (int64_t n = 0; n < n_columns; n += LANES) {
-            Bits square[LANES];  // pairs of rows
-            for (int i = 0; i < LANES; i++) {
-                const bfloat16 *row = matrix + (m + 2 * i) * stride + n;
-                square[i] = __builtin_convertvector(*(const HalfBits *)row, Bits) |
-                            __builtin_convertvector(*(const HalfBits *)(row + stride), Bits) << 16;
-            }
-            transpose_square(square);
-            for (int i = 0; i < LANES; i++) *(Bits *)(to + (n + i) * to_stride + m) = square[i];
-        }
-}
-
-// The transpose of a tile (32, 32) as rows of a row-major matrix.
-static inline void tile_to_columns(const float *tile, float *rows, int64_t stride) {
-    transpose(tile, TILE, TILE, TILE, rows, stride);
-}
-
-static inline void tile_to_columns(const float *tile, bfloat16 *rows, int64_t stride) {
+// The transpose of a tile of bfloat16, from pairs of rows.
+template <class PairOfRows>
+static inline void transpose_pairs(PairOfRows pair_of_rows, bfloat16 *to) {
     for (int m = 0; m < TILE; m += 2 * LANES)
         for (int n = 0; n < TILE; n += LANES) {
             Bits square[LANES];
-            for (int i = 0; i < LANES; i++) {
-                const float *row = tile + (m + 2 * i) * TILE + n;
-                square[i] = round_pairs(load(row), load(row + TILE));
-            }
+            for (int i = 0; i < LANES; i++) square[i] = pair_of_rows((m + 2 * i) * TILE + n);
             transpose_square(square);
-            for (int i = 0; i < LANES; i++) *(Bits *)(rows + (n + i) * stride + m) = square[i];
+            for (int i = 0; i < LANES; i++) *(Bits *)(to + (n + i) * TILE + m) = square[i];
         }
 }
 
-// Panels of a row-major matrix (n_rows, n_columns): B[k][n] = matrix[k][n].
-//   panel_rows  rows of the whole panels, of which these are rows `first` and on
-static void rows_to_panels(const float *matrix, int64_t stride, int64_t n_rows, int64_t n_columns,
-                           float *panels, int64_t panel_rows, int64_t first) {
+static inline void transpose_tile(const float *tile, bfloat16 *to) {
+    transpose_pairs([=](int i) { return round_pairs(load(tile + i), load(tile + i + TILE)); }, to);
+}
+
+static inline void transpose_tile(const bfloat16 *tile, bfloat16 *to) {
+    transpose_pairs(
+        [=](int i) {
+            return __builtin_convertvector(*(const HalfBits *)(tile + i), Bits) |
+                   __builtin_convertvector(*(const HalfBits *)(tile + i + TILE), Bits) << 16;
+        },
+        to);
+}
+
+// The transpose of a tile as one of a second operand.
+static inline void transpose_and_pair_tile(const float *tile, float *to) {
+    transpose_tile(tile, to);
+}
+
+static inline void transpose_and_pair_tile(const bfloat16 *tile, bfloat16 *to) {
+    const float *pairs = (const float *)tile;  // (32, 16), pairs of columns as words
+    for (int m = 0; m < TILE; m += LANES)
+        for (int n = 0; n < TILE / 2; n += LANES) {
+            Bits square[LANES];
+            for (int i = 0; i < LANES; i++) square[i] = (Bits)load(pairs + (m + i) * TILE / 2 + n);
+            transpose_square(square);
+            for (int i = 0; i < LANES; i++)
+                store((Lanes)square[i], (float *)to + (n + i) * TILE + m);
+        }
+}
+
+// --- whole matrices -------------------------------------------------------------------------------
+
+// Call a function with the first row and column of every tile.
+template <class Use>
+static inline void for_tiles(int64_t n_rows, int64_t n_columns, Use use) {
     for (int64_t n = 0; n < n_columns; n += TILE)
-        for (int64_t k = 0; k < n_rows; k++)
-            convert(matrix + k * stride + n, panels + n * panel_rows + (first + k) * TILE, TILE);
+        for (int64_t m = 0; m < n_rows; m += TILE) use(m, n);
 }
 
-static void rows_to_panels(const bfloat16 *matrix, int64_t stride, int64_t n_rows,
-                           int64_t n_columns, bfloat16 *panels, int64_t panel_rows, int64_t first) {
-    for (int64_t n = 0; n < n_columns; n += LANES)
-        for (int64_t k = 0; k < n_rows; k += 2) {
-            const bfloat16 *row = matrix + k * stride + n;
-            bfloat16 *to = panels + n / TILE * TILE * panel_rows + (first + k) * TILE + n % TILE * 2;
-            *(Bits *)to = __builtin_convertvector(*(const HalfBits *)row, Bits) |
-                          __builtin_convertvector(*(const HalfBits *)(row + stride), Bits) << 16;
-        }
+// A matrix (n_rows, n_columns) as a second operand.
+template <class From, class Number>
+static void pair(Panels<From> matrix, int64_t n_rows, int64_t n_columns, Panels<Number> to) {
+    for_tiles(n_rows, n_columns,
+              [&](int64_t m, int64_t n) { pair_tile(matrix.at(m, n), to.at(m, n)); });
 }
 
-// Panels of the transpose of a row-major matrix (n_rows, n_columns): B[k][n] = matrix[n][k].
-static void columns_to_panels(const float *matrix, int64_t stride, int64_t n_rows,
-                              int64_t n_columns, float *panels) {
-    for (int64_t n = 0; n < n_rows; n += TILE)
-        transpose(matrix + n * stride, stride, TILE, n_columns, panels + n * n_columns, TILE);
+// The transpose (n_columns, n_rows) of a matrix (n_rows, n_columns).
+template <class Number>
+static void transpose(Panels<Number> matrix, int64_t n_rows, int64_t n_columns, Panels<Number> to) {
+    for_tiles(n_rows, n_columns,
+              [&](int64_t m, int64_t n) { transpose_tile(matrix.at(m, n), to.at(n, m)); });
 }
 
-static void columns_to_panels(const bfloat16 *matrix, int64_t stride, int64_t n_rows,
-                              int64_t n_columns, bfloat16 *panels) {
-    for (int64_t n = 0; n < n_rows; n += TILE)  // pairs of columns as words
-        transpose((const float *)(matrix + n * stride), stride / 2, TILE, n_columns / 2,
-                  (float *)(panels + n * n_columns), TILE);
+// The transpose of a matrix (n_rows, n_columns) as a second operand.
+template <class Number>
+static void transpose_and_pair(Panels<Number> matrix, int64_t n_rows, int64_t n_columns,
+                               Panels<Number> to) {
+    for_tiles(n_rows, n_columns,
+              [&](int64_t m, int64_t n) { transpose_and_pair_tile(matrix.at(m, n), to.at(n, m)); });
 }
 
 // --- kernels --------------------------------------------------------------------------------------
 
-// ROWS x VECTORS registers of sums: rows of A times columns of a panel.
+// ROWS x VECTORS registers of sums: rows of A times columns of a panel of B.
+//   a        rows of a panel, and those of the next panel `a_panel` numbers further
+//   b        the panel, paired if bfloat16
+//   to       rows of a tile; with `add`, the product is added to what is there
 template <int ROWS, int VECTORS>
-static inline void multiply_block(const float *a, int64_t stride, const float *panel, int64_t size,
-                                  float *tile) {
-    Lanes sums[ROWS][VECTORS] = {};
-    for (int64_t k = 0; k < size; k++) {
-        Lanes b[VECTORS];
-        for (int v = 0; v < VECTORS; v++) b[v] = *(const Lanes *)(panel + k * TILE + v * LANES);
-        for (int m = 0; m < ROWS; m++)
-            for (int v = 0; v < VECTORS; v++) sums[m][v] += a[m * stride + k] * b[v];
-    }
+static inline void load_sums(Lanes sums[ROWS][VECTORS], const float *to, bool add) {
     for (int m = 0; m < ROWS; m++)
-        for (int v = 0; v < VECTORS; v++) *(Lanes *)(tile + m * TILE + v * LANES) = sums[m][v];
+        for (int v = 0; v < VECTORS; v++)
+            sums[m][v] = add ? load(to + m * TILE + v * LANES) : Lanes{};
+}
+
+template <int ROWS, int VECTORS>
+static inline void store_sums(const Lanes sums[ROWS][VECTORS], float *to) {
+    for (int m = 0; m < ROWS; m++)
+        for (int v = 0; v < VECTORS; v++) store(sums[m][v], to + m * TILE + v * LANES);
+}
+
+template <int ROWS, int VECTORS>
+static inline void multiply_block(const float *a, int64_t a_panel, const float *b, int64_t size,
+                                  float *to, bool add) {
+    Lanes sums[ROWS][VECTORS];
+    load_sums<ROWS, VECTORS>(sums, to, add);
+    for (int64_t first = 0; first < size; first += TILE, a += a_panel)
+        for (int k = 0; k < TILE; k++, b += TILE) {
+            Lanes columns[VECTORS];
+            for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * LANES);
+            for (int m = 0; m < ROWS; m++)
+                for (int v = 0; v < VECTORS; v++) sums[m][v] += a[m * TILE + k] * columns[v];
+        }
+    store_sums<ROWS, VECTORS>(sums, to);
 }
 
 #if defined(__AVX512BF16__)
@@ -188,21 +249,22 @@ static inline Lanes add_pairs(Lanes sums, uint32_t a, Bits b) {
 #endif
 
 template <int ROWS, int VECTORS>
-static inline void multiply_block(const bfloat16 *a, int64_t stride, const bfloat16 *panel,
-                                  int64_t size, float *tile) {
-    Lanes sums[ROWS][VECTORS] = {};
-    for (int64_t k = 0; k < size; k += 2) {
-        Bits b[VECTORS];
-        for (int v = 0; v < VECTORS; v++)
-            b[v] = *(const Bits *)(panel + k * TILE + v * 2 * LANES);
-        for (int m = 0; m < ROWS; m++) {
-            uint32_t pair;
-            memcpy(&pair, a + m * stride + k, sizeof pair);
-            for (int v = 0; v < VECTORS; v++) sums[m][v] = add_pairs(sums[m][v], pair, b[v]);
+static inline void multiply_block(const bfloat16 *a, int64_t a_panel, const bfloat16 *b,
+                                  int64_t size, float *to, bool add) {
+    Lanes sums[ROWS][VECTORS];
+    load_sums<ROWS, VECTORS>(sums, to, add);
+    for (int64_t first = 0; first < size; first += TILE, a += a_panel)
+        for (int k = 0; k < TILE; k += 2, b += 2 * TILE) {
+            Bits columns[VECTORS];
+            for (int v = 0; v < VECTORS; v++) columns[v] = *(const Bits *)(b + v * 2 * LANES);
+            for (int m = 0; m < ROWS; m++) {
+                uint32_t pair;
+                memcpy(&pair, a + m * TILE + k, sizeof pair);
+                for (int v = 0; v < VECTORS; v++)
+                    sums[m][v] = add_pairs(sums[m][v], pair, columns[v]);
+            }
         }
-    }
-    for (int m = 0; m < ROWS; m++)
-        for (int v = 0; v < VECTORS; v++) *(Lanes *)(tile + m * TILE + v * LANES) = sums[m][v];
+    store_sums<ROWS, VECTORS>(sums, to);
 }
 
 #if HAVE_AMX
@@ -222,61 +284,74 @@ static inline bool request_amx() {
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-static inline void multiply_tile_amx(const bfloat16 *a, int64_t stride, const bfloat16 *panel,
-                                     int64_t size, float *tile) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t k = 0; k < size; k += TILE) {
-        _tile_loadd(4, a + k, stride * sizeof(bfloat16));
-        _tile_loadd(6, panel + k * TILE, 4 * TILE);
-        _tile_loadd(7, panel + k * TILE + TILE, 4 * TILE);
-        _tile_loadd(5, a + 16 * stride + k, stride * sizeof(bfloat16));
+static inline void multiply_tile_amx(const bfloat16 *a, int64_t a_panel, const bfloat16 *b,
+                                     int64_t size, float *to, bool add) {
+    constexpr int A_ROW = TILE * sizeof(bfloat16), B_ROW = 2 * A_ROW, TO_ROW = TILE * sizeof(float);
+    float *lower = to + TILE_SIZE / 2;
+    if (add) {
+        _tile_loadd(0, to, TO_ROW);
+        _tile_loadd(1, to + 16, TO_ROW);
+        _tile_loadd(2, lower, TO_ROW);
+        _tile_loadd(3, lower + 16, TO_ROW);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int64_t k = 0; k < size; k += TILE, a += a_panel, b += TILE_SIZE) {
+        _tile_loadd(4, a, A_ROW);
+        _tile_loadd(6, b, B_ROW);
+        _tile_loadd(7, b + TILE, B_ROW);
+        _tile_loadd(5, a + TILE_SIZE / 2, A_ROW);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
-    _tile_stored(0, tile, 4 * TILE);
-    _tile_stored(1, tile + 16, 4 * TILE);
-    _tile_stored(2, tile + 16 * TILE, 4 * TILE);
-    _tile_stored(3, tile + 16 * TILE + 16, 4 * TILE);
+    _tile_stored(0, to, TO_ROW);
+    _tile_stored(1, to + 16, TO_ROW);
+    _tile_stored(2, lower, TO_ROW);
+    _tile_stored(3, lower + 16, TO_ROW);
 }
 #else
 static inline void configure_tiles() {}
 static inline bool request_amx() { return false; }
 #endif
 
-// A tile of the product: 32 rows of A times a panel. Both have `size` numbers to sum over.
-//   a      row-major, `stride` numbers from row to row
-//   tile   (32, 32), written
+// A tile of the product: 32 rows of A times a panel of B, `size` products each.
 template <class Number>
-static inline void multiply_tile(bool amx, const Number *a, int64_t stride, const Number *panel,
-                                 int64_t size, float *tile) {
+static inline void multiply_tile(bool amx, const Number *a, int64_t a_panel, const Number *b,
+                                 int64_t size, float *to, bool add) {
 #if HAVE_AMX
     if constexpr (sizeof(Number) == 2)
-        if (amx) return multiply_tile_amx(a, stride, panel, size, tile);
+        if (amx) return multiply_tile_amx(a, a_panel, b, size, to, add);
 #endif
     constexpr int ROWS = REGISTERS == 32 ? 8 : 4, VECTORS = LANES == 4 && REGISTERS == 32 ? 4 : 2;
     for (int m = 0; m < TILE; m += ROWS)
         for (int n = 0; n < TILE; n += VECTORS * LANES)
-            multiply_block<ROWS, VECTORS>(a + m * stride, stride,
-                                          panel + n * (sizeof(Number) == 2 ? 2 : 1), size,
-                                          tile + m * TILE + n);
+            multiply_block<ROWS, VECTORS>(a + m * TILE, a_panel,
+                                          b + n * (sizeof(Number) == 2 ? 2 : 1), size,
+                                          to + m * TILE + n, add);
 }
 
-// The product of A (n_rows, size) and B (size, n_columns), tile by tile.
-//   panel_rows  rows of the panels, of which the product uses `size`; `panels` points to the first
-//   use         called with the tile's first row and column, and the tile (32, 32)
+// The product of A (n_rows, size) and B (size, n_columns), in `to`; with `add`, added to it.
+template <class Number>
+static inline void multiply(bool amx, Panels<Number> a, Panels<Number> b, int64_t n_rows,
+                            int64_t n_columns, int64_t size, Panels<float> to, bool add = false) {
+    for_tiles(n_rows, n_columns, [&](int64_t m, int64_t n) {
+        multiply_tile(amx, a.at(m, 0), a.rows * TILE, b.at(0, n), size, to.at(m, n), add);
+    });
+}
+
+// The same, but a function takes the product while it is in the first cache: `use` is called with a
+// tile's first row and column, and the tile (32, 32).
 template <class Number, class Use>
-static inline void multiply(bool amx, const Number *a, int64_t stride, const Number *panels,
-                            int64_t panel_rows, int64_t n_rows, int64_t n_columns, int64_t size,
-                            Use use) {
-    alignas(64) float tile[TILE * TILE];
-    for (int64_t n = 0; n < n_columns; n += TILE)
-        for (int64_t m = 0; m < n_rows; m += TILE) {
-            multiply_tile(amx, a + m * stride, stride, panels + n * panel_rows, size, tile);
-            use(m, n, tile);
-        }
+static inline void multiply_and_use(bool amx, Panels<Number> a, Panels<Number> b, int64_t n_rows,
+                                    int64_t n_columns, int64_t size, Use use) {
+    alignas(64) float tile[TILE_SIZE];
+    for_tiles(n_rows, n_columns, [&](int64_t m, int64_t n) {
+        multiply_tile(amx, a.at(m, 0), a.rows * TILE, b.at(0, n), size, tile, false);
+        use(m, n, tile);
+    });
 }

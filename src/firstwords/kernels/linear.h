@@ -7,31 +7,9 @@
 
 #pragma once
 
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "gemm.h"
-
-// Memory for `count` numbers, aligned to cache lines and zero at first.
-template <class Number>
-class Buffer {
-  public:
-    Buffer() = default;
-    explicit Buffer(int64_t count)
-        : memory(new(std::align_val_t(64)) char[count * sizeof(Number)]()) {}
-    operator Number *() const { return (Number *)memory.get(); }
-
-  private:
-    struct Free {
-        void operator()(char *memory) const { operator delete[](memory, std::align_val_t(64)); }
-    };
-    std::unique_ptr<char[], Free> memory;
-};
-
-static inline int64_t round_up(int64_t size, int64_t unit = TILE) {
-    return (size + unit - 1) / unit * unit;
-}
 
 template <class Number>
 struct Linear {
@@ -43,16 +21,16 @@ struct Linear {
     std::vector<int> columns;
     const float *norm = nullptr;     // the weight (in) of the norm before, or null
     float *norm_gradient = nullptr;  // (in), written
-    Buffer<Number> forward;          // panels of (in, out): y = x * forward
-    Buffer<Number> backward;         // panels of (out, in): dx = dy * backward
+    Matrix<Number> forward;          // (in, out), paired: y = x * forward
+    Matrix<Number> backward;         // (out, in), paired: dx = dy * backward
     // Of each thread, the sums (in, out) over its tokens of x^T dy, and whether there are any.
-    std::vector<Buffer<float>> gradients;
+    std::vector<Matrix<float>> gradients;
     std::vector<char> has_gradient;
 
     Linear(int64_t n_inputs, int64_t n_outputs, int n_threads)
         : in(round_up(n_inputs)), out(round_up(n_outputs)), weight_rows(out), gradient_rows(out),
-          columns(in, -1), forward(in * out), backward(in * out), has_gradient(n_threads) {
-        for (int i = 0; i < n_threads; i++) gradients.emplace_back(in * out);
+          columns(in, -1), forward(in, out), backward(out, in), has_gradient(n_threads) {
+        for (int i = 0; i < n_threads; i++) gradients.emplace_back(in, out);
     }
 
     // The matrix's rows `first` and on, one for each output, are the rows of this weight.
@@ -70,63 +48,46 @@ struct Linear {
 
     // Pack 32 inputs of the matrix, `first` and on, for forward and backward products.
     void pack(int64_t first) {
-        alignas(64) float tile[TILE * TILE], transposed[TILE * TILE];
+        alignas(64) float tile[TILE_SIZE], transposed[TILE_SIZE];
         for (int64_t o = 0; o < out; o += TILE) {
-            for (int m = 0; m < TILE; m++) {
-                const float *row = weight_rows[o + m];
-                for (int i = 0; i < TILE; i++) {
-                    int column = columns[first + i];
-                    bool real = row && column >= 0;
-                    float value = real ? row[column] * (norm ? norm[column] : 1) : 0;
-                    tile[m * TILE + i] = transposed[i * TILE + m] = value;
-                }
-            }
-            tile_to_panel(tile, backward + first * out, o);
-            tile_to_panel(transposed, forward + o * in, first);
+            for (int m = 0; m < TILE; m++)
+                for (int i = 0; i < TILE; i += LANES)
+                    store(scaled_weights(o + m, first + i), tile + m * TILE + i);
+            pair_tile(tile, backward.at(o, first));
+            transpose_tile(tile, transposed);
+            pair_tile(transposed, forward.at(first, o));
         }
     }
 
     // Add x^T dy to the gradient of a thread.
-    //   x_columns  (in, size), row-major: the transpose of the inputs of `size` tokens
-    //   stride     numbers from one row of x_columns to the next
-    //   dy_panels  panels of (size, out)
-    void add_gradient(bool amx, int thread, const Number *x_columns, int64_t stride,
-                      const Number *dy_panels, int64_t size) {
-        float *sums = gradients[thread];
-        if (has_gradient[thread])
-            multiply(amx, x_columns, stride, dy_panels, size, in, out, size, add_to(sums, out));
-        else
-            multiply(amx, x_columns, stride, dy_panels, size, in, out, size, write_into(sums, out));
+    //   x_columns  (in, size), the transpose of the inputs of `size` tokens
+    //   dy         (size, out), paired
+    void add_gradient(bool amx, int thread, Panels<Number> x_columns, Panels<Number> dy,
+                      int64_t size) {
+        multiply(amx, x_columns, dy, in, out, size, gradients[thread], has_gradient[thread]);
         has_gradient[thread] = true;
     }
 
     // Write the gradients of 32 inputs, `first` and on, into those of the model's weights: the sum
     // over the threads, in their order. Returns the sum of squares.
     double reduce(int64_t first) {
-        float tile[TILE * TILE], norm_sums[TILE] = {};
+        alignas(64) float tile[TILE_SIZE], by_output[TILE_SIZE], norm_sums[TILE] = {};
         double squares = 0;
         for (int64_t o = 0; o < out; o += TILE) {
             memset(tile, 0, sizeof tile);
             for (size_t thread = 0; thread < gradients.size(); thread++)
-                if (has_gradient[thread])
-                    for (int i = 0; i < TILE; i++) {
-                        const float *row = gradients[thread] + (first + i) * out + o;
-                        for (int m = 0; m < TILE; m++) tile[i * TILE + m] += row[m];
-                    }
-            for (int m = 0; m < TILE; m++) {
-                if (!weight_rows[o + m]) continue;
-                float sum = 0;
-                for (int i = 0; i < TILE; i++) {
-                    int column = columns[first + i];
-                    if (column < 0) continue;
-                    float gradient = tile[i * TILE + m];
-                    norm_sums[i] += gradient * weight_rows[o + m][column];
-                    gradient *= norm ? norm[column] : 1;
-                    gradient_rows[o + m][column] = gradient;
-                    sum += gradient * gradient;
+                if (has_gradient[thread]) {
+                    const float *sums = gradients[thread].at(first, o);
+                    for (int i = 0; i < TILE_SIZE; i += LANES)
+                        store(load(tile + i) + load(sums + i), tile + i);
                 }
-                squares += sum;
-            }
+            transpose_tile(tile, by_output);
+            Lanes tile_squares = {};
+            for (int m = 0; m < TILE; m++)
+                for (int i = 0; i < TILE && weight_rows[o + m]; i += LANES)
+                    tile_squares += write_gradients(o + m, first + i, by_output + m * TILE + i,
+                                                    norm_sums + i);
+            squares += sum_lanes<LANES>(tile_squares);
         }
         if (norm)
             for (int i = 0; i < TILE; i++)
@@ -134,6 +95,52 @@ struct Linear {
                     norm_gradient[column] = norm_sums[i];
                     squares += double(norm_sums[i]) * norm_sums[i];
                 }
+        return squares;
+    }
+
+  private:
+    // Whether LANES inputs, `first` and on, lie side by side in the rows of the weights.
+    bool side_by_side(int64_t first) const {
+        for (int i = 0; i < LANES; i++)
+            if (columns[first + i] != columns[first] + i) return false;
+        return columns[first] >= 0;
+    }
+
+    // LANES numbers of the matrix's row `output`: those of the weight, times those of the norm.
+    Lanes scaled_weights(int64_t output, int64_t first) const {
+        const float *row = weight_rows[output];
+        Lanes values = {};
+        if (row && side_by_side(first)) {
+            values = load(row + columns[first]);
+            return norm ? values * load(norm + columns[first]) : values;
+        }
+        for (int i = 0; row && i < LANES; i++)
+            if (int column = columns[first + i]; column >= 0)
+                values[i] = row[column] * (norm ? norm[column] : 1);
+        return values;
+    }
+
+    // Write LANES gradients of a row of the matrix as those of the weight, and add to those of the
+    // norm. Returns their squares.
+    Lanes write_gradients(int64_t output, int64_t first, const float *sums, float *norm_sums) {
+        const float *row = weight_rows[output];
+        float *to = gradient_rows[output];
+        if (side_by_side(first)) {
+            int column = columns[first];
+            Lanes gradient = load(sums);
+            store(load(norm_sums) + gradient * load(row + column), norm_sums);
+            if (norm) gradient *= load(norm + column);
+            store(gradient, to + column);
+            return gradient * gradient;
+        }
+        Lanes squares = {};
+        for (int i = 0; i < LANES; i++) {
+            int column = columns[first + i];
+            if (column < 0) continue;
+            norm_sums[i] += sums[i] * row[column];
+            to[column] = sums[i] * (norm ? norm[column] : 1);
+            squares[i] = to[column] * to[column];
+        }
         return squares;
     }
 };

@@ -10,24 +10,24 @@ constexpr int64_t LOSS_TOKENS = 256;  // tokens whose gradients of the logits ar
 
 template <class Number>
 struct LossScratch {
-    Buffer<Number> x;          // (LOSS_TOKENS, C), the inputs of the head
-    Buffer<Number> x_columns;  // (C, LOSS_TOKENS), and padding
-    Buffer<float> logits;      // (32, V)
-    Buffer<Number> d_logits;   // (32, V)
-    Buffer<Number> d_panels;   // panels of (LOSS_TOKENS, V)
+    Matrix<Number> x;          // (LOSS_TOKENS, C), the inputs of the head
+    Matrix<Number> x_columns;  // (C, LOSS_TOKENS)
+    Matrix<float> logits;      // (32, V)
+    Matrix<Number> d_logits;   // (32, V)
+    Matrix<Number> d_rows;     // (LOSS_TOKENS, V), paired
 
     LossScratch(int64_t C, int64_t V)
-        : x(LOSS_TOKENS * C), x_columns((LOSS_TOKENS + TILE) * C), logits(TILE * V), d_logits(TILE * V),
-          d_panels(LOSS_TOKENS * V) {}
+        : x(LOSS_TOKENS, C), x_columns(C, LOSS_TOKENS), logits(TILE, V), d_logits(TILE, V),
+          d_rows(LOSS_TOKENS, V) {}
 };
 
 // The softmax of a row of `size` logits, times `factor`, in place; padding becomes zero. Returns the
 // cross-entropy of `target` in nats. The target's gradient still lacks its - factor.
-static inline float softmax_loss(float *logits, int64_t size, int64_t padded, int64_t target,
+static inline float softmax_loss(Row<float> logits, int64_t size, int64_t padded, int64_t target,
                                  float factor) {
-    float at_target = logits[target];
-    for (int64_t v = size; v < padded; v++) logits[v] = -INFINITY;
-    Lanes largest_lanes = load(logits), sums = {};
+    float at_target = *(logits + target);
+    for (int64_t v = size; v < padded; v++) *(logits + v) = -INFINITY;
+    Lanes largest_lanes = load(logits + 0), sums = {};
     for (int64_t v = LANES; v < padded; v += LANES)
         largest_lanes = larger(largest_lanes, load(logits + v));
     float largest = largest_lane(largest_lanes);
@@ -38,7 +38,7 @@ static inline float softmax_loss(float *logits, int64_t size, int64_t padded, in
     }
     float sum = sum_lanes<LANES>(sums);
     for (int64_t v = 0; v < padded; v += LANES) store(load(logits + v) * (factor / sum), logits + v);
-    for (int64_t v = size; v < padded; v++) logits[v] = 0;
+    for (int64_t v = size; v < padded; v++) *(logits + v) = 0;
     return largest + logf(sum) - at_target;
 }
 
@@ -47,41 +47,40 @@ static inline float softmax_loss(float *logits, int64_t size, int64_t padded, in
 //   s.x          (count, C), the head's inputs
 //   targets      (count)
 //   vocabulary   tokens, of which the head's outputs are padded
-//   use_gradient called with a token's number and the gradient (C) of its inputs
+//   use_gradient called with a token's number, a multiple of 32 and the gradient of 32 of its inputs
 template <class Number, class Use>
 static double head_loss(bool amx, int thread, Linear<Number> &head, LossScratch<Number> &s,
                         const int64_t *targets, int64_t count, int64_t vocabulary, float factor,
                         Use use_gradient) {
     int64_t C = head.in, V = head.out, padded = round_up(count);
     double loss = 0;
-    memset((void *)(s.x + count * C), 0, (padded - count) * C * sizeof(Number));
+    for (int64_t m = count; m < padded; m++)
+        for (int64_t c = 0; c < C; c += TILE) memset((void *)s.x.at(m, c), 0, TILE * sizeof(Number));
     for (int64_t first = 0; first < padded; first += TILE) {
         // 1. Logits (32, V).
-        multiply(amx, s.x + first * C, C, (const Number *)head.forward, C, TILE, V, C,
-                 write_into(s.logits, V));
+        multiply<Number>(amx, s.x.from(first, 0), head.forward, TILE, V, C, s.logits);
         // 2. Losses, and the logits' gradients in their place.
         int64_t real = count - first < TILE ? count - first : TILE;
-        for (int64_t m = 0; m < real; m++) {
-            float *row = s.logits + m * V;
-            loss += softmax_loss(row, vocabulary, V, targets[first + m], factor);
-            row[targets[first + m]] -= factor;
-        }
-        if (real < TILE) memset(s.logits + real * V, 0, (TILE - real) * V * sizeof(float));
-        for (int m = 0; m < TILE; m += 2)
-            for (int64_t v = 0; v < V; v += TILE)
-                write_panel_rows(s.logits + m * V + v, s.logits + (m + 1) * V + v,
-                                 s.d_panels + v * padded, first + m);
-        convert((const float *)s.logits, (Number *)s.d_logits, TILE * V);
+        for (int64_t m = 0; m < TILE; m++)
+            if (m < real) {
+                int64_t target = targets[first + m];
+                loss += softmax_loss(s.logits.row(m), vocabulary, V, target, factor);
+                *s.logits.at(m, target) -= factor;
+            } else {
+                for (int64_t v = 0; v < V; v += TILE)
+                    memset(s.logits.at(m, v), 0, TILE * sizeof(float));
+            }
+        pair<float, Number>(s.logits, TILE, V, s.d_rows.from(first, 0));
+        convert(s.logits.data, s.d_logits.data, TILE * V);
         // 3. Gradients of the inputs.
-        multiply(amx, (const Number *)s.d_logits, V, (const Number *)head.backward, V, TILE, C, V,
-                 [&](int64_t, int64_t n, const float *tile) {
-                     for (int64_t m = 0; m < real; m++)
-                         use_gradient(first + m, n, tile + m * TILE);
-                 });
+        multiply_and_use<Number>(amx, s.d_logits, head.backward, TILE, C, V,
+                                 [&](int64_t, int64_t n, const float *tile) {
+                                     for (int64_t m = 0; m < real; m++)
+                                         use_gradient(first + m, n, tile + m * TILE);
+                                 });
     }
     // 4. The gradient of the head.
-    int64_t stride = padded + TILE;
-    transpose((const Number *)s.x, C, padded, C, s.x_columns, stride);
-    head.add_gradient(amx, thread, s.x_columns, stride, s.d_panels, padded);
+    transpose<Number>(s.x, padded, C, s.x_columns);
+    head.add_gradient(amx, thread, s.x_columns, s.d_rows, padded);
     return loss;
 }

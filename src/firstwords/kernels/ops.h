@@ -11,9 +11,11 @@
 //                  written
 // Returns 1 / rms(x), which the backward pass needs.
 template <class Number>
-static inline float normalize(const float *x, Number *normalized, int64_t size, int64_t padded,
+static inline float normalize(Row<float> x, Row<Number> normalized, int64_t size, int64_t padded,
                               float eps) {
-    float scale = 1 / sqrtf(dot(x, x, padded) / size + eps);
+    Lanes squares = {};
+    for (int64_t i = 0; i < padded; i += LANES) squares += load(x + i) * load(x + i);
+    float scale = 1 / sqrtf(sum_lanes<LANES>(squares) / size + eps);
     for (int64_t i = 0; i < padded; i += LANES) store(load(x + i) * scale, normalized + i);
     return scale;
 }
@@ -21,8 +23,8 @@ static inline float normalize(const float *x, Number *normalized, int64_t size, 
 // The gradient of x, given those of x / rms(x): (d - n mean(d n)) / rms(x), where n is x / rms(x).
 // `use` is called with the number of the first of LANES channels and their gradients.
 template <class Number, class Use>
-static inline void normalize_backward(const float *d_normalized, const Number *normalized,
-                                      float scale, int64_t size, int64_t padded, Use use) {
+static inline void normalize_backward(Row<float> d_normalized, Row<Number> normalized, float scale,
+                                      int64_t size, int64_t padded, Use use) {
     Lanes sums = {};
     for (int64_t i = 0; i < padded; i += LANES) sums += load(d_normalized + i) * load(normalized + i);
     float mean = sum_lanes<LANES>(sums) / size;
@@ -35,14 +37,14 @@ static inline void normalize_backward(const float *d_normalized, const Number *n
 //   normalized, rotated  (D) numbers; `rotated` is written
 //   cos, sin             (D/2), the tables' rows of the token's position
 template <class Number>
-static inline void rotate(const Number *normalized, const float *weight_D, const float *cos,
-                          const float *sin, int64_t D, float factor, Number *rotated) {
+static inline void rotate(Row<Number> normalized, const float *weight_D, const float *cos,
+                          const float *sin, int64_t D, float factor, Row<Number> rotated) {
     int64_t half = D / 2;
     for (int64_t i = 0; i < half; i += LANES) {
         Lanes first = load(normalized + i) * load(weight_D + i) * factor;
-        Lanes second = load(normalized + half + i) * load(weight_D + half + i) * factor;
+        Lanes second = load(normalized + (half + i)) * load(weight_D + half + i) * factor;
         store(first * load(cos + i) - second * load(sin + i), rotated + i);
-        store(second * load(cos + i) + first * load(sin + i), rotated + half + i);
+        store(second * load(cos + i) + first * load(sin + i), rotated + (half + i));
     }
 }
 
@@ -51,20 +53,20 @@ static inline void rotate(const Number *normalized, const float *weight_D, const
 //   d_weight_D  the gradient of the norm's weight, added to
 //   d_raw_D     the gradient of the query or key before its norm, written
 template <class Number>
-static inline void rotate_backward(float *d_rotated, const Number *normalized, float scale,
+static inline void rotate_backward(Row<float> d_rotated, Row<Number> normalized, float scale,
                                    const float *weight_D, const float *cos, const float *sin,
                                    int64_t size, int64_t D, float factor, float *d_weight_D,
-                                   float *d_raw_D) {
+                                   Row<float> d_raw_D) {
     int64_t half = D / 2;
     for (int64_t i = 0; i < half; i += LANES) {
-        Lanes first = load(d_rotated + i) * factor, second = load(d_rotated + half + i) * factor;
+        Lanes first = load(d_rotated + i) * factor, second = load(d_rotated + (half + i)) * factor;
         Lanes d_first = first * load(cos + i) + second * load(sin + i);
         Lanes d_second = second * load(cos + i) - first * load(sin + i);
         store(load(d_weight_D + i) + d_first * load(normalized + i), d_weight_D + i);
-        store(load(d_weight_D + half + i) + d_second * load(normalized + half + i),
+        store(load(d_weight_D + half + i) + d_second * load(normalized + (half + i)),
               d_weight_D + half + i);
         store(d_first * load(weight_D + i), d_rotated + i);
-        store(d_second * load(weight_D + half + i), d_rotated + half + i);
+        store(d_second * load(weight_D + half + i), d_rotated + (half + i));
     }
     normalize_backward(d_rotated, normalized, scale, size, D,
                        [&](int64_t i, Lanes d) { store(d, d_raw_D + i); });
@@ -72,37 +74,30 @@ static inline void rotate_backward(float *d_rotated, const Number *normalized, f
 
 // SwiGLU (arXiv 2002.05202) of a tile whose rows hold 16 gate units, then their 16 up units:
 // h = silu(gate) up, where silu(x) = x / (1 + e^-x).
-//   gate_up  rows that keep the tile for the backward pass, `gate_up_stride` numbers apart; written
-//   h        rows of 16 hidden units, `h_stride` numbers apart; written
+//   gate_up  a tile, which keeps it for the backward pass; written
+//   h        16 columns of a tile; written
 constexpr int HALF = TILE / 2;
 
 template <class Number>
-static inline void swiglu(const float *tile, Number *gate_up, int64_t gate_up_stride, Number *h,
-                          int64_t h_stride) {
-    tile_to_rows(tile, gate_up, gate_up_stride);
-    for (int m = 0; m < TILE; m++)
-        for (int i = 0; i < HALF; i += LANES) {
-            Lanes gate = load(tile + m * TILE + i), up = load(tile + m * TILE + HALF + i);
-            store(gate * sigmoid(gate) * up, h + m * h_stride + i);
+static inline void swiglu(const float *tile, Number *gate_up, Number *h) {
+    convert(tile, gate_up, TILE_SIZE);
+    for (int m = 0; m < TILE_SIZE; m += TILE)
+        for (int i = m; i < m + HALF; i += LANES) {
+            Lanes gate = load(tile + i), up = load(tile + HALF + i);
+            store(gate * sigmoid(gate) * up, h + i);
         }
 }
 
-// The gradients of gate and up units, in the layout of `swiglu`, from those of 32 hidden units.
-//   dh_tile       (32, 32)
-//   d_gate_up     two tiles (32, 32), written: those of the first 16 hidden units, and the others
+// The gradients of 16 gate and 16 up units, in the layout of `swiglu`.
+//   dh         16 columns of a tile: the gradients of their hidden units
+//   d_gate_up  a tile, written
 template <class Number>
-static inline void swiglu_backward(const float *dh_tile, const Number *gate_up,
-                                   int64_t gate_up_stride, float *d_gate_up) {
-    for (int m = 0; m < TILE; m++)
-        for (int part = 0; part < 2; part++) {
-            const Number *row = gate_up + m * gate_up_stride + part * TILE;
-            float *d = d_gate_up + (part * TILE + m) * TILE;
-            for (int i = 0; i < HALF; i += LANES) {
-                Lanes dh = load(dh_tile + m * TILE + part * HALF + i);
-                Lanes gate = load(row + i), up = load(row + HALF + i);
-                Lanes s = sigmoid(gate), silu = gate * s;
-                store(dh * up * (s + silu * (1 - s)), d + i);
-                store(dh * silu, d + HALF + i);
-            }
+static inline void swiglu_backward(const float *dh, const Number *gate_up, float *d_gate_up) {
+    for (int m = 0; m < TILE_SIZE; m += TILE)
+        for (int i = m; i < m + HALF; i += LANES) {
+            Lanes gate = load(gate_up + i), up = load(gate_up + HALF + i);
+            Lanes s = sigmoid(gate), silu = gate * s;
+            store(load(dh + i) * up * (s + silu * (1 - s)), d_gate_up + i);
+            store(load(dh + i) * silu, d_gate_up + HALF + i);
         }
 }

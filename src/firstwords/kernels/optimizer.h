@@ -67,85 +67,98 @@ template <class Number>
 class Orthogonalizer {
   public:
     Orthogonalizer(int64_t max_R, int64_t max_C)
-        : x_RC(max_R * max_C), panels(max_R * max_C), factor(max_R * max_R), gram_RR(max_R * max_R),
-          factor_RR(max_R * max_R), stepped_RR(max_R * max_R), other_RR(max_R * max_R),
-          square_panels(max_R * max_R) {}
+        : x(max_R * max_C), operand(max_R * max_C), factor(max_R * max_R), gram(max_R * max_R),
+          product(max_R * max_R), stepped(max_R * max_R), other(max_R * max_R) {}
 
     // The nearest orthogonal matrix to a block (R, C), in place, approximately.
-    void run(bool amx, float *block_RC, int64_t R, int64_t C) {
+    void run(bool amx, Panels<float> block, int64_t R, int64_t C) {
         // 1. Divide by the norm, so that no singular value is above 1.
-        float norm = NORM_MARGIN * sqrtf(dot(block_RC, block_RC, R * C)) + 1e-7f;
-        for (int64_t i = 0; i < R * C; i += LANES) store(load(block_RC + i) / norm, x_RC + i);
+        float norm = NORM_MARGIN * sqrtf(dot(block.data, block.data, R * C)) + 1e-7f;
+        for (int64_t i = 0; i < R * C; i += LANES) store(load(block.data + i) / norm, x + i);
         // 2. The Gram matrix, and the product of all polynomials of it.
-        columns_to_panels(x_RC, C, R, C, panels);
-        multiply(amx, (const Number *)x_RC, C, (const Number *)panels, C, R, R, C, write_into(gram_RR, R));
-        polynomial(gram_RR, POLAR_EXPRESS[0], factor_RR, R);
+        Panels<Number> x_RC{x, R}, x_CR{operand, C}, x_pairs{operand, R}, factor_RR{factor, R};
+        Panels<float> gram_RR{gram, R}, product_RR{product, R}, stepped_RR{stepped, R};
+        Panels<float> other_RR{other, R};
+        transpose_and_pair(x_RC, R, C, x_CR);
+        multiply(amx, x_RC, x_CR, R, R, C, gram_RR);
+        polynomial(gram_RR, POLAR_EXPRESS[0], product_RR, R);
         for (int i = 1; i < 3; i++) {
-            product(factor_RR, gram_RR, other_RR, R);
-            product(other_RR, factor_RR, stepped_RR, R);  // the Gram matrix after the steps so far
+            multiply(false, product_RR, gram_RR, R, R, R, other_RR);
+            multiply(false, other_RR, product_RR, R, R, R, stepped_RR);  // the Gram matrix so far
             polynomial(stepped_RR, POLAR_EXPRESS[i], other_RR, R);
-            product(other_RR, factor_RR, stepped_RR, R);
-            std::swap(factor_RR, stepped_RR);
+            multiply(false, other_RR, product_RR, R, R, R, stepped_RR);
+            std::swap(product_RR, stepped_RR);
         }
         // 3. That times the block.
-        convert((const float *)factor_RR, (Number *)factor, R * R);
-        rows_to_panels((const Number *)x_RC, C, R, C, panels, R, 0);
-        multiply(amx, (const Number *)factor, R, (const Number *)panels, R, R, C, R,
-                 write_into(block_RC, C));
+        convert(product_RR.data, factor_RR.data, R * R);
+        pair(x_RC, R, C, x_pairs);
+        multiply(amx, factor_RR, x_pairs, R, C, R, block);
     }
 
   private:
-    Buffer<Number> x_RC, panels, factor;
-    Buffer<float> gram_RR, factor_RR, stepped_RR, other_RR, square_panels;
-
-    void product(const float *a_RR, const float *b_RR, float *to_RR, int64_t R) {
-        rows_to_panels(b_RR, R, R, R, square_panels, R, 0);
-        multiply(false, a_RR, R, (const float *)square_panels, R, R, R, R, write_into(to_RR, R));
-    }
+    Buffer<Number> x, operand, factor;
+    Buffer<float> gram, product, stepped, other;
 
     // a I + b G + c G G
-    void polynomial(const float *gram_RR, const float *coefficients, float *to_RR, int64_t R) {
-        product(gram_RR, gram_RR, to_RR, R);
+    static void polynomial(Panels<float> gram_RR, const float *coefficients, Panels<float> to_RR,
+                           int64_t R) {
+        multiply(false, gram_RR, gram_RR, R, R, R, to_RR);
         for (int64_t i = 0; i < R * R; i += LANES)
-            store(coefficients[2] * load(to_RR + i) + coefficients[1] * load(gram_RR + i),
-                  to_RR + i);
-        for (int64_t i = 0; i < R; i++) to_RR[i * R + i] += coefficients[0];
+            store(coefficients[2] * load(to_RR.data + i) + coefficients[1] * load(gram_RR.data + i),
+                  to_RR.data + i);
+        for (int64_t i = 0; i < R; i++) *to_RR.at(i, i) += coefficients[0];
     }
 };
 
-// One step of Muon for one block of a matrix. Blocks with more rows than columns are transposed.
-//   block, transposed  scratch of the block's size, padded; `block` is zero
+// What a thread needs to update matrices whose blocks have up to R rows and C columns, or the other
+// way round, both padded.
 template <class Number>
-static void muon_update(bool amx, Orthogonalizer<Number> &orthogonalizer, const MuonMatrix &m,
-                        int64_t number, float beta, float *block, float *transposed) {
+struct UpdateScratch {
+    Orthogonalizer<Number> orthogonalizer;
+    Buffer<float> block, transposed;
+
+    UpdateScratch(int64_t max_R, int64_t max_C)
+        : orthogonalizer(max_R, max_C), block(max_R * max_C), transposed(max_R * max_C) {}
+};
+
+// One step of Muon for one block of a matrix. Blocks with more rows than columns are transposed.
+template <class Number>
+static void muon_update(bool amx, UpdateScratch<Number> &scratch, const MuonMatrix &m,
+                        int64_t number, float beta) {
     int64_t across = m.in / m.block_columns;
     int64_t first = number / across * m.block_rows * m.in + number % across * m.block_columns;
     int64_t rows = round_up(m.block_rows), columns = round_up(m.block_columns);
+    Panels<float> block{scratch.block, rows}, transposed{scratch.transposed, columns};
+    memset(block.data, 0, rows * columns * sizeof(float));
     for (int64_t r = 0; r < m.block_rows; r++) {
-        float *__restrict to = block + r * columns;
         float *__restrict momentum = m.momentum + first + r * m.in;
         const float *__restrict gradients = m.gradient + first + r * m.in;
-        for (int64_t c = 0; c < m.block_columns; c++) {
-            float gradient = gradients[c];
-            float mean = momentum[c] + (1 - beta) * (gradient - momentum[c]);
-            momentum[c] = mean;
-            to[c] = gradient + beta * (mean - gradient);  // Nesterov
+        for (int64_t panel = 0; panel < m.block_columns; panel += TILE) {
+            float *__restrict to = block.at(r, panel) - panel;
+            int64_t end = std::min<int64_t>(panel + TILE, m.block_columns);
+            for (int64_t c = panel; c < end; c++) {
+                float gradient = gradients[c];
+                float mean = momentum[c] + (1 - beta) * (gradient - momentum[c]);
+                momentum[c] = mean;
+                to[c] = gradient + beta * (mean - gradient);  // Nesterov
+            }
         }
     }
     if (rows > columns) {
-        transpose(block, columns, rows, columns, transposed, rows);
-        orthogonalizer.run(amx, transposed, columns, rows);
-        transpose(transposed, rows, columns, rows, block, columns);
+        transpose(block, rows, columns, transposed);
+        scratch.orthogonalizer.run(amx, transposed, columns, rows);
+        transpose(transposed, columns, rows, block);
     } else {
-        orthogonalizer.run(amx, block, rows, columns);
+        scratch.orthogonalizer.run(amx, block, rows, columns);
     }
     // Scaled to a mean square of 1 / inputs however the matrix is cut into blocks.
     float scale = m.lr * sqrtf(float(std::max(m.block_rows, m.block_columns)) / m.in);
     for (int64_t r = 0; r < m.block_rows; r++) {
-        float *weight = m.weight + first + r * m.in, *update = block + r * columns;
-        for (int64_t c = 0; c < m.block_columns; c++) {
-            weight[c] -= scale * update[c];
-            update[c] = 0;
+        float *weight = m.weight + first + r * m.in;
+        for (int64_t panel = 0; panel < m.block_columns; panel += TILE) {
+            const float *update = block.at(r, panel) - panel;
+            int64_t end = std::min<int64_t>(panel + TILE, m.block_columns);
+            for (int64_t c = panel; c < end; c++) weight[c] -= scale * update[c];
         }
     }
 }

@@ -11,9 +11,9 @@
 // pass. T, C, M, V and both halves of D are padded with zeros, so that all are multiples of 32 or 16;
 // `true_` sizes are the model's.
 //
-// Arrays are contiguous, with the last letter of their name varying fastest: x_NC[n * C + c].
-// Activations are float32 in the residual stream and in sums, and Number (float or bfloat16) where
-// they go through products.
+// Matrices of activations are in panels (gemm.h): x_NC.at(n, c). They are float32 in the residual
+// stream and in sums, and Number (float or bfloat16) where they go through products. PyTorch's tensors
+// are row-major: embed_VC[v * C + c].
 //
 // The order of the passes is: pack | forward, loss, backward | reduce; at each bar all threads meet.
 
@@ -53,17 +53,17 @@ constexpr int64_t IGNORE_INDEX = -100;  // the target of tokens without one
 // What the forward pass of a layer keeps for its backward pass.
 template <class Number>
 struct LayerActivations {
-    Buffer<Number> x_NC;        // inputs of queries, keys and values: normalized
+    Matrix<Number> x_NC;        // inputs of queries, keys and values: normalized
     Buffer<float> x_scale_N;    // 1 / rms of the residual stream there
-    Buffer<Number> qk_N;        // (N, H + K, D), normalized queries and keys
+    Matrix<Number> qk_N;        // (N, (H + K) D), normalized queries and keys, head after head
     Buffer<float> qk_scale_N;   // (N, H + K), 1 / rms of each
-    Buffer<Number> v_N;         // (N, K, D)
-    Buffer<Number> y_NQ;        // the output of attention
+    Matrix<Number> v_N;         // (N, K D)
+    Matrix<Number> y_NQ;        // the output of attention
     Buffer<float> log_sum_NH;   // of each softmax
-    Buffer<Number> mlp_x_NC;    // inputs of the MLP: normalized
+    Matrix<Number> mlp_x_NC;    // inputs of the MLP: normalized
     Buffer<float> mlp_scale_N;  // 1 / rms of the residual stream there
-    Buffer<Number> gate_up_N;   // (N, 2 M), 16 gate units and 16 up units in turns
-    Buffer<Number> h_NM;        // hidden units
+    Matrix<Number> gate_up_N;   // (N, 2 M), 16 gate units and 16 up units in turns
+    Matrix<Number> h_NM;        // hidden units
 };
 
 template <class Number>
@@ -94,23 +94,23 @@ class Trainer {
     // A thread's own memory.
     struct Worker {
         std::vector<LayerActivations<Number>> layers;
-        Buffer<Number> final_NC;     // inputs of the output head: normalized
-        Buffer<float> final_scale_N;
-        Buffer<float> x_NC;          // the residual stream
-        Buffer<float> qkv_P;         // (T, P), of a row: products, later their gradients
-        Buffer<Number> q_TD, k_TD;   // one head's rotated queries and keys of a row
-        Buffer<float> dq_TD, dk_TD, dv_TD;
+        Buffer<float> final_scale;   // (LOSS_TOKENS), 1 / rms of the inputs of the output head
+        Matrix<float> x_NC;          // the residual stream
+        Matrix<float> qkv_TP;        // of a row: products, later their gradients
+        Matrix<Number> q_TD, k_TD;   // one head's rotated queries and keys of a row
+        Matrix<float> dq_TD, dk_TD, dv_TD;
         AttentionScratch<Number> attention;
         LossScratch<Number> loss;
-        // Gradients of a pass, row-major where a product multiplies them, panels for the weights'
-        // gradients.
-        Buffer<Number> dx_TC, dx_panels, dx_out_panels;
-        Buffer<Number> dy_TQ;
-        Buffer<Number> d_gate_up_T, d_gate_up_panels;
-        Buffer<Number> d_qkv_T, d_qkv_panels;
-        Buffer<float> d_normalized_TC;
+        // Gradients of a row, that go back through a layer, and those of a pass, paired, for the
+        // weights' gradients.
+        Matrix<Number> dx_TC, dx_NC, dx_out_NC;
+        Matrix<Number> dy_TQ;
+        Matrix<Number> d_gate_up_T, d_gate_up_N;
+        Matrix<Number> d_qkv_TP, d_qkv_NP;
+        Matrix<float> d_normalized_TC;
         Buffer<Number> columns;      // (in, N), a layer's inputs transposed
         Buffer<float> d_head_norms;  // (n_layer, 2, D), gradients of the norms of queries and keys
+        std::unique_ptr<UpdateScratch<Number>> update;
         double nats = 0;
 
         Worker(const Trainer &trainer);
@@ -126,7 +126,7 @@ class Trainer {
     std::vector<Linear<Number> *> linears;
     std::vector<std::unique_ptr<Worker>> workers;
     Buffer<float> cos_TD, sin_TD;  // (T, D / 2), rotary tables
-    Buffer<float> dx_BTC;  // gradients of the residual stream, at last those of the embeddings
+    Matrix<float> dx_BTC;  // (B T, C), gradients of the residual stream, at last of the embeddings
     Pool pool;
 
     // The place of a channel of a head: each half of a head is padded on its own.
@@ -138,42 +138,41 @@ class Trainer {
     void forward_layer(Worker &w, int l, int64_t rows);
     void forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a, int64_t t0);
     void head_and_loss(Worker &w, int thread, const int64_t *y, int64_t rows, float factor,
-                       float *dx_NC);
-    void backward_layer(Worker &w, int thread, int l, int64_t rows, float *dx_NC);
+                       Panels<float> dx_NC);
+    void backward_layer(Worker &w, int thread, int l, int64_t rows, Panels<float> dx_NC);
     void backward_attention(Worker &w, int l, int64_t t0);
-    void backward_into_residual(Worker &w, const Linear<Number> &linear, const Number *d_rows,
-                                const Number *normalized, const float *scale, float *dx);
-    void split_gradient(const float *dx, Worker &w, Number *panels, int64_t n_tokens, int64_t t0);
-    void add_gradient(Worker &w, int thread, Linear<Number> &linear, const Number *inputs,
-                      const Number *d_panels, int64_t n_tokens);
+    void backward_into_residual(Worker &w, const Linear<Number> &linear, Panels<Number> d_T,
+                                Panels<Number> normalized, const float *scale, Panels<float> dx);
+    void split_gradient(Worker &w, Panels<float> dx, Panels<Number> paired);
+    void add_gradient(Worker &w, int thread, Linear<Number> &linear, Panels<Number> inputs,
+                      Panels<Number> d_N, int64_t n_tokens);
     double reduce(int thread, const int64_t *x, int64_t rows);
     double reduce_embedding(int thread, const int64_t *x, int64_t rows);
     double reduce_head_norms();
     void rotated_head(const LayerActivations<Number> &a, const float *weight_D, int64_t t0,
-                      int64_t head, float factor, Number *to) const;
+                      int64_t head, float factor, Panels<Number> to) const;
 };
 
 template <class Number>
 Trainer<Number>::Worker::Worker(const Trainer &t)
-    : layers(t.config.n_layer), final_NC(t.N * t.C), final_scale_N(t.N), x_NC(t.N * t.C),
-      qkv_P(t.T * t.P), q_TD(t.T * t.D), k_TD(t.T * t.D), dq_TD(t.T * t.D), dk_TD(t.T * t.D),
-      dv_TD(t.T * t.D), attention(t.T, t.D), loss(t.C, t.head.out), dx_TC(t.T * t.C),
-      dx_panels(t.N * t.C), dx_out_panels(t.N * t.C), dy_TQ(t.T * t.Q), d_gate_up_T(t.T * 2 * t.M),
-      d_gate_up_panels(t.N * 2 * t.M), d_qkv_T(t.T * t.P), d_qkv_panels(t.N * t.P),
-      d_normalized_TC(t.T * t.C), columns(std::max({t.C, t.Q, t.M}) * (t.N + TILE)),
-      d_head_norms(t.config.n_layer * 2 * t.D) {
+    : layers(t.config.n_layer), final_scale(LOSS_TOKENS), x_NC(t.N, t.C), qkv_TP(t.T, t.P),
+      q_TD(t.T, t.D), k_TD(t.T, t.D), dq_TD(t.T, t.D), dk_TD(t.T, t.D), dv_TD(t.T, t.D),
+      attention(t.T, t.D), loss(t.C, t.head.out), dx_TC(t.T, t.C), dx_NC(t.N, t.C),
+      dx_out_NC(t.N, t.C), dy_TQ(t.T, t.Q), d_gate_up_T(t.T, 2 * t.M), d_gate_up_N(t.N, 2 * t.M),
+      d_qkv_TP(t.T, t.P), d_qkv_NP(t.N, t.P), d_normalized_TC(t.T, t.C),
+      columns(std::max({t.C, t.Q, t.M}) * t.N), d_head_norms(t.config.n_layer * 2 * t.D) {
     for (LayerActivations<Number> &a : layers) {
-        a.x_NC = Buffer<Number>(t.N * t.C);
+        a.x_NC = Matrix<Number>(t.N, t.C);
         a.x_scale_N = Buffer<float>(t.N);
-        a.qk_N = Buffer<Number>(t.N * (t.H + t.K) * t.D);
+        a.qk_N = Matrix<Number>(t.N, (t.H + t.K) * t.D);
         a.qk_scale_N = Buffer<float>(t.N * (t.H + t.K));
-        a.v_N = Buffer<Number>(t.N * t.K * t.D);
-        a.y_NQ = Buffer<Number>(t.N * t.Q);
+        a.v_N = Matrix<Number>(t.N, t.K * t.D);
+        a.y_NQ = Matrix<Number>(t.N, t.Q);
         a.log_sum_NH = Buffer<float>(t.N * t.H);
-        a.mlp_x_NC = Buffer<Number>(t.N * t.C);
+        a.mlp_x_NC = Matrix<Number>(t.N, t.C);
         a.mlp_scale_N = Buffer<float>(t.N);
-        a.gate_up_N = Buffer<Number>(t.N * 2 * t.M);
-        a.h_NM = Buffer<Number>(t.N * t.M);
+        a.gate_up_N = Matrix<Number>(t.N, 2 * t.M);
+        a.h_NM = Matrix<Number>(t.N, t.M);
     }
 }
 
@@ -182,9 +181,11 @@ Trainer<Number>::Trainer(const Config &config, const ModelTensors &weights,
                          const ModelTensors &gradients, bool use_amx)
     : config(config), weights(weights), gradients(gradients), amx(use_amx), true_T(config.T),
       true_C(config.C), true_D(config.D), V(config.V), T(round_up(true_T)), C(round_up(true_C)),
-      D(round_up(true_D / 2, HALF) * 2), M(round_up(config.M)), Q(config.H * D), P((config.H + 2 * config.K) * D),
+      D(round_up(true_D / 2, HALF) * 2), M(round_up(config.M)), Q(config.H * D),
+      P((config.H + 2 * config.K) * D),
       H(config.H), K(config.K), N(config.rows_per_pass * T),
-      head(config.C, config.V, config.n_threads), cos_TD(T * D / 2), sin_TD(T * D / 2), dx_BTC(config.max_rows * T * C),
+      head(config.C, config.V, config.n_threads), cos_TD(T * D / 2), sin_TD(T * D / 2),
+      dx_BTC(config.max_rows * T, C),
       pool(config.n_threads) {
     prepare_layers();
     for (int64_t t = 0; t < true_T; t++)
@@ -269,11 +270,13 @@ void Trainer<Number>::pack(int thread) {
 
 template <class Number>
 void Trainer<Number>::embed(Worker &w, const int64_t *x, int64_t rows) {
-    memset(w.x_NC, 0, rows * T * C * sizeof(float));
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t t = 0; t < true_T; t++)
-            memcpy(w.x_NC + (r * T + t) * C, weights.embed_VC + x[r * true_T + t] * true_C,
-                   true_C * sizeof(float));
+        for (int64_t t = 0; t < true_T; t++) {
+            const float *embedding = weights.embed_VC + x[r * true_T + t] * true_C;
+            for (int64_t c = 0; c < true_C; c += TILE)
+                memcpy(w.x_NC.at(r * T + t, c), embedding + c,
+                       std::min<int64_t>(TILE, true_C - c) * sizeof(float));
+        }
 }
 
 template <class Number>
@@ -281,58 +284,60 @@ void Trainer<Number>::forward_layer(Worker &w, int l, int64_t rows) {
     const Layer &layer = layers[l];
     LayerActivations<Number> &a = w.layers[l];
     for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
+        Panels<float> x_TC = w.x_NC.from(t0, 0);
         // 1. Queries, keys and values (T, P).
-        for (int64_t t = t0; t < t0 + T; t++)
-            a.x_scale_N[t] = normalize(w.x_NC + t * C, a.x_NC + t * C, true_C, C, config.eps);
-        multiply(amx, a.x_NC + t0 * C, C, (const Number *)layer.qkv.forward, C, T, P, C,
-                 write_into(w.qkv_P, P));
+        for (int64_t t = 0; t < T; t++)
+            a.x_scale_N[t0 + t] =
+                normalize(x_TC.row(t), a.x_NC.row(t0 + t), true_C, C, config.eps);
+        multiply<Number>(amx, a.x_NC.from(t0, 0), layer.qkv.forward, T, P, C, w.qkv_TP);
         // 2. Attention, back into the residual stream.
         forward_attention(w, layer, a, t0);
-        multiply(amx, a.y_NQ + t0 * Q, Q, (const Number *)layer.out.forward, Q, T, C, Q,
-                 add_to(w.x_NC + t0 * C, C));
+        multiply<Number>(amx, a.y_NQ.from(t0, 0), layer.out.forward, T, C, Q, x_TC, true);
         // 3. The MLP, back into the residual stream.
-        for (int64_t t = t0; t < t0 + T; t++)
-            a.mlp_scale_N[t] =
-                normalize(w.x_NC + t * C, a.mlp_x_NC + t * C, true_C, C, config.eps);
-        multiply(amx, a.mlp_x_NC + t0 * C, C, (const Number *)layer.gate_up.forward, C, T, 2 * M, C,
-                 [&](int64_t m, int64_t n, const float *tile) {
-                     int64_t t = t0 + m;
-                     swiglu(tile, a.gate_up_N + t * 2 * M + n, 2 * M, a.h_NM + t * M + n / 2, M);
-                 });
-        multiply(amx, a.h_NM + t0 * M, M, (const Number *)layer.down.forward, M, T, C, M,
-                 add_to(w.x_NC + t0 * C, C));
+        for (int64_t t = 0; t < T; t++)
+            a.mlp_scale_N[t0 + t] =
+                normalize(x_TC.row(t), a.mlp_x_NC.row(t0 + t), true_C, C, config.eps);
+        multiply_and_use<Number>(amx, a.mlp_x_NC.from(t0, 0), layer.gate_up.forward, T, 2 * M, C,
+                                 [&](int64_t m, int64_t n, const float *tile) {
+                                     swiglu(tile, a.gate_up_N.at(t0 + m, n),
+                                            a.h_NM.at(t0 + m, n / 2));
+                                 });
+        multiply<Number>(amx, a.h_NM.from(t0, 0), layer.down.forward, T, C, M, x_TC, true);
     }
 }
 
 // One head's rotated queries or keys (T, D) of the row that starts at token t0.
 template <class Number>
 void Trainer<Number>::rotated_head(const LayerActivations<Number> &a, const float *weight_D,
-                                   int64_t t0, int64_t head, float factor, Number *to) const {
+                                   int64_t t0, int64_t head, float factor,
+                                   Panels<Number> to) const {
+    Panels<Number> normalized = a.qk_N.from(t0, head * D);
     for (int64_t t = 0; t < true_T; t++)
-        rotate(a.qk_N + ((t0 + t) * (H + K) + head) * D, weight_D, cos_TD + t * D / 2,
-               sin_TD + t * D / 2, D, factor, to + t * D);
+        rotate(normalized.row(t), weight_D, cos_TD + t * D / 2, sin_TD + t * D / 2, D, factor,
+               to.row(t));
 }
 
 template <class Number>
 void Trainer<Number>::forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a,
                                         int64_t t0) {
     float factor = 1 / sqrtf(true_D);
-    for (int64_t t = 0; t < T; t++) {
-        const float *row = w.qkv_P + t * P;
-        for (int64_t i = 0; i < H + K; i++)
-            a.qk_scale_N[(t0 + t) * (H + K) + i] = normalize(
-                row + i * D, a.qk_N + ((t0 + t) * (H + K) + i) * D, true_D, D, config.eps);
-        convert(row + (H + K) * D, a.v_N + (t0 + t) * K * D, K * D);
+    for (int64_t i = 0; i < H + K; i++) {
+        Panels<float> head = w.qkv_TP.from(0, i * D);
+        Panels<Number> normalized = a.qk_N.from(t0, i * D);
+        for (int64_t t = 0; t < T; t++)
+            a.qk_scale_N[(t0 + t) * (H + K) + i] =
+                normalize(head.row(t), normalized.row(t), true_D, D, config.eps);
     }
+    for (int64_t d = 0; d < K * D; d += TILE)
+        convert(w.qkv_TP.at(0, (H + K) * D + d), a.v_N.at(t0, d), T * TILE);
     for (int64_t k = 0; k < K; k++) {
         rotated_head(a, layer.norms + D, t0, H + k, 1, w.k_TD);
-        columns_to_panels(w.k_TD, D, T, D, w.attention.k_columns);
-        rows_to_panels((const Number *)a.v_N + (t0 * K + k) * D, K * D, T, D,
-                       (Number *)w.attention.v_rows, T, 0);
+        transpose_and_pair<Number>(w.k_TD, T, D, w.attention.k_columns);
+        pair<Number, Number>(a.v_N.from(t0, k * D), T, D, w.attention.v_rows);
         for (int64_t h = k * H / K; h < (k + 1) * H / K; h++) {
             rotated_head(a, layer.norms, t0, h, factor, w.q_TD);
-            attend(amx, w.attention, (const Number *)w.q_TD, T, D, a.y_NQ + t0 * Q + h * D, Q,
-                   a.log_sum_NH + t0 * H + h, H);
+            attend<Number>(amx, w.attention, w.q_TD, T, D, a.y_NQ.from(t0, h * D),
+                           a.log_sum_NH + t0 * H + h, H);
         }
     }
 }
@@ -342,8 +347,9 @@ void Trainer<Number>::forward_attention(Worker &w, const Layer &layer, LayerActi
 // The loss of a pass, and the gradients (N, C) of the residual stream after the last layer.
 template <class Number>
 void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, int64_t rows,
-                                    float factor, float *dx_NC) {
-    memset(dx_NC, 0, rows * T * C * sizeof(float));
+                                    float factor, Panels<float> dx_NC) {
+    for (int64_t c = 0; c < C; c += TILE)
+        memset(dx_NC.at(0, c), 0, rows * T * TILE * sizeof(float));
     std::vector<int64_t> tokens, targets;  // those that have a target
     for (int64_t r = 0; r < rows; r++)
         for (int64_t t = 0; t < true_T; t++)
@@ -355,15 +361,15 @@ void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, int
         int64_t count = std::min<int64_t>(LOSS_TOKENS, tokens.size() - first);
         const int64_t *chunk = tokens.data() + first;
         for (int64_t i = 0; i < count; i++)
-            w.final_scale_N[i] =
-                normalize(w.x_NC + chunk[i] * C, w.loss.x + i * C, true_C, C, config.eps);
+            w.final_scale[i] =
+                normalize(w.x_NC.row(chunk[i]), w.loss.x.row(i), true_C, C, config.eps);
         w.nats += head_loss(amx, thread, head, w.loss, targets.data() + first, count, V, factor,
                             [&](int64_t i, int64_t n, const float *d) {
-                                memcpy(dx_NC + chunk[i] * C + n, d, TILE * sizeof(float));
+                                memcpy(dx_NC.at(chunk[i], n), d, TILE * sizeof(float));
                             });
         for (int64_t i = 0; i < count; i++) {  // through the last norm
-            float *dx = dx_NC + chunk[i] * C;
-            normalize_backward(dx, w.loss.x + i * C, w.final_scale_N[i], true_C, C,
+            Row<float> dx = dx_NC.row(chunk[i]);
+            normalize_backward(dx, w.loss.x.row(i), w.final_scale[i], true_C, C,
                                [&](int64_t c, Lanes d) { store(d, dx + c); });
         }
     }
@@ -371,82 +377,78 @@ void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, int
 
 // --- backward -------------------------------------------------------------------------------------
 
-// Copies of gradients (T, C): row-major in w.dx_TC, and rows t0 and on of panels (n_tokens, C).
+// Copies of gradients (T, C) for products: in w.dx_TC, and paired.
 template <class Number>
-void Trainer<Number>::split_gradient(const float *dx, Worker &w, Number *panels, int64_t n_tokens,
-                                     int64_t t0) {
-    convert(dx, (Number *)w.dx_TC, T * C);
-    for (int64_t t = 0; t < T; t += 2)
-        for (int64_t c = 0; c < C; c += TILE)
-            write_panel_rows(dx + t * C + c, dx + (t + 1) * C + c, panels + c * n_tokens, t0 + t);
+void Trainer<Number>::split_gradient(Worker &w, Panels<float> dx, Panels<Number> paired) {
+    for (int64_t c = 0; c < C; c += TILE) convert(dx.at(0, c), w.dx_TC.at(0, c), T * TILE);
+    pair(dx, T, C, paired);
 }
 
 // Add the gradient of the residual stream through a linear layer and the norm before it.
-//   d_rows      (T, out), the gradient of the layer's output
+//   d_T         (T, out), the gradient of the layer's output
 //   normalized  (T, C), the layer's input, and `scale` (T) its 1 / rms
 template <class Number>
 void Trainer<Number>::backward_into_residual(Worker &w, const Linear<Number> &linear,
-                                             const Number *d_rows, const Number *normalized,
-                                             const float *scale, float *dx) {
-    multiply(amx, d_rows, linear.out, (const Number *)linear.backward, linear.out, T, C, linear.out,
-             write_into(w.d_normalized_TC, C));
-    for (int64_t t = 0; t < true_T; t++)
-        normalize_backward(w.d_normalized_TC + t * C, normalized + t * C, scale[t], true_C, C,
-                           [&](int64_t c, Lanes d) {
-                               float *x = dx + t * C + c;
-                               store(load(x) + d, x);
-                           });
+                                             Panels<Number> d_T, Panels<Number> normalized,
+                                             const float *scale, Panels<float> dx) {
+    multiply<Number>(amx, d_T, linear.backward, T, C, linear.out, w.d_normalized_TC);
+    for (int64_t t = 0; t < true_T; t++) {
+        Row<float> dx_C = dx.row(t);
+        normalize_backward(w.d_normalized_TC.row(t), normalized.row(t), scale[t], true_C, C,
+                           [&](int64_t c, Lanes d) { store(load(dx_C + c) + d, dx_C + c); });
+    }
 }
 
 template <class Number>
 void Trainer<Number>::add_gradient(Worker &w, int thread, Linear<Number> &linear,
-                                   const Number *inputs, const Number *d_panels, int64_t n_tokens) {
-    int64_t stride = n_tokens + TILE;  // a power of two would map all rows to one set of the cache
-    transpose(inputs, linear.in, n_tokens, linear.in, w.columns, stride);
-    linear.add_gradient(amx, thread, w.columns, stride, d_panels, n_tokens);
+                                   Panels<Number> inputs, Panels<Number> d_N, int64_t n_tokens) {
+    Panels<Number> columns{w.columns, linear.in};
+    transpose(inputs, n_tokens, linear.in, columns);
+    linear.add_gradient(amx, thread, columns, d_N, n_tokens);
 }
 
 template <class Number>
-void Trainer<Number>::backward_layer(Worker &w, int thread, int l, int64_t rows, float *dx_NC) {
+void Trainer<Number>::backward_layer(Worker &w, int thread, int l, int64_t rows,
+                                     Panels<float> dx_NC) {
     Layer &layer = layers[l];
     LayerActivations<Number> &a = w.layers[l];
-    int64_t n_tokens = rows * T;
-    for (int64_t t0 = 0; t0 < n_tokens; t0 += T) {
-        float *dx = dx_NC + t0 * C;
+    for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
+        Panels<float> dx = dx_NC.from(t0, 0);
         // 1. The MLP: through the down projection and SwiGLU, then through gate and up.
-        split_gradient(dx, w, w.dx_panels, n_tokens, t0);
-        multiply(amx, (const Number *)w.dx_TC, C, (const Number *)layer.down.backward, C, T, M, C,
-                 [&](int64_t m, int64_t n, const float *tile) {
-                     alignas(64) float d[2 * TILE * TILE];
-                     swiglu_backward(tile, a.gate_up_N + (t0 + m) * 2 * M + 2 * n, 2 * M, d);
-                     for (int part = 0; part < 2; part++) {
-                         const float *half = d + part * TILE * TILE;
-                         int64_t column = 2 * n + part * TILE;
-                         tile_to_rows(half, w.d_gate_up_T + m * 2 * M + column, 2 * M);
-                         tile_to_panel(half, w.d_gate_up_panels + column * n_tokens, t0 + m);
-                     }
-                 });
-        backward_into_residual(w, layer.gate_up, w.d_gate_up_T, a.mlp_x_NC + t0 * C,
+        split_gradient(w, dx, w.dx_NC.from(t0, 0));
+        multiply_and_use<Number>(
+            amx, w.dx_TC, layer.down.backward, T, M, C,
+            [&](int64_t m, int64_t n, const float *tile) {
+                alignas(64) float d_gate_up[TILE_SIZE];
+                for (int64_t half = 0; half < TILE; half += HALF) {
+                    int64_t column = 2 * (n + half);
+                    swiglu_backward(tile + half, a.gate_up_N.at(t0 + m, column), d_gate_up);
+                    convert(d_gate_up, w.d_gate_up_T.at(m, column), TILE_SIZE);
+                    pair_tile(d_gate_up, w.d_gate_up_N.at(t0 + m, column));
+                }
+            });
+        backward_into_residual(w, layer.gate_up, w.d_gate_up_T, a.mlp_x_NC.from(t0, 0),
                                a.mlp_scale_N + t0, dx);
         // 2. Attention: through its output projection, the softmax, queries, keys and values.
-        split_gradient(dx, w, w.dx_out_panels, n_tokens, t0);
-        multiply(amx, (const Number *)w.dx_TC, C, (const Number *)layer.out.backward, C, T, Q, C,
-                 [&](int64_t m, int64_t n, const float *tile) {
-                     tile_to_rows(tile, w.dy_TQ + m * Q + n, Q);
-                 });
+        split_gradient(w, dx, w.dx_out_NC.from(t0, 0));
+        multiply_and_use<Number>(amx, w.dx_TC, layer.out.backward, T, Q, C,
+                                 [&](int64_t m, int64_t n, const float *tile) {
+                                     convert(tile, w.dy_TQ.at(m, n), TILE_SIZE);
+                                 });
         backward_attention(w, l, t0);
-        convert((const float *)w.qkv_P, (Number *)w.d_qkv_T, T * P);
-        rows_to_panels((const Number *)w.d_qkv_T, P, T, P, w.d_qkv_panels, n_tokens, t0);
-        backward_into_residual(w, layer.qkv, w.d_qkv_T, a.x_NC + t0 * C, a.x_scale_N + t0, dx);
+        convert(w.qkv_TP.data, w.d_qkv_TP.data, T * P);
+        pair<float, Number>(w.qkv_TP, T, P, w.d_qkv_NP.from(t0, 0));
+        backward_into_residual(w, layer.qkv, w.d_qkv_TP, a.x_NC.from(t0, 0), a.x_scale_N + t0, dx);
     }
     // 3. The weights' gradients, over all tokens of the pass.
-    add_gradient(w, thread, layer.down, a.h_NM, w.dx_panels, n_tokens);
-    add_gradient(w, thread, layer.gate_up, a.mlp_x_NC, w.d_gate_up_panels, n_tokens);
-    add_gradient(w, thread, layer.out, a.y_NQ, w.dx_out_panels, n_tokens);
-    add_gradient(w, thread, layer.qkv, a.x_NC, w.d_qkv_panels, n_tokens);
+    int64_t n_tokens = rows * T;
+    add_gradient(w, thread, layer.down, a.h_NM, w.dx_NC, n_tokens);
+    add_gradient(w, thread, layer.gate_up, a.mlp_x_NC, w.d_gate_up_N, n_tokens);
+    add_gradient(w, thread, layer.out, a.y_NQ, w.dx_out_NC, n_tokens);
+    add_gradient(w, thread, layer.qkv, a.x_NC, w.d_qkv_NP, n_tokens);
 }
 
-// The gradients (T, P) of queries, keys and values before their norms, into w.qkv_P.
+// The gradients (T, P) of queries, keys and values before their norms, into w.qkv_TP.
 template <class Number>
 void Trainer<Number>::backward_attention(Worker &w, int l, int64_t t0) {
     const Layer &layer = layers[l];
@@ -454,36 +456,35 @@ void Trainer<Number>::backward_attention(Worker &w, int l, int64_t t0) {
     AttentionScratch<Number> &s = w.attention;
     float factor = 1 / sqrtf(true_D);
     float *d_q_norm = w.d_head_norms + 2 * l * D, *d_k_norm = d_q_norm + D;
-    auto into_qkv = [&](float *d_rotated, int64_t head, const float *weight_D, float scale,
+    auto into_qkv = [&](Panels<float> d_rotated, int64_t head, const float *weight_D, float scale,
                         float *d_weight_D) {
-        for (int64_t t = 0; t < true_T; t++) {
-            int64_t at = (t0 + t) * (H + K) + head;
-            rotate_backward(d_rotated + t * D, a.qk_N + at * D, a.qk_scale_N[at], weight_D,
-                            cos_TD + t * D / 2, sin_TD + t * D / 2, true_D, D, scale, d_weight_D,
-                            w.qkv_P + t * P + head * D);
-        }
+        Panels<Number> normalized = a.qk_N.from(t0, head * D);
+        Panels<float> d_raw = w.qkv_TP.from(0, head * D);
+        for (int64_t t = 0; t < true_T; t++)
+            rotate_backward(d_rotated.row(t), normalized.row(t),
+                            a.qk_scale_N[(t0 + t) * (H + K) + head], weight_D, cos_TD + t * D / 2,
+                            sin_TD + t * D / 2, true_D, D, scale, d_weight_D, d_raw.row(t));
     };
-    memset(w.qkv_P, 0, T * P * sizeof(float));
+    memset(w.qkv_TP.data, 0, T * P * sizeof(float));
     for (int64_t k = 0; k < K; k++) {
-        const Number *v = a.v_N + (t0 * K + k) * D;
+        Panels<Number> v = a.v_N.from(t0, k * D);
         rotated_head(a, layer.norms + D, t0, H + k, 1, w.k_TD);
-        columns_to_panels(w.k_TD, D, T, D, s.k_columns);
-        rows_to_panels((const Number *)w.k_TD, D, T, D, (Number *)s.k_rows, T, 0);
-        columns_to_panels(v, K * D, T, D, s.v_columns);
-        memset(w.dk_TD, 0, T * D * sizeof(float));
-        memset(w.dv_TD, 0, T * D * sizeof(float));
+        transpose_and_pair<Number>(w.k_TD, T, D, s.k_columns);
+        pair<Number, Number>(w.k_TD, T, D, s.k_rows);
+        transpose_and_pair<Number>(v, T, D, s.v_columns);
+        memset(w.dk_TD.data, 0, T * D * sizeof(float));
+        memset(w.dv_TD.data, 0, T * D * sizeof(float));
         for (int64_t h = k * H / K; h < (k + 1) * H / K; h++) {
-            const Number *dy = w.dy_TQ + h * D;
+            Panels<Number> dy = w.dy_TQ.from(0, h * D), y = a.y_NQ.from(t0, h * D);
             rotated_head(a, layer.norms, t0, h, factor, w.q_TD);
-            rows_to_panels((const Number *)w.q_TD, D, T, D, (Number *)s.q_rows, T, 0);
-            rows_to_panels(dy, Q, T, D, (Number *)s.dy_rows, T, 0);
-            attend_backward(amx, s, (const Number *)w.q_TD, a.y_NQ + t0 * Q + h * D, dy, Q,
-                            a.log_sum_NH + t0 * H + h, H, T, D, w.dq_TD, w.dk_TD, w.dv_TD);
+            pair<Number, Number>(w.q_TD, T, D, s.q_rows);
+            pair<Number, Number>(dy, T, D, s.dy_rows);
+            attend_backward<Number>(amx, s, w.q_TD, y, dy, a.log_sum_NH + t0 * H + h, H, T, D,
+                                    w.dq_TD, w.dk_TD, w.dv_TD);
             into_qkv(w.dq_TD, h, layer.norms, factor, d_q_norm);
         }
         into_qkv(w.dk_TD, H + k, layer.norms + D, 1, d_k_norm);
-        for (int64_t t = 0; t < T; t++)
-            memcpy(w.qkv_P + t * P + (H + K + k) * D, w.dv_TD + t * D, D * sizeof(float));
+        memcpy(w.qkv_TP.at(0, (H + K + k) * D), w.dv_TD.data, T * D * sizeof(float));
     }
 }
 
@@ -499,7 +500,7 @@ void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y,
     int64_t row = rows * thread / pool.n_threads, end = rows * (thread + 1) / pool.n_threads;
     for (; row < end; row += config.rows_per_pass) {
         int64_t count = std::min<int64_t>(config.rows_per_pass, end - row);
-        float *dx_NC = dx_BTC + row * T * C;
+        Panels<float> dx_NC = dx_BTC.from(row * T, 0);
         embed(w, x + row * true_T, count);
         for (int l = 0; l < config.n_layer; l++) forward_layer(w, l, count);
         head_and_loss(w, thread, y + row * true_T, count, factor, dx_NC);
@@ -529,8 +530,12 @@ double Trainer<Number>::reduce_embedding(int thread, const int64_t *x, int64_t r
         for (int64_t t = 0; t < true_T; t++) {
             int64_t id = x[r * true_T + t];
             if (id < first || id >= end) continue;
-            const float *dx = dx_BTC + (r * T + t) * C;
-            for (int c = 0; c < true_C; c++) gradient[id * true_C + c] += dx[c];
+            for (int64_t c = 0; c < true_C; c += TILE) {
+                const float *dx = dx_BTC.at(r * T + t, c);
+                float *sums = gradient + id * true_C + c;
+                int64_t count = std::min<int64_t>(TILE, true_C - c);
+                for (int64_t i = 0; i < count; i++) sums[i] += dx[i];
+            }
         }
     double squares = 0;
     for (int64_t id = first; id < end; id++) {
@@ -607,14 +612,14 @@ void Trainer<Number>::update(const Update &u) {
         for (int64_t first = 0; first < t->size; first += ADAM_NUMBERS)
             tasks.push_back({nullptr, t, first});
     std::atomic<size_t> next{0};
-    pool.run([&](int) {
+    pool.run([&](int thread) {
         if (amx) configure_tiles();
-        Orthogonalizer<Number> orthogonalizer(max_R, max_C);
-        Buffer<float> block(max_R * max_C), transposed(max_R * max_C);
+        std::unique_ptr<UpdateScratch<Number>> &scratch = workers[thread]->update;
+        if (!scratch) scratch = std::make_unique<UpdateScratch<Number>>(max_R, max_C);
         for (size_t i; (i = next++) < tasks.size();) {
             const auto &[matrix, tensor, first] = tasks[i];
             if (matrix)
-                muon_update(amx, orthogonalizer, *matrix, first, u.momentum, block, transposed);
+                muon_update(amx, *scratch, *matrix, first, u.momentum);
             else
                 adam_update(*tensor, u, first, std::min(first + ADAM_NUMBERS, tensor->size));
         }
@@ -628,20 +633,20 @@ void Trainer<Number>::multiply_only(int64_t rows) {
     int64_t widest = 0;
     for (const Linear<Number> *linear : linears)
         widest = std::max({widest, linear->in, linear->out});
-    auto ignore = [](int64_t, int64_t, const float *tile) { __asm__ volatile("" ::"r"(tile) : "memory"); };
+    auto ignore = [](int64_t, int64_t, const float *tile) {
+        __asm__ volatile("" ::"r"(tile) : "memory");
+    };
     pool.run([&](int thread) {
         if (amx) configure_tiles();
-        Buffer<Number> inputs(N * widest), columns(widest * (N + TILE)), panels(N * widest);
+        Buffer<Number> a(N * widest), b(N * widest);
         int64_t row = rows * thread / pool.n_threads, end = rows * (thread + 1) / pool.n_threads;
         for (; row < end; row += config.rows_per_pass) {
             int64_t n = std::min<int64_t>(config.rows_per_pass, end - row) * T;
+            Panels<Number> inputs{a, n}, paired{b, n};
             for (const Linear<Number> *l : linears) {
-                multiply(amx, (const Number *)inputs, l->in, (const Number *)l->forward, l->in, n,
-                         l->out, l->in, ignore);
-                multiply(amx, (const Number *)inputs, l->out, (const Number *)l->backward, l->out,
-                         n, l->in, l->out, ignore);
-                multiply(amx, (const Number *)columns, n + TILE, (const Number *)panels, n, l->in,
-                         l->out, n, ignore);
+                multiply_and_use<Number>(amx, inputs, l->forward, n, l->out, l->in, ignore);
+                multiply_and_use<Number>(amx, inputs, l->backward, n, l->in, l->out, ignore);
+                multiply_and_use<Number>(amx, {a, l->in}, paired, l->in, l->out, n, ignore);
             }
         }
     });
