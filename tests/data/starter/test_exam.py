@@ -1,5 +1,7 @@
 """The exam: its own answers are right, other answers are wrong, and training never shows it."""
 
+import os
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -190,13 +192,16 @@ class ExamIndex:
 
 SUM = re.compile(r"(\d+) (plus|minus|times|[-+×*]) (\d+)(?![.\d]* [-+×*÷/])")
 SIGNS = {"plus": "+", "minus": "-", "times": "*", "×": "*"}
+SIGN = re.compile(r" (?:plus|minus|times|[-+×*]) ")
 DIGITS = {number_in_words(number): str(number) for number in range(101)}
 NUMBER_WORDS = re.compile(rf"\b({'|'.join(sorted(DIGITS, key=len, reverse=True))})\b")
 
 
 def held_out_sums(text: str) -> list[str]:
     """Return the sums in a text that are held out for the exam."""
-    sums = []
+    sums: list[str] = []
+    if not SIGN.search(text.lower()):
+        return sums  # as in most texts, whose number words need not be replaced
     text = NUMBER_WORDS.sub(lambda m: DIGITS[m[0]], text.lower())
     for a, sign, b in SUM.findall(text):
         plain = SIGNS.get(sign, sign)
@@ -217,9 +222,9 @@ def training_text(seed: int, size: int) -> Iterator[tuple[str, tuple[dict[str, s
         index += 1
 
 
-def assert_never_shown(size: int) -> None:
+def assert_never_shown(seed: int, size: int) -> None:
     index = ExamIndex()
-    for text, messages in training_text(11, size):
+    for text, messages in training_text(seed, size):
         assert index.find_in_text(text) is None, text
         assert index.find_in_messages(messages) is None, messages
         content = "\n".join(m["content"] for m in messages)
@@ -229,12 +234,16 @@ def assert_never_shown(size: int) -> None:
 
 
 def test_training_never_shows_the_exam() -> None:
-    assert_never_shown(3_000_000)
+    assert_never_shown(11, 3_000_000)
 
 
 @pytest.mark.slow
-def test_200_megabytes_of_training_text_never_show_the_exam() -> None:
-    assert_never_shown(200_000_000)
+def test_other_training_text_in_every_run_never_shows_the_exam() -> None:
+    """50 MB; to check more, set FIRSTWORDS_TEST_MEGABYTES."""
+    seed = int(os.environ.get("FIRSTWORDS_TEST_SEED", random.randrange(10**6)))
+    megabytes = int(os.environ.get("FIRSTWORDS_TEST_MEGABYTES", "50"))
+    print(f"FIRSTWORDS_TEST_SEED={seed}")
+    assert_never_shown(seed, megabytes * 1_000_000)
 
 
 def test_the_index_finds_exam_questions() -> None:
