@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstwords.common import devices, hardware, paths
@@ -94,6 +94,7 @@ def draft(seconds: float = 600.0) -> Recipe:
 
 
 @pytest.mark.slow
+@settings(max_examples=30)
 @given(a=st.floats(1e9, 1e15), b=st.floats(1e9, 1e15))
 def test_more_flops_never_choose_a_smaller_model(a: float, b: float) -> None:
     slow, fast = (
@@ -125,6 +126,7 @@ def test_every_model_size_has_whole_heads(shape: tuple[int, int, int]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["starter", "text"])
+@settings(max_examples=30)
 @given(flops=st.floats(1e10, 1e16))
 def test_only_the_largest_model_gets_more_tokens_than_it_can_use(kind: Kind, flops: float) -> None:
     data = DatasetSize(kind, math.inf, math.inf)

@@ -7,7 +7,7 @@ MIN_STAGE_STEPS = 8
 MAX_EPOCHS = 8  # over text or conversations; further epochs add little (arXiv 2305.16264)
 STAGE_TOKEN_FRACTIONS: dict[Stage, float] = {"pretrain": 0.42, "midtrain": 0.30, "sft": 0.28}
 RESERVED_TIME_FRACTION = 0.03  # of the budget: a machine rarely gets faster than when measured
-BISECTION_STEPS = 40
+BISECTION_STEPS = 26  # to 1.5e-8 of the longest run, which is less than a step
 
 
 def with_steps_for_time(
