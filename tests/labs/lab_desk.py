@@ -12,6 +12,7 @@ from firstwords.labs.folder import PREDICTION, LabFolder, start_lab
 from firstwords.labs.lab import Lab, LabFinding, LabSettings
 
 SOLUTIONS = Path(__file__).parent / "solutions"
+SHORT = 0.02  # effort of experiments whose results do not matter
 
 
 def lab_named(name: str) -> Lab:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_desk import LabDesk, lab_named
+from lab_desk import SHORT, LabDesk, lab_named
 
 from firstwords.labs import lab as labs
 from firstwords.labs.catalog import LABS
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let experiments take a fiftieth of their steps."""
     settings = labs.LabSettings
-    monkeypatch.setattr(labs, "LabSettings", lambda run_name: settings(run_name, effort=0.02))
+    monkeypatch.setattr(labs, "LabSettings", lambda run_name: settings(run_name, effort=SHORT))
 
 
 def test_list_shows_all_labs_and_their_state(lab_command: Run, home: Path) -> None:
@@ -81,6 +81,7 @@ def test_check_of_a_solution_compares_and_records_it(
     assert not (at.path / "__pycache__").exists()
 
 
+@pytest.mark.usefixtures("short_training")
 def test_failed_experiment_exits_with_1(lab_command: Run, desk: NewDesk, short: None) -> None:
     desk("your_name").predict().solve()
     code, out, _ = lab_command("check", "8")

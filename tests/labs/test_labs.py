@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch.nn.functional as F
-from lab_desk import LabDesk, count_by_hand
+from lab_desk import SHORT, LabDesk, count_by_hand
 
 from firstwords.data import dataloader
 from firstwords.labs.by_hand import expected_answers
@@ -195,11 +195,12 @@ def _conversation(question: str, answer: str) -> dict[str, Any]:
     return {"messages": [user | {"content": question}, assistant | {"content": answer}]}
 
 
+@pytest.mark.usefixtures("short_training")
 @pytest.mark.parametrize("name", NAMES)
 def test_short_experiment_compares_every_prediction(name: str, desk: NewDesk) -> None:
     at = desk(name).predict().solve()
     before = _replaceable()
-    items = at.experiment(effort=0.02)
+    items = at.experiment(effort=SHORT)
     comparisons = [item for item in items if isinstance(item, Comparison)]
     assert sorted(item.question for item in comparisons) == sorted(at.lab.predict.values())
     assert all(item.predicted == "about seven" and item.actual for item in comparisons)
@@ -216,13 +217,13 @@ def _replaceable() -> list[object]:
 
 
 def test_experiment_needs_a_prediction(desk: NewDesk) -> None:
-    assert desk("induction").solve().experiment(effort=0.02) == []
+    assert desk("induction").solve().experiment(effort=SHORT) == []
 
 
 def test_predictions_can_be_numbers_and_lists(desk: NewDesk) -> None:
     at = desk("induction").solve()
     at.write("prediction.toml", 'first = 0.5\nplanted = [1, 2]\nrandom = "none"\n')
-    items = at.experiment(effort=0.02)
+    items = at.experiment(effort=SHORT)
     predicted = [item.predicted for item in items if isinstance(item, Comparison)]
     assert predicted == ["0.5", "1, 2", "none"]
 

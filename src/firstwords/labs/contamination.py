@@ -2,6 +2,7 @@
 
 import random
 import re
+import statistics
 from collections.abc import Iterator
 
 from firstwords.data.starter import document
@@ -100,10 +101,11 @@ def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding 
         steps=settings.scaled(STEPS),
         lr_scale=LR_SCALE,
     )
+    scores = []
     for name, half in (("leaked", leaked), ("fresh", fresh)):
-        scores = exam_score(before, half), exam_score(after, half)
-        yield ExperimentResult(name, f"{scores[0]:.0%} before, {scores[1]:.0%} after")
-    total = exam_score(before, items), exam_score(after, items)
+        scores.append((exam_score(before, half), exam_score(after, half)))
+        yield ExperimentResult(name, "{:.0%} before, {:.0%} after".format(*scores[-1]))
+    total = [statistics.fmean(score) for score in zip(*scores, strict=True)]
     yield info(f"the whole exam: {total[0]:.0%} before, {total[1]:.0%} after")
     texts = [message["content"] for messages in conversations for message in messages]
     for name, half in (("leaked", leaked), ("fresh", fresh)):
