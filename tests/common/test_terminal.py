@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import LIMIT_SECONDS
 
 from firstwords.common.terminal import printable
 
@@ -22,7 +23,7 @@ ATTACK = "a\x1b[2J\x1b]52;c;cm0=\x07\x9b31m\x85\u202eb\u2066\rc\x7f\ud800"
 
 def run(code: str, shell: str = "", **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = ["bash", "-c", f'exec "$0" -c "$1" {shell}', sys.executable, PREPARE + code]
-    return subprocess.run(command, capture_output=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, timeout=LIMIT_SECONDS, **options)
 
 
 def on_terminal(code: str) -> str:

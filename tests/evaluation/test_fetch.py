@@ -27,8 +27,9 @@ class Quiet(SimpleHTTPRequestHandler):
 def core_archive() -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("eval_bundle/core.yaml", "icl_tasks: []")
-        archive.writestr("eval_bundle/eval_data/a/b.jsonl", "{}")
+        for name, text in (("core.yaml", "icl_tasks: []"), ("eval_data/a/b.jsonl", "{}")):
+            # Without a date the entry would have the time of day, and the archive another digest.
+            archive.writestr(zipfile.ZipInfo(f"eval_bundle/{name}", (2026, 1, 1, 0, 0, 0)), text)
     return content.getvalue()
 
 

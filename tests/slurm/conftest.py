@@ -4,7 +4,9 @@ It needs no cgroups, no accounting and no root, none of which a user's job would
 claims 64 cores and 8 GPUs (empty device files), so that scripts for large nodes can be tested.
 """
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -152,13 +154,15 @@ class Cluster:
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Return free ports below those that the system gives to programs which ask for any port, so
+    that none of these takes one before the daemons do."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.add(port)
+    return list(ports)
 
 
 @pytest.fixture(scope="module")
