@@ -36,10 +36,32 @@ TEXT = [
 
 
 INFRA = ("scripts", "slurm")
+# The files that take minutes, longest first. One worker runs a whole file, so that the others would
+# wait for one of these if it were the last.
+LONGEST = (
+    "training/test_distributed.py",
+    "slurm/test_real_slurm.py",
+    "pipeline/test_resume.py",
+    "labs/test_labs.py",
+    "scripts/test_setup.py",
+    "test_docs_run.py",
+    "pipeline/test_preset_run.py",
+    "data/starter/test_exam.py",
+    "pipeline/test_pipeline.py",
+    "pipeline/test_power_cuts.py",
+    "serve/test_xray_page.py",
+    "serve/test_web.py",
+)
+
+
+def place_in_order(item: pytest.Item) -> int:
+    file = item.path.relative_to(TESTS).as_posix()
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their directory."""
+    """Put the tests of long files first, and mark tests by their directory."""
+    items.sort(key=place_in_order)
     for item in items:
         directory = item.path.relative_to(TESTS).parts[0]
         default = "pipeline" if directory == "pipeline" else "unit"
