@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,9 +26,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     made = Bench(tmp_path_factory.mktemp("distributed"), **STEPS)
-    done = made.firstwords(*made.train("alone"))
-    assert done.returncode == 0, done.stderr
+    alone(made, "alone")
     return made
+
+
+@pytest.fixture(scope="module")
+def by_two(bench: Bench) -> Path:
+    """The run of two processes."""
+    return together(bench, 2, "by-2")
 
 
 def torchrun(bench: Bench, n: int, *arguments: str) -> "subprocess.Popen[str]":
@@ -52,63 +58,85 @@ def together(bench: Bench, n: int, run: str) -> Path:
     return bench.directory(run)
 
 
+def alone(bench: Bench, run: str) -> Path:
+    done = bench.firstwords(*bench.train(run))
+    assert done.returncode == 0, done.stderr
+    return bench.directory(run)
+
+
+def pretrained_copy(run: Path, name: str) -> None:
+    """Copy a run as it was at the end of its pretraining."""
+    for part in ("run.json", "tokenizer", "checkpoints/pretrain", "metrics/pretrain.jsonl"):
+        source, target = run / part, run.with_name(name) / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+
+
 def losses(directory: Path) -> list[float]:
     return [step["loss"] for stage in STAGES for step in metrics(directory, stage)]
 
 
 @pytest.mark.parametrize("n", [2, 4])
-def test_processes_share_a_batch_and_have_the_same_losses(bench: Bench, n: int) -> None:
-    alone, shared = bench.directory("alone"), together(bench, n, f"by-{n}")
-    assert losses(shared) == pytest.approx(losses(alone), rel=2e-3)
+def test_processes_share_a_batch_and_have_the_same_losses(
+    n: int, bench: Bench, by_two: Path
+) -> None:
+    single, shared = bench.directory("alone"), by_two if n == 2 else together(bench, n, f"by-{n}")
+    assert losses(shared) == pytest.approx(losses(single), rel=2e-3)
     for stage in STAGES:
         one, other = (
             load_file(final_checkpoint(directory, stage) / "optimizer.safetensors")
-            for directory in (alone, shared)
+            for directory in (single, shared)
         )
         assert {name: value.shape for name, value in one.items()} == {
             name: value.shape for name, value in other.items()
         }
         assert [step["grad_norm"] for step in metrics(shared, stage)] == pytest.approx(
-            [step["grad_norm"] for step in metrics(alone, stage)], rel=0.05
+            [step["grad_norm"] for step in metrics(single, stage)], rel=0.05
         )
     shared_scores = json.loads((shared / "evaluation" / "sft.json").read_text())
-    alone_scores = json.loads((alone / "evaluation" / "sft.json").read_text())
+    single_scores = json.loads((single / "evaluation" / "sft.json").read_text())
     bits = "bits_per_byte"
     assert shared_scores["tasks"][bits]["score"] == pytest.approx(
-        alone_scores["tasks"][bits]["score"], rel=0.01
+        single_scores["tasks"][bits]["score"], rel=0.01
     )
     assert (shared / "report.html").exists()
 
 
+# Slices of uneven size, two micro-batches.
+UNEVEN = {"model__vocab_size": 401, "pretrain__micro_batch_size": 1}
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in one process, not compiled, to compare with sharded ones."""
+    return alone(Bench(tmp_path_factory.mktemp("uneven"), **STEPS, **UNEVEN), "alone")
+
+
 @pytest.mark.parametrize("compiled", [False, True])
-def test_sharded_weights_have_the_same_losses(tmp_path: Path, compiled: bool) -> None:
-    """Slices of uneven size, two micro-batches; then the same run resumes in one process."""
-    changes = {"model__vocab_size": 401, "pretrain__micro_batch_size": 1, "compile": compiled}
-    whole = Bench(tmp_path / "whole", **STEPS, **changes)
-    assert whole.firstwords(*whole.train("alone")).returncode == 0
-    cut = Bench(tmp_path / "cut", whole.home, **STEPS, **changes, shard="weights")
-    alone, shared = whole.directory("alone"), together(cut, 2, "shared")
-    assert losses(shared) == pytest.approx(losses(alone), rel=2e-3)
+def test_sharded_weights_have_the_same_losses(compiled: bool, uneven: Path, tmp_path: Path) -> None:
+    """Those of a run in one process, in which the sharded run then resumes."""
+    cut = Bench(tmp_path, **STEPS, **UNEVEN, compile=compiled, shard="weights")
+    shared = together(cut, 2, "shared")
+    assert losses(shared) == pytest.approx(losses(uneven), rel=2e-3)
     for key in ("grad_norm", "update_norm"):
         one, other = (
             [step[key] for stage in STAGES for step in metrics(run, stage) if step[key]]
-            for run in (alone, shared)
+            for run in (uneven, shared)
         )
         assert other == pytest.approx(one, rel=0.05), key
     for name in ("model", "optimizer"):
         one, other = (
             load_file(final_checkpoint(run, "sft") / f"{name}.safetensors")
-            for run in (alone, shared)
+            for run in (uneven, shared)
         )
         assert {key: value.shape for key, value in one.items()} == {
             key: value.shape for key, value in other.items()
         }
-    pages = [sorted(path.name for path in (run / "samples").iterdir()) for run in (alone, shared)]
+    pages = [sorted(path.name for path in (run / "samples").iterdir()) for run in (uneven, shared)]
     assert pages[0] == pages[1]
     if not compiled:
-        stage_by_stage(cut, "shrunk", 2, "tokenizer", "pretrain")
-        stage_by_stage(cut, "shrunk", 1, "midtrain", "sft", "report")
-        assert losses(cut.directory("shrunk")) == pytest.approx(losses(alone), rel=2e-3)
+        pretrained_copy(shared, "shrunk")
+        assert losses(alone(cut, "shrunk")) == pytest.approx(losses(uneven), rel=2e-3)
 
 
 def test_sharded_weights_need_an_even_split_of_the_batch(tmp_path: Path) -> None:
@@ -120,26 +148,24 @@ def test_sharded_weights_need_an_even_split_of_the_batch(tmp_path: Path) -> None
     assert "midtrain.batch_size" in stderr
 
 
-def test_the_same_number_of_processes_gives_the_same_bytes(bench: Bench) -> None:
-    first, second = (fingerprint(together(bench, 2, name)) for name in ("twice-a", "twice-b"))
-    assert first == second
+def test_the_same_number_of_processes_gives_the_same_bytes(bench: Bench, by_two: Path) -> None:
+    assert fingerprint(by_two) == fingerprint(together(bench, 2, "again"))
 
 
-def test_a_run_resumes_with_more_or_fewer_processes(bench: Bench) -> None:
-    for name, first, second in (("grown", 1, 2), ("shrunk", 2, 1)):
-        stage_by_stage(bench, name, first, "tokenizer", "pretrain")
-        stage_by_stage(bench, name, second, "midtrain", "sft", "report")
-        assert losses(bench.directory(name)) == pytest.approx(
-            losses(bench.directory("alone")), rel=2e-3
-        )
+def test_a_run_resumes_with_fewer_processes(bench: Bench, by_two: Path) -> None:
+    pretrained_copy(by_two, "shrunk")
+    shrunk = alone(bench, "shrunk")
+    assert losses(shrunk) == pytest.approx(losses(bench.directory("alone")), rel=2e-3)
 
 
-def stage_by_stage(bench: Bench, run: str, n: int, *commands: str) -> None:
-    for command in commands:
-        arguments = bench.train(run, command) if command == "tokenizer" else [command, "--run", run]
-        process = torchrun(bench, n, *arguments)
+def test_a_run_resumes_with_more_processes_stage_by_stage(bench: Bench) -> None:
+    pretrained_copy(bench.directory("alone"), "grown")
+    for command in ("midtrain", "sft"):
+        process = torchrun(bench, 2, command, "--run", "grown")
         _, stderr = process.communicate(timeout=LIMIT_SECONDS)
         assert process.returncode == 0, stderr
+    grown = bench.directory("grown")
+    assert losses(grown) == pytest.approx(losses(bench.directory("alone")), rel=2e-3)
 
 
 def workers(process: Any) -> list[psutil.Process]:
