@@ -101,8 +101,10 @@ def test_a_run_killed_in_every_phase_ends_with_the_same_bytes(
         wait_for(started, lambda phase=phase, started=started: started.phase() >= phase)
         time.sleep(rng.uniform(0, 0.4 * lengths[phase]))
         started.process.kill()
-        assert started.process.wait() == -signal.SIGKILL, started.stderr
         killed_in.append(started.phase())
+        if started.process.wait() == 0 and phase == 5:
+            break  # of the second evaluation little is left: a fast machine was done before
+        assert started.process.returncode == -signal.SIGKILL, started.stderr
         made = only_added(made, directory)
         assert started.stderr.count("already done: ") == done_before, started.stderr
     assert set(killed_in) >= {2, 3, 4, 5}, killed_in  # the first may be over too soon
@@ -431,7 +433,7 @@ main()
 def test_a_run_does_not_depend_on_the_clock(bench: Bench, expected: dict[str, str]) -> None:
     arguments = [sys.executable, "-c", JUMPING_CLOCK, *bench.train("jumping")]
     options = {"env": bench.environment, "cwd": bench.cwd, "capture_output": True, "text": True}
-    done = subprocess.run(arguments, check=False, timeout=300, **options)
+    done = subprocess.run(arguments, check=False, timeout=LIMIT_SECONDS, **options)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert fingerprint(bench.directory("jumping")) == expected
