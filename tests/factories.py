@@ -111,7 +111,7 @@ def save_step(run: Run, stage: Stage, step: int, tokenizer: Tokenizer, seed: int
     state = {"steps": torch.tensor(step)}
     for name, parameter in model.named_parameters():
         for key in optimizer.state_keys(name):
-            state[f"{name}.{key}"] = torch.zeros(() if key == "step" else parameter.shape)
+            state[f"{name}.{key}"] = torch.zeros(parameter.shape)
     checkpoint.save_checkpoint(run.checkpoints(stage), model, tokenizer, state)
     return run.checkpoints(stage) / f"{step:07d}"
 

@@ -96,7 +96,7 @@ def test_the_optimizer_works_on_the_weights_device(dtype: torch.dtype) -> None:
     state = {"steps": torch.tensor(3)}
     for name, parameter in model.named_parameters():
         for key in optimizer.state_keys(name):
-            state[f"{name}.{key}"] = torch.empty(() if key == "step" else parameter.shape)
+            state[f"{name}.{key}"] = torch.empty(parameter.shape)
     optimizer.load_state({**state, "steps": 3})
     for parameter in model.parameters():
         parameter.grad = torch.empty_like(parameter)

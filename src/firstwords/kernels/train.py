@@ -9,6 +9,7 @@ The structures here mirror those of `train.cpp`, field by field.
 """
 
 import ctypes
+import weakref
 from collections.abc import Mapping
 
 import torch
@@ -123,11 +124,8 @@ class NativeTrainer:
         self._trainer: int | None = library.new_trainer(*map(ctypes.byref, structs))
         if self._trainer is None:
             raise MemoryError("not enough memory for the training step")
+        weakref.finalize(self, library.free_trainer, ctypes.c_void_p(self._trainer))
         self.gradient_norm = 0.0  # of all gradients together, in the last batch
-
-    def __del__(self) -> None:
-        if getattr(self, "_trainer", None) is not None:
-            self._library.free_trainer(ctypes.c_void_p(self._trainer))
 
     def gradients(self, x_BT: Tensor, y_BT: Tensor) -> float:
         """Compute the gradients of the mean loss over the targets of a batch, and return that loss

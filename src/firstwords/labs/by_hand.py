@@ -17,7 +17,7 @@ from firstwords.labs.short_training import short_recipe, train_on_rows
 from firstwords.model.size import flops_per_token, matmul_parameters
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig, OptimizerConfig
-from firstwords.training.optimizer import Optimizer
+from firstwords.training.optimizer import Optimizer, uses_muon
 
 FILE = "answers.json"
 STEPS = 30
@@ -56,8 +56,9 @@ def expected_answers(config: ModelConfig) -> dict[str, ExpectedAnswer]:
     model = Transformer(config)
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     optimizer = Optimizer(model, OptimizerConfig(), torch.float32)
-    momentum = sum(mean.numel() for mean in optimizer.momentum.values())
-    moments = 2 * sum(p.numel() for group in optimizer.adam.param_groups for p in group["params"])
+    counts = {name: sum(map(torch.numel, own.values())) for name, own in optimizer.moments.items()}
+    momentum = sum(count for name, count in counts.items() if uses_muon(name))
+    moments = sum(counts.values()) - momentum
 
     def count(*parts: str) -> int:
         return sum(size for name, size in sizes.items() if all(part in name for part in parts))

@@ -130,8 +130,7 @@ def gather_optimizer_state(
             if owners[name] == world.rank:
                 tensor = own[full].contiguous()
             else:
-                shape = () if key == "step" else parameter.shape
-                tensor = torch.empty(shape, device=parameter.device)
+                tensor = torch.empty(parameter.shape, device=parameter.device)
             dist.broadcast(tensor, owners[name])
             if world.is_main:
                 gathered[full] = tensor

@@ -10,7 +10,7 @@ from firstwords.model.transformer import Transformer
 from firstwords.recipe import OptimizerConfig
 from firstwords.training.muon import muon_blocks, orthogonalize
 
-ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+ADAM_EPS = 1e-10
 
 
 def uses_muon(name: str) -> bool:
@@ -37,38 +37,21 @@ class Optimizer:
         self.parameters = dict(model.named_parameters() if parameters is None else parameters)
         # Matrices whose blocks have one shape are orthogonalized together.
         self.groups_by_shape: dict[torch.Size, list[str]] = defaultdict(list)
-        token_tables, norms = [], []
+        self.moments: dict[str, dict[str, Tensor]] = {}
         for name, parameter in self.parameters.items():
             if uses_muon(name):
                 self.groups_by_shape[self._blocks(name, parameter).shape[1:]].append(name)
-            elif parameter.ndim == 2:
-                token_tables.append(parameter)  # embedding and output head
-            else:
-                norms.append(parameter)
-        self.momentum = {
-            name: torch.zeros_like(p) for name, p in self.parameters.items() if uses_muon(name)
-        }
-        # AdamW (arXiv 1711.05101); Muon's own weight decay is zero here, too.
-        self.adam = torch.optim.AdamW(
-            [
-                {"params": token_tables, "peak_lr": config.embedding_lr},
-                {"params": norms, "peak_lr": config.norm_lr},
-            ],
-            betas=(config.adam_beta1, config.adam_beta2),
-            eps=1e-10,
-            weight_decay=0.0,
-            fused=True,
-        )
+            self.moments[name] = {key: torch.zeros_like(parameter) for key in self.state_keys(name)}
 
     @torch.no_grad()
     def step(self, lr_scale: float) -> None:
         """Update every parameter from its gradient, at `lr_scale` times the peak rates."""
         for names in self.groups_by_shape.values():
             self._muon(names, lr_scale * self.config.matrix_lr)
-        for group in self.adam.param_groups:
-            group["lr"] = lr_scale * group["peak_lr"]
-        self.adam.step()
         self.steps += 1
+        for name in self.parameters:
+            if not uses_muon(name):
+                self._adam(name, lr_scale * self.adam_lr(name))
 
     def _muon(self, names: list[str], lr: float) -> None:
         """Update matrices whose blocks have one shape."""
@@ -77,7 +60,7 @@ class Optimizer:
         for name in names:
             gradient = self.parameters[name].grad
             assert gradient is not None, name
-            mean = self.momentum[name].lerp_(gradient, 1 - beta)
+            mean = self.moments[name]["momentum"].lerp_(gradient, 1 - beta)
             nesterov.append(self._blocks(name, torch.lerp(gradient, mean, beta)))  # (N, R, C)
         updates_NRC = orthogonalize(torch.cat(nesterov), self.dtype)  # blocks of all the matrices
         counts = [len(blocks_NRC) for blocks_NRC in nesterov]
@@ -87,6 +70,25 @@ class Optimizer:
             # every output changes by as much. An orthogonal block has 1 / its longer side.
             scale = lr * (update_NRC.shape[2] / weight_OI.shape[1]) ** 0.5
             self._blocks(name, weight_OI).add_(update_NRC, alpha=-scale)
+
+    def adam_lr(self, name: str) -> float:
+        """Return the peak learning rate of a parameter that AdamW updates."""
+        is_token_table = self.parameters[name].ndim == 2  # embedding and output head
+        return self.config.embedding_lr if is_token_table else self.config.norm_lr
+
+    def _adam(self, name: str, lr: float) -> None:
+        """Update a parameter by AdamW (arXiv 1711.05101) without weight decay, as Muon's is zero.
+
+        torch.optim's does the same, but loads PyTorch's compiler: a second, and 76 MB of memory.
+        """
+        parameter, config = self.parameters[name], self.config
+        gradient = parameter.grad
+        assert gradient is not None, name
+        mean, square = self.moments[name].values()
+        mean.lerp_(gradient, 1 - config.adam_beta1)
+        square.mul_(config.adam_beta2).addcmul_(gradient, gradient, value=1 - config.adam_beta2)
+        rms = square.sqrt().div_((1 - config.adam_beta2**self.steps) ** 0.5).add_(ADAM_EPS)
+        parameter.addcdiv_(mean, rms, value=-lr / (1 - config.adam_beta1**self.steps))
 
     def _blocks(self, name: str, tensor: Tensor) -> Tensor:
         return muon_blocks(name, tensor, self.head_dim)
@@ -109,30 +111,21 @@ class Optimizer:
         return float(norm(change)), float(norm(before))
 
     def state_keys(self, name: str) -> tuple[str, ...]:
-        """Return the keys of the state of a parameter. AdamW has none before its first step."""
-        if uses_muon(name):
-            return ("momentum",)
-        return ADAM_STATE if self.steps else ()
+        """Return the keys of the state of a parameter."""
+        return ("momentum",) if uses_muon(name) else ("exp_avg", "exp_avg_sq")
 
     def state(self) -> dict[str, Tensor]:
         """Return the state as tensors named `PARAMETER.KEY`, and the count of `steps`."""
         tensors = {"steps": torch.tensor(self.steps)}
-        for name, parameter in self.parameters.items():
-            own = (
-                {"momentum": self.momentum[name]} if uses_muon(name) else self.adam.state[parameter]
-            )
-            tensors |= {f"{name}.{key}": own[key] for key in self.state_keys(name)}
+        for name, moments in self.moments.items():
+            tensors |= {f"{name}.{key}": moment for key, moment in moments.items()}
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Continue from a `state`. Raises KeyError if it lacks a parameter of this optimizer."""
         self.steps = int(tensors["steps"])
         for name, parameter in self.parameters.items():
-            own = {
+            self.moments[name] = {
                 key: tensors[f"{name}.{key}"].to(parameter.device, copy=True)
                 for key in self.state_keys(name)
             }
-            if uses_muon(name):
-                self.momentum[name] = own["momentum"]
-            elif own:
-                self.adam.state[parameter] = own
