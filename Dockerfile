@@ -29,18 +29,15 @@ COPY scripts/setup.sh scripts/
 COPY src/firstwords/__init__.py src/firstwords/
 
 # setup.sh chooses the build of torch by whether there is a GPU; a build has none, so GPU=1 chooses.
-# The packages that serve and export are pinned in the lock of the tests. pip needs a README; an
-# empty one never changes. Bytecode is compiled now, because users cannot write it later.
-# (podman ignores SHELL; hence the explicit bash.)
+# pip needs a README; an empty one never changes. Bytecode is compiled now, because users cannot
+# write it later. (podman ignores SHELL; hence the explicit bash.)
 ARG GPU=0
 RUN PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 bash -euc ' \
     umask 022; \
     touch README.md; \
     . scripts/setup.sh; \
     uses_default_torch() { [ "$GPU" = 1 ]; }; \
-    set_up run; \
-    pip_install -c requirements-test.lock --no-build-isolation -e ".[serve,export]"; \
-    rm -f "$LOG"'
+    set_up run'
 
 # Files that only their owner can read in the checkout must be readable by every user of the image.
 COPY LICENSE ./

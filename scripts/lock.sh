@@ -19,8 +19,8 @@ compile() {
   "$uv" pip compile --quiet --universal --python-version 3.10 --no-header "$@"
 }
 
-# A run also needs the tools that build this package, so that building it downloads nothing, and a
-# newer pip than that of Python 3.10.0, which cannot install it.
+# Installing also needs the tools that build this package, so that building it downloads nothing,
+# and a newer pip than that of Python 3.10.0, which cannot install it.
 build_tools='editables
 hatchling
 pip'
@@ -43,9 +43,11 @@ write() { # FILE COMMENT [ARGUMENT OF compile]...; reads extra requirements from
   mv "$file.new" "$file"
 }
 
-# The larger set comes first and constrains the smaller one, so that installing one after the other
+# The smaller set has what every command of firstwords needs, so that a checkout needs the network
+# only once. The larger one comes first and constrains it, so that installing one after the other
 # changes no version.
 printf '%s\nuv\n' "$build_tools" |
   write requirements-test.lock "Dependencies of the tests, except torch." --extra test "$@"
 printf '%s\n' "$build_tools" |
-  write requirements.lock "Dependencies of a training run, except torch." -c requirements-test.lock "$@"
+  write requirements.lock "Dependencies of all commands, except torch." \
+    --extra export --extra serve -c requirements-test.lock "$@"

@@ -3,6 +3,10 @@
 # pinned dependencies into .venv in the repository root; "set_up test" also those of the tests. It
 # returns at once if everything is installed, and resumes an installation that failed or was killed.
 #
+#   FIRSTWORDS_PYTHON=PATH           the Python to use
+#   FIRSTWORDS_ALLOW_CUDA_BUILD=1    installs PyPI's build of PyTorch, which contains CUDA, without
+#                                    asking if the index of the CPU build cannot be reached
+#
 # Must run in bash 3.2, which macOS ships.
 
 ROOT=$(unset CDPATH && cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -91,20 +95,20 @@ except OSError:
 }
 
 install() { # run|test
-  local start=$SECONDS pins=requirements.lock torch
-  [ "$1" = run ] || pins=requirements-test.lock
-  torch=$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' "$ROOT/pyproject.toml")
+  local start=$SECONDS
+  PINS=requirements.lock
+  [ "$1" = run ] || PINS=requirements-test.lock
+  TORCH=$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' "$ROOT/pyproject.toml")
   set_sizes "$1"
-  say "installing $torch and $(grep -c '^[a-z]' "$ROOT/$pins") smaller packages into $VENV" \
-    "(once; about $DOWNLOAD to download, $((DISK_MB / 1000)).$((DISK_MB / 100 % 10)) GB of disk, a few minutes)"
+  announce
   check_disk
   rm -f "$LOG"
   venv_works || attempt create_venv || give_up "creating the virtual environment"
   remove_partial_packages
   # --no-deps: the pins are complete. With dependencies, pip would install torch again for the
   # packages that need it, and CUDA with it.
-  attempt pip_install --no-deps -r "$ROOT/$pins" || give_up "installing the packages of $pins"
-  install_torch "$torch" || give_up "installing $torch"
+  attempt pip_install --no-deps -r "$ROOT/$PINS" || give_up "installing the packages of $PINS"
+  install_torch || give_up "installing $TORCH"
   attempt pip_install --no-deps --no-build-isolation -e "$ROOT" || give_up "installing firstwords"
   { echo "$(fingerprint) $1" >"$VENV/.stamp.new" && mv -f "$VENV/.stamp.new" "$VENV/.stamp"; } ||
     give_up "writing to $VENV"
@@ -112,11 +116,51 @@ install() { # run|test
   say "installed in $((SECONDS - start)) s"
 }
 
+announce() {
+  local missing packages
+  packages="$TORCH and $(grep -c '^[a-z]' "$ROOT/$PINS") smaller packages"
+  if venv_works && missing=$(missing_packages); then packages=$missing; fi
+  case $packages in
+  '') say "checking the packages in $VENV" ;;
+  torch*) say "installing $packages into $VENV (once; $(sizes), a few minutes)" ;;
+  *) say "installing $packages into $VENV" ;;
+  esac
+}
+
+# Prints the pinned packages that .venv lacks, torch first: "torch==2, a==1, b==3 and 40 more". pip
+# needs no network if there are none.
+missing_packages() {
+  "$PY" -I -c '
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pip._vendor.packaging.requirements import Requirement
+
+def is_missing(pin):
+    if pin.marker and not pin.marker.evaluate():
+        return False
+    try:
+        return not pin.specifier.contains(version(pin.name), prereleases=True)
+    except PackageNotFoundError:
+        return True
+
+with open(sys.argv[2]) as lock:
+    pins = [Requirement(line.strip()) for line in [sys.argv[1], *lock] if line[:1].isalpha()]
+missing = [f"{pin.name}{pin.specifier}" for pin in pins if is_missing(pin)]
+more = f" and {len(missing) - 3} more" if missing[3:] else ""
+print(", ".join(missing[:3]) + more)' "$TORCH" "$ROOT/$PINS"
+}
+
 # Sets the measured DISK_MB (for .venv and the temporary files of pip) and DOWNLOAD.
 set_sizes() { # run|test
   DISK_MB=1500 DOWNLOAD='300 MB'
-  if [ "$(uname -s)" = Linux ] && uses_default_torch; then DISK_MB=9000 DOWNLOAD='3 GB'; fi
-  [ "$1" = run ] || DISK_MB=$((DISK_MB + 1300)) DOWNLOAD=${DOWNLOAD/300/500}
+  [ "$1" = run ] || DISK_MB=2800 DOWNLOAD='500 MB'
+  if [ "$(uname -s)" = Linux ] && uses_default_torch; then add_cuda_sizes; fi
+}
+
+add_cuda_sizes() { DISK_MB=$((DISK_MB + 7500)) DOWNLOAD='3 GB'; }
+
+sizes() {
+  echo "about $DOWNLOAD to download, $((DISK_MB / 1000)).$((DISK_MB / 100 % 10)) GB of disk"
 }
 
 check_disk() {
@@ -153,26 +197,71 @@ remove_partial_packages() {
 # The default build of torch for Linux installs gigabytes of CUDA. Without an NVIDIA GPU, install
 # the CPU build instead: from the locations in the pip configuration, if they have it, or else with
 # uv, which knows where it is published.
-install_torch() { # TORCH==VERSION
+install_torch() {
   if uses_default_torch; then
-    attempt pip_install "$1"
+    attempt pip_install "$TORCH"
     return
   fi
-  attempt pip_install --no-index --no-deps "$1" && return
+  attempt pip_install --no-index --no-deps "$TORCH" && return
   case $ERRORS in *'No matching distribution'*) ;; *) return 1 ;; esac
   attempt pip_install -c "$ROOT/requirements-test.lock" uv || return
-  # uv draws its progress on stderr, which `attempt` captures. On a terminal the first attempt is
-  # therefore not captured; only after a failure a second one is.
-  if [ -t 2 ] && uv_install "$1" >&2; then return; fi
-  attempt uv_install "$1"
+  install_with_uv || install_from_pip_index
+}
+
+# uv draws its progress on stderr, which `attempt` captures. On a terminal the first attempt is
+# therefore not captured; only after a failure a second one is. The dry run finds an index that
+# cannot be reached before anything is drawn.
+install_with_uv() {
+  attempt uv_install --dry-run "$TORCH" || return
+  if [ -t 2 ] && uv_install "$TORCH" >&2; then return; fi
+  attempt uv_install "$TORCH"
+}
+
+# A mirror or proxy may have PyPI only, whose build for Linux contains CUDA but also works without a
+# GPU. If pip's indexes lack torch, too, returns 1 and leaves ERRORS to explain why uv failed.
+install_from_pip_index() {
+  local problem versions
+  problem=$(network_problem) && [ "$problem" != 'no network' ] || return
+  versions=" $("$PY" -I -m pip index versions --no-input torch </dev/null 2>/dev/null),"
+  case $versions in
+  *" ${TORCH#torch==}+cpu,"*) attempt pip_install --no-deps "$TORCH+cpu" ;;
+  *" ${TORCH#torch==},"*)
+    allow_cuda_build "cannot install the CPU build of $TORCH: $problem"
+    attempt pip_install "$TORCH"
+    ;;
+  *) return 1 ;;
+  esac
+}
+
+# Returns if a person, or without a terminal the variable, allows a download of gigabytes.
+allow_cuda_build() { # PROBLEM
+  local answer='' build
+  add_cuda_sizes
+  build="the build of pip's index, which contains CUDA ($(sizes))"
+  if [ "${FIRSTWORDS_ALLOW_CUDA_BUILD:-}" = 1 ]; then
+    say "$1; installing $build"
+    check_disk
+    return
+  elif ! { [ -t 0 ] && [ -t 2 ]; }; then
+    fail "$1; set https_proxy to reach it, or FIRSTWORDS_ALLOW_CUDA_BUILD=1 to install $build," \
+      "then run the same command again to resume (log: $LOG)"
+  fi
+  say "$1"
+  check_disk
+  printf 'firstwords: install %s? [y/N] ' "$build" >&2
+  read -r answer || true
+  case $answer in
+  [yY]*) ;;
+  *) fail "$TORCH is not installed; run the same command again to resume" ;;
+  esac
 }
 
 uses_default_torch() {
   [ "$(uname -s)" != Linux ] || nvidia-smi -L >/dev/null 2>&1
 }
 
-uv_install() { # TORCH==VERSION
-  "$VENV/bin/uv" --directory "$ROOT" pip install --python "$PY" --torch-backend=cpu --no-deps "$1"
+uv_install() { # [OPTION]... TORCH==VERSION
+  "$VENV/bin/uv" --directory "$ROOT" pip install --python "$PY" --torch-backend=cpu --no-deps "$@"
 }
 
 # -I: no module in the user's directory or environment can shadow one of pip's.
@@ -183,28 +272,82 @@ PIP_OPTIONS=(--no-user --no-input --disable-pip-version-check --log "$LOG")
 [ -t 2 ] || PIP_OPTIONS+=(--quiet --progress-bar off)
 
 # Runs a command with its stdout shown and its stderr captured in ERRORS (in memory, because the
-# disk may be full).
+# disk may be full) and appended to the log.
 attempt() {
-  { ERRORS=$("$@" </dev/null 2>&1 >&3 3>&-); } 3>&2
+  { ERRORS=$("$@" </dev/null 2>&1 >&3 3>&-); } 3>&2 && return
+  printf '%s\n' "$ERRORS" 2>/dev/null >>"$LOG" || true
+  return 1
 }
 
 # Fails with one line that explains ERRORS and how to fix them. Quotes them only if they are unknown.
 give_up() { # WHAT FAILED
   local full='Errno 28|os error 28|No space left|Errno 122|os error 122|[Qq]uota exceeded'
-  local no_build='No matching distribution found for ([^ ]+)'
-  local offline='[Nn]ame resolution|NameResolutionError|Name or service not known|nodename nor servname'
-  offline="$offline|dns error|ConnectionError|[Cc]onnection (refused|reset|timed out)"
-  offline="$offline|Network is unreachable|[Tt]imed out|TimeoutError|ProxyError|error sending request"
-  printf '%s\n' "$ERRORS" 2>/dev/null >>"$LOG" || true
+  local no_build='No matching distribution found for ([^ ]+)' problem missing hint
   if [[ $ERRORS =~ $full ]]; then
     disk_full "$DISK_MB" "some of them temporarily in ${TMPDIR:-/tmp}"
-  elif [[ $ERRORS =~ $offline ]]; then
-    fail "no network while $1; connect to the internet or set https_proxy, then run the same" \
-      "command again to resume (log: $LOG)"
+  elif problem=$(network_problem); then
+    missing=$(missing_packages) || missing=$TORCH
+    hint=$(network_hint "$problem")
+    fail "cannot install $missing: $problem; $hint (log: $LOG)"
   elif [[ $ERRORS =~ $no_build ]]; then
     fail "${BASH_REMATCH[1]} is not published for this computer ($(uname -sm), $("$PY" -V));" \
       "remove .venv and set FIRSTWORDS_PYTHON to another Python (log: $LOG)"
   fi
   printf '%s\n' "$ERRORS" | grep -v '^WARNING' | tail -n 5 >&2
   fail "$1 failed, see above and $LOG; run the same command again to resume"
+}
+
+# Prints what is wrong with the network, or returns 1 if ERRORS have another cause.
+network_problem() {
+  local offline='[Nn]ame resolution|NameResolutionError|Name or service not known|nodename nor servname'
+  offline="$offline|dns error|ConnectionError|[Cc]onnection (refused|reset|timed out)"
+  offline="$offline|Network is unreachable|[Tt]imed out|TimeoutError|ProxyError|error sending request"
+  local host
+  host=$(unreachable_host)
+  [[ -n $host || $ERRORS =~ $offline ]] || return
+  if [[ $ERRORS != *[Pp]roxy* ]] && ! has_route; then
+    echo 'no network'
+  elif [[ $ERRORS == *[Cc]ertificate* ]]; then
+    echo "cannot verify the certificate of ${host:-the package index}"
+  else
+    echo "cannot reach ${host:-the package index}"
+  fi
+}
+
+# Prints the host of the last request in the log that failed for good. A 404 only says that one of
+# several indexes lacks a package.
+unreachable_host() {
+  sed -nE -e '/ 404 |Retrying/d' \
+    -e 's/.*(Could not fetch URL|Failed to fetch:|index URL) .?https?:..([^@/]*@)?([^/:]+).*/\3/p' \
+    -e "s/.*host='([^']+)'.*/\1/p" "$LOG" 2>/dev/null | tail -n 1
+}
+
+# To connect a UDP socket sends nothing, but fails without a route. The addresses are those that are
+# reserved for documentation.
+has_route() {
+  "$PYTHON" -I -S -c '
+import socket, sys
+for family, address in (socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"):
+    try:
+        socket.socket(family, socket.SOCK_DGRAM).connect((address, 9))
+        sys.exit(0)
+    except OSError:
+        pass
+sys.exit(1)'
+}
+
+network_hint() { # PROBLEM
+  case $1 in
+  'no network')
+    echo "connect to the internet or set https_proxy, then run the same command again to resume"
+    ;;
+  *certificate*)
+    echo "set PIP_CERT and SSL_CERT_FILE to your organization's certificates," \
+      "then run the same command again to resume"
+    ;;
+  *)
+    echo "check the network, or set https_proxy, or PIP_INDEX_URL for a mirror," \
+      "then run the same command again to resume"
+    ;;
+  esac
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from end_to_end import COMMANDS, Bench, one_line, recipe, talk, write_lines
 
 from firstwords.cli.main import cli, run_command
-from firstwords.common import disk
+from firstwords.common import disk, packages
 from firstwords.pipeline import request
 
 Say = Callable[..., str]
@@ -580,7 +581,14 @@ def test_a_missing_extra_is_reported_with_its_install_command(
         raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
 
     monkeypatch.setattr(cli.commands["serve"], "callback", absent)
-    assert "pip install 'firstwords[serve]'" in refused("serve")
+    monkeypatch.setattr(sys, "executable", "/my venv/python")
+    for pip, command in (
+        (object(), "'/my venv/python' -m pip install"),
+        (None, "uv pip install --python '/my venv/python'"),  # as in an environment of uv
+    ):
+        monkeypatch.setattr(packages, "find_spec", lambda name, pip=pip: pip)
+        problem = "this command needs uvicorn, which is not installed"
+        assert f"{problem}; run: {command} 'firstwords[serve]'" in refused("serve")
 
 
 def test_a_full_gpu_has_its_own_message(

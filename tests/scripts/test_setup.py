@@ -2,19 +2,24 @@
 
 Most tests run the real scripts on a copy of the checkout with a fake Python: a small shell script
 that creates a fake virtual environment, logs each pip command, and passes everything else to the
-Python that runs the tests. The error messages of pip are faked, too.
+Python that runs the tests. The free disk, the network and the error messages of pip and uv are
+faked, too.
 """
 
 import os
+import pty
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,24 +29,31 @@ TOOLS = [
     *("mv", "readlink", "rm", "sed", "sh", "sleep", "tail", "uname"),
 ]
 
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux", reason="torch has a CPU build only for Linux"
+)
+
 # The fake Python. Its fake venv logs each pip command to @PIP_LOG@ and contains the program
 # firstwords once the package itself is "installed".
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in
 *'import venv, ensurepip'*) [ -z "${FAKE_NO_VENV:-}" ] || exit 1 ;;
+*'import shutil'*) echo "${FAKE_FREE_MB:-99999}"; exit ;;
+*'import socket'*) exit "${FAKE_NO_ROUTE:-0}" ;;
+*pip._vendor.packaging*) echo "${FAKE_MISSING-torch==2, numpy==1}"; exit ;;
 esac
 if [ "$1 $2 $3" = "-I -m venv" ]; then
   mkdir -p "$4/bin" && cp "$0" "$4/bin/python"
 elif [ "$1 $2 $3" = "-I -m pip" ]; then
   shift 3
   [ "$1" = --version ] && exit
+  [ "$1" = index ] && { echo "Available versions: ${FAKE_VERSIONS:-}"; exit; }
   echo "$*" >>@PIP_LOG@
   sleep "${FAKE_PIP_SECONDS:-0}"
   case " $* " in
   *" --no-index "*) [ -z "${FAKE_NO_WHEEL:-}" ] || {
     echo 'ERROR: No matching distribution found for torch' >&2; exit 1; } ;;
-  *" uv "*) printf '#!/bin/sh\\necho "uv $*" >>@PIP_LOG@\\n' >"${0%/*}/uv"
-    chmod +x "${0%/*}/uv" ;;
+  *" uv "*) cp @FAKE_UV@ "${0%/*}/uv" ;;
   *" -e "*) for name in firstwords pytest; do
       printf '#!/bin/sh\\npwd\\nprintf "<%%s>\\\\n" "$@"\\n' >"${0%/*}/$name"
       chmod +x "${0%/*}/$name"
@@ -51,6 +63,11 @@ elif [ "$1 $2 $3" = "-I -m pip" ]; then
 else
   exec @PYTHON@ "$@"
 fi
+"""
+
+FAKE_UV = """#!/bin/sh
+echo "uv $*" >>@PIP_LOG@
+if [ -n "${FAKE_UV_ERROR:-}" ]; then echo "$FAKE_UV_ERROR" >&2; exit 1; fi
 """
 
 
@@ -81,8 +98,11 @@ class Checkout:
         (self.bin / name).chmod(0o755)
 
     def add_python(self, name: str = "python3") -> None:
-        text = FAKE_PYTHON.replace("@PIP_LOG@", shlex.quote(str(self.pip_log)))
-        self.add_tool(name, text.replace("@PYTHON@", shlex.quote(sys.executable)))
+        paths = {"PIP_LOG": self.pip_log, "PYTHON": sys.executable, "FAKE_UV": self.bin / "fake uv"}
+        for tool, text in (("fake uv", FAKE_UV), (name, FAKE_PYTHON)):
+            for placeholder, path in paths.items():
+                text = text.replace(f"@{placeholder}@", shlex.quote(str(path)))
+            self.add_tool(tool, text)
 
     def command(self, *arguments: str, script: str = "local_cpu_train.sh") -> list[str]:
         return ["bash", str(self.root / "scripts" / script), *arguments]
@@ -91,6 +111,23 @@ class Checkout:
         self, *arguments: str, script: str = "local_cpu_train.sh", **env: str
     ) -> "subprocess.CompletedProcess[str]":
         return run(self.command(*arguments, script=script), self.env | env, self.root.parent)
+
+    def start_on_terminal(self, answer: str, **env: str) -> tuple[int, str]:
+        """Start on a new terminal where a person types a line; return exit code and output."""
+        terminal, end = pty.openpty()
+        with subprocess.Popen(
+            self.command(), env=self.env | env, stdin=end, stderr=end, stdout=subprocess.DEVNULL
+        ) as process:
+            os.close(end)
+            os.write(terminal, f"{answer}\n".encode())
+            output = b""
+            try:
+                while text := os.read(terminal, 4096):
+                    output += text
+            except OSError:  # how Linux reports that the other end is closed
+                pass
+            os.close(terminal)
+            return process.wait(LIMIT_SECONDS), output.decode()
 
     def pip_calls(self) -> list[str]:
         return self.pip_log.read_text().splitlines() if self.pip_log.exists() else []
@@ -150,24 +187,23 @@ def test_installs_pins_torch_and_the_package(checkout: Checkout) -> None:
     assert "installed in" in done
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="torch has a CPU build only for Linux")
+@linux_only
 def test_installs_the_cpu_build_of_torch_with_uv(checkout: Checkout) -> None:
     checkout.add_python()
     result = checkout.start(FAKE_NO_WHEEL="1")
     assert result.returncode == 0, result.stderr
-    _, local, uv, torch, _ = checkout.pip_calls()
+    _, local, uv, dry_run, torch, _ = checkout.pip_calls()
     assert "--no-index" in local
     assert uv.endswith("requirements-test.lock uv")
     assert torch.startswith("uv ")
     assert "--torch-backend=cpu" in torch
     assert "torch==" in torch
+    assert dry_run == torch.replace(" torch==", " --dry-run torch==")
 
 
 def test_installs_the_default_build_of_torch_with_an_nvidia_gpu(checkout: Checkout) -> None:
     checkout.add_python()
     checkout.add_tool("nvidia-smi", "#!/bin/sh\necho GPU 0\n")
-    if shutil.disk_usage(checkout.root).free < 10e9:
-        pytest.skip("less than 10 GB of disk are free")
     result = checkout.start(FAKE_NO_WHEEL="1")
     assert result.returncode == 0, result.stderr
     _, torch, _ = checkout.pip_calls()
@@ -192,6 +228,26 @@ def test_the_lock_of_the_tests_contains_the_lock_of_a_run() -> None:
         return {line.split(" ;")[0] for line in lines if line[:1].isalpha()}
 
     assert pins("requirements.lock") < pins("requirements-test.lock")
+
+
+def test_the_lock_of_a_run_contains_all_dependencies_of_serve_and_export() -> None:
+    """With their own dependencies, because setup.sh lets pip install none."""
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pinned = {re.split("==", line)[0] for line in lines if line[:1].isalpha()}
+    needed, rest = set[str](), [Requirement("firstwords[export,serve]")]
+    while rest:
+        parent = rest.pop()
+        for child in map(Requirement, requires(parent.name) or []):
+            applies = [
+                not child.marker or child.marker.evaluate({"extra": extra})
+                for extra in (parent.extras or {""})
+            ]
+            if any(applies) and child.name not in needed | {"torch"}:
+                needed.add(child.name)
+                rest.append(child)
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in needed}
+    assert {"uvicorn", "gguf", "starlette"} < names
+    assert names <= pinned
 
 
 # --- arguments, exit code, signals ----------------------------------------------------------------
@@ -261,6 +317,16 @@ def test_a_changed_pin_is_installed(ready: Checkout, name: str) -> None:
         file.write("# another line\n")
     assert ready.start().returncode == 0
     assert len(ready.pip_calls()) == 3
+
+
+def test_nothing_is_announced_as_a_download_if_nothing_is_missing(ready: Checkout) -> None:
+    (ready.root / ".venv" / ".stamp").unlink()
+    result = ready.start(FAKE_MISSING="")
+    assert result.returncode == 0
+    first, _ = result.stderr.splitlines()
+    assert first == f"firstwords: checking the packages in {ready.root}/.venv"
+    result = ready.start(script="test.sh", FAKE_MISSING="pytest==9")
+    assert result.stderr.startswith(f"firstwords: installing pytest==9 into {ready.root}/.venv\n")
 
 
 def test_a_moved_checkout_gets_a_new_virtual_environment(ready: Checkout) -> None:
@@ -349,7 +415,23 @@ def test_without_the_venv_module_the_hint_says_how_to_install_it(checkout: Check
         (
             "WARNING: Retrying after connection broken by 'NewConnectionError: Temporary failure "
             "in name resolution'\nERROR: No matching distribution found for numpy==2",
-            ["no network", "run the same command again to resume"],
+            ["cannot install torch==2, numpy==1: cannot reach the package index; check"],
+        ),
+        (
+            "Could not fetch URL https://me@pip.example:8/simple/numpy/: 403 Client Error\n"
+            "Could not fetch URL https://other.example/simple/numpy/: 404 Client Error\n"
+            "ERROR: No matching distribution found for numpy==2",
+            ["cannot install torch==2, numpy==1: cannot reach pip.example; check the network"],
+        ),
+        (
+            "WARNING: Retrying (host='other.example', port=443)\n"
+            "ERROR: HTTPSConnectionPool(host='pip.example', port=443): Read timed out.",
+            ["cannot reach pip.example; check", "PIP_INDEX_URL for a mirror"],
+        ),
+        (
+            "Could not fetch URL https://pip.example/simple/numpy/: SSLError: certificate verify "
+            "failed\nERROR: No matching distribution found for numpy==2",
+            ["cannot verify the certificate of pip.example; set PIP_CERT"],
         ),
         (
             "ERROR: No matching distribution found for numpy==2.5",
@@ -360,6 +442,118 @@ def test_without_the_venv_module_the_hint_says_how_to_install_it(checkout: Check
 def test_an_error_of_pip_is_explained(checkout: Checkout, error: str, words: list[str]) -> None:
     checkout.add_python()
     assert_user_error(checkout.start(FAKE_PIP_ERROR=error), *words)
+
+
+OFFLINE = "ERROR: (host='pip.example', port=443): Temporary failure in name resolution"
+
+
+def test_without_a_network_the_missing_packages_are_named(checkout: Checkout) -> None:
+    checkout.add_python()
+    result = checkout.start(FAKE_PIP_ERROR=OFFLINE, FAKE_NO_ROUTE="1")
+    assert_user_error(
+        result,
+        "firstwords: cannot install torch==2, numpy==1: no network; connect to the internet",
+        "run the same command again to resume",
+    )
+    existing = checkout.root / ".venv" / "existing"
+    existing.touch()
+    result = checkout.start(FAKE_MISSING="torch==2")
+    assert result.returncode == 0
+    assert "installing torch==2 into" in result.stderr
+    assert existing.exists()
+
+
+def test_a_proxy_without_a_route_is_no_missing_network(checkout: Checkout) -> None:
+    checkout.add_python()
+    error = "Could not fetch URL https://pip.example/numpy/: proxy connection error: refused"
+    result = checkout.start(FAKE_PIP_ERROR=error, FAKE_NO_ROUTE="1")
+    assert_user_error(result, "cannot reach pip.example", "https_proxy")
+
+
+# --- PyTorch's own index cannot be reached --------------------------------------------------------
+
+UNREACHABLE = {
+    "FAKE_NO_WHEEL": "1",
+    "FAKE_UV_ERROR": "error: Request failed after 3 retries\n"
+    "  cause: Failed to fetch: https://torch.example/whl/cpu/torch/\n  cause: dns error",
+}
+VERSION = re.findall(r'"torch==(.+)"', (ROOT / "pyproject.toml").read_text())[0]
+PYPI_ONLY = UNREACHABLE | {"FAKE_VERSIONS": f"9.9.9, {VERSION}, 1.13.0"}
+PROBLEM = f"cannot install the CPU build of torch=={VERSION}: cannot reach torch.example"
+
+
+def installs_cuda(checkout: Checkout) -> bool:
+    torch = [call for call in checkout.pip_calls() if call.endswith(f" torch=={VERSION}")]
+    return any("--no-deps" not in call for call in torch)
+
+
+@linux_only
+def test_the_build_with_cuda_is_not_installed_without_permission(checkout: Checkout) -> None:
+    checkout.add_python()
+    result = checkout.start(**PYPI_ONLY)
+    assert_user_error(
+        result,
+        f"{PROBLEM}; set https_proxy to reach it, or FIRSTWORDS_ALLOW_CUDA_BUILD=1 to install",
+        "contains CUDA (about 3 GB to download, 9.0 GB of disk)",
+        "run the same command again to resume",
+    )
+    assert not installs_cuda(checkout)
+    result = checkout.start(**PYPI_ONLY, FIRSTWORDS_ALLOW_CUDA_BUILD="1")
+    assert result.returncode == 0, result.stderr
+    assert f"{PROBLEM}; installing the build of pip's index" in result.stderr
+    assert installs_cuda(checkout)
+
+
+@linux_only
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 2), ("no", 2)])
+def test_a_person_is_asked_before_cuda_is_installed(
+    checkout: Checkout, answer: str, code: int
+) -> None:
+    checkout.add_python()
+    status, output = checkout.start_on_terminal(answer, **PYPI_ONLY)
+    assert status == code, output
+    assert PROBLEM in output
+    assert "contains CUDA (about 3 GB to download, 9.0 GB of disk)? [y/N]" in output
+    assert installs_cuda(checkout) == (code == 0)
+
+
+@linux_only
+def test_the_disk_is_checked_before_cuda_is_installed(checkout: Checkout) -> None:
+    checkout.add_python()
+    env = PYPI_ONLY | {"FIRSTWORDS_ALLOW_CUDA_BUILD": "1", "FAKE_FREE_MB": "2000"}
+    assert_user_error(checkout.start(**env), "disk is full", "only 2000 MB are free", lines=3)
+    assert not installs_cuda(checkout)
+
+
+@linux_only
+def test_a_mirror_of_the_cpu_build_needs_no_permission(checkout: Checkout) -> None:
+    checkout.add_python()
+    versions = f"{VERSION}+cpu, {VERSION}"
+    result = checkout.start(**UNREACHABLE, FAKE_VERSIONS=versions)
+    assert result.returncode == 0, result.stderr
+    assert checkout.pip_calls()[-2].endswith(f" --no-deps torch=={VERSION}+cpu")
+
+
+@linux_only
+def test_without_any_index_that_has_torch_the_unreachable_one_is_named(checkout: Checkout) -> None:
+    checkout.add_python()
+    result = checkout.start(**UNREACHABLE, FAKE_VERSIONS="1.13.0", FAKE_MISSING="torch==2")
+    assert_user_error(result, "cannot install torch==2: cannot reach torch.example; check")
+    result = checkout.start(**PYPI_ONLY, FAKE_MISSING="torch==2", FAKE_NO_ROUTE="1")
+    assert_user_error(result, "cannot install torch==2: no network; connect to the internet")
+
+
+@linux_only
+def test_another_error_of_uv_is_quoted(checkout: Checkout) -> None:
+    checkout.add_python()
+    env = PYPI_ONLY | {"FAKE_UV_ERROR": "no wheel for this platform"}
+    result = checkout.start(**env)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[1] == "no wheel for this platform"
+    assert not installs_cuda(checkout)
+
+
+# --- unknown errors, real pip ---------------------------------------------------------------------
 
 
 def test_an_unknown_error_of_pip_is_quoted_in_part(checkout: Checkout) -> None:
@@ -428,7 +622,8 @@ def test_a_missing_network_is_reported(tmp_path: Path) -> None:
         "PIP_CACHE_DIR": str(tmp_path / "cache"),
     }
     command = [*prefix, "bash", str(root / "scripts" / "local_cpu_train.sh")]
-    assert_user_error(run(command, env, tmp_path), "no network", "run the same command again")
+    result = run(command, env, tmp_path)
+    assert_user_error(result, "cannot install torch==", " more: no network; connect")
 
 
 @pytest.mark.slow
@@ -449,5 +644,11 @@ def test_real_installation(tmp_path: Path) -> None:
         second = run(command, env, tmp_path)
         assert second.returncode == 0
         assert "installing" not in second.stderr
+        # What is installed is used again without a network, even if it is no longer known to fit.
+        with (root / "pyproject.toml").open("a") as file:
+            file.write("# another line\n")
+        third = run([*no_network_prefix(), *command], env, tmp_path)
+        assert third.returncode == 0, third.stderr
+        assert "checking the packages" in third.stderr
     finally:
         shutil.rmtree(root / ".venv", ignore_errors=True)

@@ -20,10 +20,12 @@ from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
 from firstwords.cli.xray import xray
 from firstwords.common import disk, hardware, terminal
 from firstwords.common.errors import Diverged, Interrupted, UserError
+from firstwords.common.packages import install_command
 
 EXTRAS = {  # packages that only some commands need, and the extra that installs each
     "uvicorn": "serve",
     "fastapi": "serve",
+    "starlette": "serve",
     "prometheus_client": "serve",
     "gguf": "export",
 }
@@ -61,8 +63,8 @@ def run_command(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
-        hint = f"activate the .venv and run: pip install 'firstwords[{EXTRAS[error.name]}]'"
-        return _fail(f"{error.name} is not installed, which this command needs; {hint}", 2)
+        hint = f"run: {install_command(f'firstwords[{EXTRAS[error.name]}]')}"
+        return _fail(f"this command needs {error.name}, which is not installed; {hint}", 2)
     except BrokenPipeError:
         terminal.discard(sys.stdout)
         return 1

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Literal
 
 from firstwords.common.errors import UserError
+from firstwords.common.packages import install_command
 from firstwords.recipe import Stage
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
@@ -29,7 +30,8 @@ def check_trackers(names: tuple[Name, ...]) -> None:
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise UserError(
-                f"--log-to {name} needs {name}, which is not installed", f"pip install {name}"
+                f"--log-to {name} needs {name}, which is not installed",
+                f"run: {install_command(name)}",
             )
 
 
