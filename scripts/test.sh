@@ -3,7 +3,8 @@
 # relative to the repository root.
 #
 #   scripts/test.sh                          fast tests
-#   scripts/test.sh -m "slow or not slow"    all tests
+#   scripts/test.sh -m "not commands"        the slow ones too
+#   scripts/test.sh -m commands              the commands of README, quickstart and guides
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called as: sh scripts/test.sh
 set -eu
 

@@ -10,22 +10,27 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE = re.compile(
-    r"^(?P<mark> *<!-- run -->\n)? *```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```$",
+    r"^(?: *<!-- (?P<mark>run|needs: [^\n]*?) -->\n)?"
+    r"(?: *<!-- transcript: [^\n]*-->\n)? *```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 class Block(NamedTuple):
-    """A fenced block; a test runs the `marked` ones."""
+    """A fenced block, and the comment above it that tells the tests whether to run it."""
 
     language: str
     body: str
-    marked: bool
+    mark: str
+    line: int
 
 
 def blocks(text: str) -> list[Block]:
     """Return the fenced blocks of a document."""
-    return [Block(f["language"], f["body"], bool(f["mark"])) for f in FENCE.finditer(text)]
+    return [
+        Block(f["language"], f["body"], f["mark"] or "", text.count("\n", 0, f.start("body")))
+        for f in FENCE.finditer(text)
+    ]
 
 
 def prose(text: str) -> str:

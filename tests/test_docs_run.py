@@ -1,12 +1,12 @@
-"""The commands of the guides run without errors, in order.
+"""The marked commands of the how-tos run without errors, in order.
 
 Blocks after `<!-- run -->` run with bash in a temporary directory with the checkout's docs, scripts
 and source, and with a temporary FIRSTWORDS_HOME. Only these parts of them are changed:
 
-- `bash scripts/local_cpu_train.sh` becomes `firstwords train`, which it calls after installing;
-- `source .venv/bin/activate` is skipped, since the path is set already;
-- `--time T` of train and tokenizer becomes `--recipe SHORT`, a recipe of a few steps;
+- `--time T` of train becomes `--recipe SHORT`, a recipe of a few steps;
 - `--time T` of plan becomes `--time 110s`.
+
+tests/docs runs those of README, the quickstart and the guides.
 """
 
 import json
@@ -22,18 +22,18 @@ from documents import DOCUMENTS, ROOT, blocks
 from end_to_end import recipe
 
 MARKED = {
-    str(path.relative_to(ROOT)): [b.body for b in blocks(path.read_text("utf-8")) if b.marked]
+    str(path.relative_to(ROOT)): [
+        b.body for b in blocks(path.read_text("utf-8")) if b.mark == "run"
+    ]
     for path in DOCUMENTS
 }
 MARKED = {name: bodies for name, bodies in MARKED.items() if bodies}
 
 
 def shorten(script: str, short: Path) -> str:
-    script = script.replace("bash scripts/local_cpu_train.sh", "firstwords train")
-    script = re.sub(r"^source \.venv/bin/activate$", "true", script, flags=re.MULTILINE)
     script = re.sub(r"(firstwords plan .*?--time) \S+", r"\1 110s", script)
     recipe_option = f"--recipe {shlex.quote(str(short))}"
-    return re.sub(r"(firstwords (?:train|tokenizer) .*?)--time \S+", rf"\1{recipe_option}", script)
+    return re.sub(r"(firstwords train .*?)--time \S+", rf"\1{recipe_option}", script)
 
 
 def add_tool(directory: Path, name: str, *arguments: str) -> None:
@@ -43,8 +43,8 @@ def add_tool(directory: Path, name: str, *arguments: str) -> None:
     path.chmod(0o755)
 
 
-def test_guides_have_marked_commands() -> None:
-    assert {"docs/quickstart.md", "docs/guides/training.md"} <= MARKED.keys()
+def test_pages_have_marked_commands() -> None:
+    assert {"docs/how-to/resume.md", "docs/how-to/own-text.md"} <= MARKED.keys()
 
 
 @pytest.mark.slow
