@@ -451,9 +451,13 @@ def test_host_that_is_no_name_is_an_error(host: str) -> None:
         listen(host, 0).close()
 
 
+def test_clients_can_connect_before_the_server_runs() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        socket.create_connection(listening.getsockname()).close()
+
+
 def test_address_that_cannot_be_used_is_an_error() -> None:
     with listen("127.0.0.1", 0) as listening:
-        listening.listen()
         with pytest.raises(UserError, match="another --port"):
             listen("127.0.0.1", listening.getsockname()[1])
     with pytest.raises(UserError, match="choose a --host"):

@@ -158,7 +158,7 @@ def check_api_key(key: str | None) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address. Raises UserError if that fails."""
+    """Return a socket that listens on an address. Raises UserError if that fails."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, ValueError) as error:  # "a..b" is a UnicodeError, which is a ValueError
@@ -171,6 +171,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
+        listening.listen()  # clients may connect as soon as they read the address
     except OSError as error:
         listening.close()
         in_use = "choose another --port, or stop the program that uses this one"
