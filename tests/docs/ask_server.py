@@ -24,10 +24,10 @@ def main() -> int:
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr
     try:
-        printed = list(_until_ready(server.stderr))
-        address = next(line.split()[1] for line in printed if line.startswith("chat: "))
-        _ask(address)
-        _open_pages(address)
+        addresses = [line.split()[1] for line in _until_ready(server.stderr) if "chat: " in line]
+        for address in addresses:  # none if the server failed
+            _ask(address)
+            _open_pages(address)
     finally:
         server.send_signal(signal.SIGINT)
         print(server.stderr.read(), file=sys.stderr)
@@ -72,7 +72,7 @@ def _open_pages(address: str) -> None:
         page.set_default_timeout(TIMEOUT_SECONDS * 1000)
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("requestfailed", lambda request: problems.append(request.url))
+        page.on("response", lambda got: problems.append(got.url) if got.status >= 400 else None)
         for name, path in PAGES.items():
             page.goto(address + path, wait_until="load")
             print(f"page {name}: opened, {page.title()!r}")
