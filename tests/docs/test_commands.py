@@ -43,7 +43,7 @@ def outcomes(clone: CleanClone, trained: Outcome) -> Outcomes:
     longest_first = sorted(by_document.values(), key=len, reverse=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found: Outcomes = {}
-        for part in pool.map(clone.run_document, longest_first):
+        for part in pool.map(lambda shown: clone.run_document(shown, trained), longest_first):
             found |= part
     return found
 
