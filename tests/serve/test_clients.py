@@ -457,9 +457,8 @@ def test_clients_can_connect_before_the_server_runs() -> None:
 
 
 def test_address_that_cannot_be_used_is_an_error() -> None:
-    with listen("127.0.0.1", 0) as listening:
-        with pytest.raises(UserError, match="another --port"):
-            listen("127.0.0.1", listening.getsockname()[1])
+    with listen("127.0.0.1", 0) as listening, pytest.raises(UserError, match="another --port"):
+        listen("127.0.0.1", listening.getsockname()[1])
     with pytest.raises(UserError, match="choose a --host"):
         listen("203.0.113.1", 0)
 
