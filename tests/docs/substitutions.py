@@ -1,8 +1,9 @@
 """What a shown command becomes before it runs. All else runs as it is written.
 
-- `--time T` becomes `--time 60s`.
 - A training command with no other options than `--time` and `--run` counts as the run of one minute
-  that exists already: its run is a copy of that one, so the command finds every phase done.
+  that exists already: its run is a copy of that one, so the command finds every phase done. Its
+  `--time T` becomes `--time 60s`. (A plan for 60 s would fail on a slow machine, so plans keep
+  their times.)
 - Any other training command gets a recipe of a few steps instead of its budget.
 - `FILE_OR_DIRECTORY` becomes a small file of text or conversations, `PATH/run.json` that of the run
   `steps`, which the row above it in README makes.
@@ -42,12 +43,14 @@ def substitute(script: str, inputs: Inputs, runs: Path) -> str:
     """Return the script to run, for a home directory with these runs."""
 
     def shorten(training: re.Match[str]) -> str:
-        if not _starts_another_run(training) or "--recipe" in training["options"]:
+        if not _starts_another_run(training):
+            return re.sub(r"--time \S+", "--time 60s", training[0])
+        if "--recipe" in training["options"]:
             return training[0]
         options = re.sub(r" --time \S+", "", training["options"])
         return f"{training['program']}{options} --recipe {_quoted(inputs.recipe)}"
 
-    script = re.sub(r"--time \S+", "--time 60s", TRAINING.sub(shorten, script))
+    script = TRAINING.sub(shorten, script)
     ask_server = shlex.join([sys.executable, str(Path(__file__).with_name("ask_server.py"))])
     script = re.sub("^firstwords serve", f"{ask_server} \\g<0>", script, flags=re.MULTILINE)
     for shown, instead in {

@@ -5,11 +5,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from clean_clone import CleanClone, Outcome
 from documents import ROOT
 from shown_commands import DOCUMENTS, NEEDS, ShownCommand, row_commands, shown_commands
+from substitutions import Inputs, runs_to_copy, substitute
 
 SHOWN = [command for document in DOCUMENTS for command in shown_commands(document)]
 RUNNABLE = [command for command in SHOWN if not command.needs]
@@ -67,6 +69,30 @@ def test_rows_of_commands() -> None:
     ]
     with pytest.raises(ValueError, match="not a whole command"):
         row_commands("`train --log-to wandb` |")
+
+
+@pytest.mark.parametrize(
+    ("shown", "runs", "copied"),
+    [
+        ("firstwords train --time 5m --run x", "firstwords train --time 60s --run x", {"x"}),
+        (
+            "firstwords train --set a=1 --run x",
+            "firstwords train --set a=1 --run x --recipe R",
+            set(),
+        ),
+        (
+            "firstwords tokenizer --time 30m --run x",
+            "firstwords tokenizer --run x --recipe R",
+            set(),
+        ),
+        ("firstwords plan --time 1h", "firstwords plan --time 1h", set()),
+        ("firstwords chat --run x", "firstwords chat --run x", {"x"}),
+    ],
+)
+def test_substitutions(shown: str, runs: str, copied: set[str], tmp_path: Path) -> None:
+    inputs = Inputs(tmp_path)
+    assert substitute(shown, inputs, tmp_path).replace(str(inputs.recipe), "R") == runs
+    assert runs_to_copy(shown) == copied
 
 
 @pytest.mark.commands
