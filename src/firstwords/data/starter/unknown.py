@@ -23,7 +23,7 @@ def _real_words() -> frozenset[str]:
     return frozenset(vocabulary())
 
 
-def _invented_word(rng: Rng, held_out: bool) -> str:
+def invented_word(rng: Rng, held_out: bool) -> str:
     """Return a word that does not exist, such as 'blorvim'."""
     while True:
         syllables = [choose(rng, _ONSETS.split()) + choose(rng, _VOWELS.split()) for _ in range(2)]
@@ -35,13 +35,13 @@ def _invented_word(rng: Rng, held_out: bool) -> str:
 def invented_name_turn(rng: Rng, held_out: bool = False) -> Turn:
     """Ask about a country, animal, element or person that does not exist."""
     kind = choose(rng, ("country", "country", "animal", "element", "person"))
-    name = _invented_word(rng, held_out)
+    name = invented_word(rng, held_out)
     if kind == "country":
         name = capitalize(name) + choose(rng, ("ia", "land", "stan", "a", ""))
     elif kind == "element":
         name += "ium"
     elif kind == "person":
-        name = f"{capitalize(name)} {capitalize(_invented_word(rng, held_out))}"
+        name = f"{capitalize(name)} {capitalize(invented_word(rng, held_out))}"
     wording = table_sections("talk.txt")
     question = make_sentence(rng, wording[f"{kind} unknown ask"], {"s": name})
     name_in_answer = f"{article(name)} {name}" if kind == "animal" else name

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from firstwords.data.starter.everyday.dictionary import meaning, nouns_that_count, plural_of
+from firstwords.data.starter.everyday.library_subjects import library_how_tos, library_things
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
 from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
 from firstwords.data.starter.rng import Rng, choose, randint, seeded_rng
@@ -80,7 +82,37 @@ def _answers(facts: list[Fact]) -> tuple[str, ...]:
     return (first, *(re.sub(f"^{subject}", "It ", answer) for answer in others))
 
 
-SOURCES: tuple[Callable[[], Iterator[Subject]], ...] = (_definitions, _animals, _countries)
+def _library() -> Iterator[Subject]:
+    """Yield what the library says something about."""
+    for entry, sentences in library_things():
+        many = plural_of(entry)
+        if many and entry.inflection != "=":
+            yield Subject(f"{article(entry.word)} {entry.word}", sentences, "ask")
+            yield Subject(many, sentences, "ask many")
+        else:
+            yield Subject(entry.word, sentences, "ask many")
+
+
+def _how_tos() -> Iterator[Subject]:
+    return from_pairs(library_how_tos(), "ask how")
+
+
+def _lexicon() -> Iterator[Subject]:
+    """Yield the commoner nouns of the lexicon with their meanings."""
+    for entry in nouns_that_count()[:1500]:
+        yield Subject(f"{article(entry.word)} {entry.word}", (meaning(entry), entry.example), "ask")
+        if plural_of(entry) != entry.word:
+            yield Subject(plural_of(entry), (meaning(entry), entry.example), "ask many")
+
+
+SOURCES: tuple[Callable[[], Iterator[Subject]], ...] = (
+    _definitions,
+    _animals,
+    _countries,
+    _library,
+    _how_tos,
+    _lexicon,
+)
 
 
 @cache
@@ -105,7 +137,8 @@ def turns_about(rng: Rng, subject: Subject, style: TypingStyle) -> list[Turn]:
         question = make_sentence(rng, wording[subject.heading], {"s": subject.name})
         if not is_exam_only(question):
             break
-    count = min(len(subject.sentences), randint(rng, 1, 3))
+    least = 2 if subject.heading == "ask how" else 1  # one step is no way to do something
+    count = min(len(subject.sentences), randint(rng, least, 3))
     answer = " ".join(subject.sentences[:count])
     turns = [Turn(type_out(rng, style, question, subject.name.split()), answer)]
     rest = subject.sentences[count:]
