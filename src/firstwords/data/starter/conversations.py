@@ -8,9 +8,14 @@ from collections.abc import Callable, Sequence
 
 from firstwords.data.starter.everyday.about import about
 from firstwords.data.starter.everyday.dialogue import everyday
+from firstwords.data.starter.everyday.followups import followups
+from firstwords.data.starter.everyday.games import games
+from firstwords.data.starter.everyday.meanings import meanings
 from firstwords.data.starter.everyday.recall import recall_chat
 from firstwords.data.starter.everyday.reflect import reflect
 from firstwords.data.starter.everyday.tasks import tasks
+from firstwords.data.starter.everyday.unknown_things import unknown_things
+from firstwords.data.starter.everyday.wander import wander
 from firstwords.data.starter.fact_questions import fact_questions, followup, science_questions
 from firstwords.data.starter.instructions import instruction, tell_story
 from firstwords.data.starter.letters import letter_turn
@@ -26,9 +31,12 @@ from firstwords.data.starter.turn import Turn, draw_turn
 from firstwords.data.starter.unknown import unknown
 from firstwords.data.starter.user_details import memory
 
-MAX_TURNS = 5
+MAX_TURNS = 6
 # These kinds have their own greetings, thanks, and goodbyes.
-_WHOLE = ("everyday", "recall_chat", "reflect", "tasks")
+_WHOLE = (
+    *("everyday", "recall_chat", "reflect", "tasks", "meanings", "about", "unknown_things"),
+    *("followups", "games", "wander"),
+)
 
 
 def make_messages(rng: Rng, kind: str) -> tuple[dict[str, str], ...]:
@@ -112,5 +120,11 @@ _MAKERS: dict[str, Callable[[Rng], list[Turn]]] = {
     "everyday": everyday,
     "recall_chat": recall_chat,
     "reflect": reflect,
-    "tasks": lambda rng: about(rng) if rng() < 0.25 else tasks(rng),
+    "tasks": tasks,
+    "about": about,
+    "meanings": meanings,
+    "unknown_things": unknown_things,
+    "followups": followups,
+    "games": games,
+    "wander": wander,
 }

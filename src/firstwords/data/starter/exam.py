@@ -11,8 +11,11 @@ from firstwords.data.starter import grading
 from firstwords.data.starter.conversations import as_messages
 from firstwords.data.starter.everyday.dialogue import exam_turn
 from firstwords.data.starter.everyday.exam_turns import typed_turn
+from firstwords.data.starter.everyday.followups import exam_followup
+from firstwords.data.starter.everyday.meanings import exam_meaning
 from firstwords.data.starter.everyday.recall import recall_chat
 from firstwords.data.starter.everyday.reflect import reflection_exam_turn
+from firstwords.data.starter.everyday.unknown_things import exam_unknown
 from firstwords.data.starter.fact_questions import (
     ask_fact_in_exam_words,
     fact_turn,
@@ -210,6 +213,27 @@ CATEGORIES: dict[str, ExamCategory] = {
         False,
         _one(reflection_exam_turn),
         _one(lambda rng: reflection_exam_turn(rng, False)),
+    ),
+    "meanings": ExamCategory(
+        "what words mean",
+        "the answer contains a word of the definition",
+        False,
+        _one(exam_meaning),
+        _one(lambda rng: exam_meaning(rng, False)),
+    ),
+    "followups": ExamCategory(
+        "follow-ups as people type them",
+        CONTAINS_VALUE,
+        False,
+        exam_followup,
+        lambda rng: exam_followup(rng, False),
+    ),
+    "unknown_things": ExamCategory(
+        "what nobody taught it",
+        "the answer names the thing asked about and says that it is not known",
+        False,
+        _one(exam_unknown),
+        _one(lambda rng: exam_unknown(rng, False)),
     ),
 }
 

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import NamedTuple
 
+from firstwords.data.starter.everyday.typed import is_exam_only
 from firstwords.data.starter.rng import Rng, choose, randint
 from firstwords.data.starter.tables import table_rows
 from firstwords.data.starter.templates import capitalize, fill_template
@@ -47,11 +48,14 @@ def _explain(rng: Rng, entry: Entry) -> str:
     word, definition = entry.word, entry.definition
     if rng() < 0.25:
         question = choose(rng, ("What does {q} mean?", "What is the meaning of {q}?"))
+        question = fill_template(rng, question, _slots(entry))
         to_do = entry.part_of_speech == "verbs"
         answer = fill_template(
             rng, "To {w} means to {d}." if to_do else "{q} means {d}.", _slots(entry)
         )
-        lines = f"{fill_template(rng, question, _slots(entry))} {capitalize(answer)}"
+        lines = capitalize(answer)
+        if not is_exam_only(question):
+            lines = f"{question} {lines}"
     elif rng() < 0.3:
         return f"{capitalize(word)}: {definition}. {entry.example}"
     else:

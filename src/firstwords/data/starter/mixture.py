@@ -44,5 +44,11 @@ CONVERSATION_WEIGHTS = {
     "everyday": 40.0,
     "recall_chat": 12.0,
     "reflect": 36.0,
-    "tasks": 16.0,
+    "tasks": 12.0,
+    "about": 12.0,
+    "meanings": 14.0,
+    "unknown_things": 12.0,
+    "followups": 14.0,
+    "games": 7.0,
+    "wander": 16.0,
 }

@@ -90,7 +90,7 @@ def _library() -> Iterator[Subject]:
             yield Subject(f"{article(entry.word)} {entry.word}", sentences, "ask")
             yield Subject(many, sentences, "ask many")
         else:
-            yield Subject(entry.word, sentences, "ask many")
+            yield Subject(entry.word, sentences, "ask stuff")
 
 
 def _how_tos() -> Iterator[Subject]:
@@ -130,15 +130,20 @@ def about(rng: Rng) -> list[Turn]:
     return turns
 
 
-def turns_about(rng: Rng, subject: Subject, style: TypingStyle) -> list[Turn]:
-    """Ask about the subject; then perhaps for more, or for a shorter answer."""
+def turns_about(
+    rng: Rng, subject: Subject, style: TypingStyle, most: int = 3
+) -> list[Turn]:
+    """Ask about the subject; then perhaps for more, or for a shorter answer.
+
+    The answer has at most `most` sentences.
+    """
     wording = table_sections("about.txt")
     while True:
         question = make_sentence(rng, wording[subject.heading], {"s": subject.name})
         if not is_exam_only(question):
             break
     least = 2 if subject.heading == "ask how" else 1  # one step is no way to do something
-    count = min(len(subject.sentences), randint(rng, least, 3))
+    count = min(len(subject.sentences), randint(rng, least, most))
     answer = " ".join(subject.sentences[:count])
     turns = [Turn(type_out(rng, style, question, subject.name.split()), answer)]
     rest = subject.sentences[count:]

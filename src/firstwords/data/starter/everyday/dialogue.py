@@ -13,6 +13,7 @@ from firstwords.data.starter.everyday.typed import (
     TypingStyle,
     draw_style,
     is_exam_only,
+    is_never_said,
     may_be_exam_question,
     retype,
     type_out,
@@ -120,7 +121,7 @@ def say(rng: Rng, intent: Intent, slots: Slots, held_out: bool = False) -> str:
     """
     for _ in range(40):
         text = tidy(make_sentence(rng, intent.questions, slots))
-        if is_exam_only(text) == held_out:
+        if may_be_exam_question(text) if held_out else not is_never_said(text):
             return text
     raise ValueError(f"all messages of {intent.name!r} have the same hold-out")
 
@@ -133,7 +134,7 @@ def intent_turn(
     answer = answer_to(rng, intent, slots)
     chance = rng()
     if first and chance < 0.1 and not text.startswith(("H", "Good")):
-        greeted = choose(rng, _GREETINGS) + _continued(text)
+        greeted = choose(rng, _GREETINGS) + continued(text)
         if not is_exam_only(greeted):
             text, answer = greeted, choose(rng, _GREETED) + answer
     elif not first and chance < 0.08 and text.endswith("?"):
@@ -142,7 +143,7 @@ def intent_turn(
     return Turn(type_out(rng, style, text, slots.values()), answer)
 
 
-def _continued(text: str) -> str:
+def continued(text: str) -> str:
     """Return the sentence as it follows a comma: "What" becomes "what", names and "I" stay."""
     first, _, _ = text.partition(" ")
     return text[0].lower() + text[1:] if f"{first} " in _COMMON_OPENERS else text
@@ -158,7 +159,7 @@ _COMMON_OPENERS = (
 
 def _with_lead_in(rng: Rng, text: str) -> str:
     lead_in = choose(rng, _LEAD_INS)
-    return lead_in + (text if lead_in.endswith((". ", ": ")) else _continued(text))
+    return lead_in + (text if lead_in.endswith((". ", ": ")) else continued(text))
 
 
 def _two_at_once(rng: Rng, intent: Intent, slots: Slots, style: TypingStyle) -> Turn:
@@ -171,7 +172,7 @@ def _two_at_once(rng: Rng, intent: Intent, slots: Slots, style: TypingStyle) -> 
     if other is intent or not (text.endswith("?") and more.endswith("?")) or len(both) > 200:
         return Turn(type_out(rng, style, text, slots.values()), answer)
     joint = choose(rng, (" ", " ", " And ", " Also, "))
-    combined = text + joint + (more if joint == " " else _continued(more))
+    combined = text + joint + (more if joint == " " else continued(more))
     if is_exam_only(combined):
         return Turn(type_out(rng, style, text, slots.values()), answer)
     return Turn(type_out(rng, style, combined, slots.values()), both)

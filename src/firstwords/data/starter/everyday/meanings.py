@@ -19,6 +19,7 @@ from firstwords.data.starter.everyday.dictionary import (
 )
 from firstwords.data.starter.everyday.typed import draw_style
 from firstwords.data.starter.everyday.wording import Wording
+from firstwords.data.starter.facts import subjects
 from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.lexicon import Entry
 from firstwords.data.starter.rng import Rng, choose
@@ -46,21 +47,24 @@ def meanings(rng: Rng) -> list[Turn]:
     chance = rng()
     if chance < 0.45:
         has_example = word.entries[0].example in turns[0].answer
-        turns.append(_about_it(wording, word, not has_example))
+        turns.append(about_it(wording, word, not has_example))
     elif chance < 0.6:
         other = asked_word(rng)
         if other.word != word.word:
             question = wording.ask("and of", _slots(wording, other.entries[0]))
             turns.append(Turn(question, other.answers[0]))
             if rng() < 0.3:
-                turns.append(_about_it(wording, other))
+                turns.append(about_it(wording, other))
     if rng() < 0.12:
         turns.append(wording.turn("thanks", {}))
     return turns
 
 
-def meaning_turn(wording: Wording, word: Word) -> Turn:
-    """Ask what a word means; the rule asks for a word of the definition."""
+def meaning_turn(wording: Wording, word: Word, brief: bool = False) -> Turn:
+    """Ask what a word means; the rule asks for a word of the definition.
+
+    With `brief` the answer is the meaning alone.
+    """
     rng = wording.rng
     at = int(rng() * len(word.entries)) if rng() < 0.3 else 0
     entry, answer = word.entries[at], word.answers[at]
@@ -72,8 +76,10 @@ def meaning_turn(wording: Wording, word: Word) -> Turn:
         section = _sections(entry)
         if at and section == "meaning":
             entry, answer, part = word.entries[0], word.answers[0], word.parts[0]
+    if brief:
+        return Turn(wording.ask(section, slots), answer, "mentions", key_words(entry))
     lead = wording.answer("lead", {})
-    full = f"{lead}{answer}"
+    full = f"{lead} {answer}".strip()
     if section == "meaning" and len(word.parts) > 1 and rng() < 0.6:
         other = next(i for i, e in enumerate(word.entries) if PARTS[e.part_of_speech] != part)
         name = PARTS[word.entries[other].part_of_speech]
@@ -121,7 +127,7 @@ def _slots(wording: Wording, entry: Entry) -> dict[str, str]:
     return {"w": word, "m": quoted, "a": f"{article(word)} {word}", "f": many or word}
 
 
-def _about_it(wording: Wording, word: Word, may_show: bool = True) -> Turn:
+def about_it(wording: Wording, word: Word, may_show: bool = True) -> Turn:
     """Ask for more about the word of the turn before, without naming it.
 
     An example only if `may_show`.
@@ -221,9 +227,12 @@ def exam_meaning(rng: Rng, held_out: bool = True) -> Turn:
     wording = Wording(rng, TABLE, draw_style(rng, for_exam=True), held_out)
     while True:
         word = asked_word(rng)
+        # Conversations about facts ask what these are, too.
+        if held_out and any(word.word in subjects(topic) for topic in ("things", "animals")):
+            continue
         try:
-            return meaning_turn(wording, word)
-        except ValueError:
+            return meaning_turn(wording, word, brief=True)
+        except ValueError:  # all wordings of this question have the same hold-out
             continue
 
 

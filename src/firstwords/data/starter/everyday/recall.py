@@ -169,6 +169,11 @@ def recall_chat(rng: Rng, held_out: bool = False) -> list[Turn]:
     return turns
 
 
+def detail_kinds() -> tuple[str, ...]:
+    """Return the kinds of details of training."""
+    return _kinds(False)
+
+
 def _size(turns: list[Turn]) -> int:
     return sum(len(turn.question) + len(turn.answer) for turn in turns)
 
@@ -182,7 +187,7 @@ def _tell(rng: Rng, details: list[Detail], style: TypingStyle) -> list[Turn]:
         parts = [details]
     turns = []
     for i, part in enumerate(parts):
-        text = _statement(rng, part)
+        text = statement(rng, part)
         if i == 0 and rng() < 0.3:
             text = choose(rng, ("Hi! ", "Hello! ", "Hi, ", "Hello, ", "Hey! ", "Hi there! ")) + text
         keep = [
@@ -197,7 +202,7 @@ def _tell(rng: Rng, details: list[Detail], style: TypingStyle) -> list[Turn]:
     return turns
 
 
-def _statement(rng: Rng, details: list[Detail]) -> str:
+def statement(rng: Rng, details: list[Detail]) -> str:
     """Return the details as one message: 'I am Ada and I live in Oslo.'"""
     clauses = [detail.word(rng, "tell") for detail in details]
     if len(clauses) > 1 and rng() < 0.7:

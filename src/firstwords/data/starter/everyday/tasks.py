@@ -11,6 +11,7 @@ from firstwords.data.starter.everyday.typed import (
     TypingStyle,
     draw_style,
     is_exam_only,
+    is_never_said,
     retype,
     type_out,
 )
@@ -30,7 +31,7 @@ def _ask(rng: Rng, style: TypingStyle, heading: str, **slots: str) -> str:
     wording = table_sections("tasks.txt")[heading]
     while True:
         text = make_sentence(rng, wording, slots)
-        if not is_exam_only(text):
+        if not is_never_said(text):
             break
     keep = [word for value in slots.values() for word in value.replace('"', "").split()]
     return type_out(rng, style, text, [*keep, *(f'"{word}"' for word in keep)])

@@ -174,6 +174,25 @@ def is_exam_only(text: str) -> bool:
     return held_out or plain in _exam_wording()
 
 
+# What a short question for a fact may begin with: "what is hail".
+_QUESTION_WORDS = ("what", "who", "which", "where", "when", "how", "name", "tell")
+
+
+def is_never_said(text: str) -> bool:
+    """Return whether users in training never say this.
+
+    That is what only the exam asks, without messages of one to three words such as "are you sure":
+    the exam never asks them, and no user can do without them.
+    """
+    if not is_exam_only(text):
+        return False
+    plain = canonical(text)
+    words = plain.split()
+    if len(words) > 3 or not words or words[0] in _QUESTION_WORDS:
+        return True
+    return plain in _exam_wording() or plain in _small_talk()
+
+
 def may_be_exam_question(text: str) -> bool:
     """Return whether the exam may ask this: old kinds of conversations never show it either."""
     plain = canonical(text)

@@ -60,7 +60,10 @@ def invented_thing(rng: Rng, held_out: bool) -> str:
         "X": capitalize(word) + choose(rng, ("", "", "", "ia", "ton", "er", "o")),
         "num": str(2 + int(rng() * 20)),
     }
-    return fill_template(rng, choose(rng, sections["made up of"]), slots)
+    names = sections["made up of"]
+    if held_out:  # only an invented word makes sure that training never shows the name
+        names = tuple(name for name in names if "{w}" in name or "{X}" in name)
+    return fill_template(rng, choose(rng, names), slots)
 
 
 def _doubt(rng: Rng) -> str:

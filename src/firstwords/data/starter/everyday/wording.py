@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from firstwords.data.starter.everyday.typed import (
     TypingStyle,
-    is_exam_only,
+    is_never_said,
     may_be_exam_question,
     type_out,
 )
@@ -47,13 +47,13 @@ class Wording:
         lines = self._sections[name]
         for _ in range(_TRIES):
             text = make_sentence(self.rng, lines, slots)
-            if may_be_exam_question(text) if self._held_out else not is_exam_only(text):
+            if may_be_exam_question(text) if self._held_out else not is_never_said(text):
                 return text
         raise ValueError(f"all messages {name!r} with {dict(slots)} have the same hold-out")
 
     def answer(self, name: str, slots: Mapping[str, str]) -> str:
         """Return an answer in the wording of a section."""
-        return make_sentence(self.rng, self._sections[name], slots)
+        return make_sentence(self.rng, self._sections[name], slots).rstrip()
 
     def turn(
         self,
