@@ -5,8 +5,9 @@ the methods of `random.Random`, and generation spends most of its time on random
 function draws its numbers in a fixed order, so that a sample depends on its seed and index alone.
 """
 
-import random
+from _random import Random as MersenneTwister
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha512
 from typing import TypeVar
 
 Rng = Callable[[], float]
@@ -15,7 +16,10 @@ T = TypeVar("T")
 
 def seeded_rng(seed: int, stream: str, index: int) -> Rng:
     """Return the random source of one sample, a pure function of the three arguments."""
-    return random.Random(f"{seed}:{stream}:{index}").random
+    # As random.Random does it with a string, without seeding twice: this is a tenth of the time
+    # that a short sample takes.
+    key = f"{seed}:{stream}:{index}".encode()
+    return MersenneTwister(int.from_bytes(key + sha512(key).digest(), "big")).random
 
 
 def choose(rng: Rng, items: Sequence[T]) -> T:

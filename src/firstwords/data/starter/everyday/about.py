@@ -130,9 +130,7 @@ def about(rng: Rng) -> list[Turn]:
     return turns
 
 
-def turns_about(
-    rng: Rng, subject: Subject, style: TypingStyle, most: int = 3
-) -> list[Turn]:
+def turns_about(rng: Rng, subject: Subject, style: TypingStyle, most: int = 3) -> list[Turn]:
     """Ask about the subject; then perhaps for more, or for a shorter answer.
 
     The answer has at most `most` sentences.

@@ -16,13 +16,14 @@ from firstwords.data.starter.everyday.typed import (
     is_never_said,
     may_be_exam_question,
     retype,
+    sayable,
     type_out,
 )
 from firstwords.data.starter.fact_questions import fact_turn
 from firstwords.data.starter.letters import letter_turn
 from firstwords.data.starter.numbers import math_turn
 from firstwords.data.starter.rng import Rng, choose, choose_weighted
-from firstwords.data.starter.templates import fill_template, make_sentence
+from firstwords.data.starter.templates import capitalize, fill_template, make_sentence
 from firstwords.data.starter.turn import Turn
 
 MAX_TURNS = 5
@@ -120,7 +121,10 @@ def say(rng: Rng, intent: Intent, slots: Slots, held_out: bool = False) -> str:
     With `held_out` training never shows it. Raises ValueError if the intent has no such message.
     """
     for _ in range(40):
-        text = tidy(make_sentence(rng, intent.questions, slots))
+        line = choose(rng, intent.questions)
+        if not held_out and (texts := sayable(line)):
+            return choose(rng, texts)
+        text = tidy(capitalize(fill_template(rng, line, slots)))
         if may_be_exam_question(text) if held_out else not is_never_said(text):
             return text
     raise ValueError(f"all messages of {intent.name!r} have the same hold-out")

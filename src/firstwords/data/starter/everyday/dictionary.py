@@ -39,7 +39,7 @@ def words() -> tuple[Word, ...]:
     """Return all words of the lexicon, the most frequent ones of the library first."""
     by_word: dict[str, list[Entry]] = {}
     # What a word such as "so" or "in" means is hard to say, and not asked.
-    little_words = {row[0] for row in table_rows("lexicon_others.txt")} | _LITTLE
+    little_words = {row[0] for row in table_rows("lexicon_others.txt")} | set(_LITTLE.split())
     for entry in lexicon.entries():
         if not set(entry.word) - _LETTERS and entry.word not in little_words:
             by_word.setdefault(entry.word, []).append(entry)
@@ -50,9 +50,9 @@ def words() -> tuple[Word, ...]:
     )
 
 
-_LITTLE = set(
+_LITTLE = (
     "be do have not get so too very here there then how out up down off again just only quite "
-    "away back round more other same let".split()
+    "away back round more other same let"
 )
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ- ")
 # Half of all questions are about a fifth of the words.
@@ -79,13 +79,13 @@ def nouns_that_count() -> tuple[Entry, ...]:
 @cache
 def things() -> tuple[Entry, ...]:
     """Return the nouns for what can be made, held or used, common ones first."""
-    rows = _cells("nouns")
-    return tuple(e for e in nouns_that_count() if _THINGS & set(rows[e.word][2].split()))
+    rows, classes = _cells("nouns"), set(_THINGS.split())
+    return tuple(e for e in nouns_that_count() if classes & set(rows[e.word][2].split()))
 
 
-_THINGS = set(
+_THINGS = (
     "tool object toy clothing furniture vehicle instrument container dish device machine food "
-    "book boat drink building".split()
+    "book boat drink building"
 )
 
 

@@ -150,11 +150,8 @@ class _Chat:
                 turn = meanings.meaning_turn(wording, meanings.asked_word(self.rng), brief=True)
             else:
                 turn = math_turn(self.rng)
-            question = turn.question
-            if question.endswith("?") and question[0].isupper() and question.count("?") == 1:
-                if question.split(" ")[0] in _STARTS and len(turn.answer) < 130:
-                    if not is_exam_only(question):
-                        return turn
+            if _may_join(turn) and not is_exam_only(turn.question):
+                return turn
 
     def several(self) -> None:
         turns = [self.question() for _ in range(2 if self.rng() < 0.7 else 3)]
@@ -232,8 +229,15 @@ class _Chat:
 
 
 # Answers that begin with these words keep the capital letter within a sentence.
-_PROPER = ("Baby", )
+_PROPER = ("Baby",)
 _STARTS = ("What", "Which", "Who", "Where", "When", "How", "Is", "Do", "Can", "Does", "Are")
+
+
+def _may_join(turn: Turn) -> bool:
+    """Whether the turn is short and asks in one sentence, so that another question may follow."""
+    question = turn.question
+    opens = question.split(" ")[0] in _STARTS
+    return opens and question.endswith("?") and question.count("?") == 1 and len(turn.answer) < 130
 
 
 def _asked(turn: Turn, full: str, after: str) -> dict[str, str]:

@@ -64,7 +64,7 @@ class _Game:
 
     def guess_animal(self) -> None:
         """The assistant asks about the user's animal, along a tree of questions."""
-        tree = dict(table_rows("animal_tree.txt"))
+        tree = _tree()
         path, heading = "", "twenty"
         while path + "y" in tree and len(self.turns) < MAX_TURNS - 1:
             self.add(heading, _question(tree[path]))
@@ -140,7 +140,7 @@ class _Game:
             if asked.startswith(("Is ", "And is ")):
                 first = asked.split(word)[0]
                 said = f"{'Yes' if winner in first else 'No'}, {winner} is {word} than {loser}."
-            if "what about" in asked.lower() and b not in asked or asked.startswith(f"And {a}?"):
+            if b not in asked:  # "And a cow?" asks nothing by itself
                 continue
             self.turns.append(Turn(self.wording.typed(asked, {"a": a, "b": b}), said))
             heading = "compare more"
@@ -196,6 +196,12 @@ class _Game:
 
 def _named(entry: Entry) -> dict[str, str]:
     return {"a": f"{article(entry.word)} {entry.word}", "w": entry.word, "d": entry.definition}
+
+
+@cache
+def _tree() -> dict[str, str]:
+    """Return the questions and animals of the guessing game by the answers that lead to them."""
+    return {row[0]: row[1] for row in table_rows("animal_tree.txt")}
 
 
 def _question(text: str) -> str:
@@ -260,7 +266,7 @@ def asked_paths() -> dict[str, str]:
 
     Raises ValueError if a question lacks one of its two answers.
     """
-    tree = dict(table_rows("animal_tree.txt"))
+    tree = _tree()
     animals = {}
     for path, text in tree.items():
         below = [path + step in tree for step in "yn"]

@@ -43,9 +43,9 @@ def _sentences() -> tuple[_Sentence, ...]:
         if piece.topic.startswith(_TOPICS) and "{" not in piece.text:
             for sentence in _SENTENCE_END.split(_filled(piece.text)):
                 plain = " ".join(sentence.split())
-                if 28 < len(plain) <= MAX_CHARACTERS and plain.endswith("."):
-                    if not _NEEDS_CONTEXT.search(plain):
-                        found.append(_Sentence(plain, piece.title.lower()))
+                fits = 28 < len(plain) <= MAX_CHARACTERS and plain.endswith(".")
+                if fits and not _NEEDS_CONTEXT.search(plain):
+                    found.append(_Sentence(plain, piece.title.lower()))
     return tuple(found)
 
 
@@ -55,7 +55,9 @@ def _filled(text: str) -> str:
 
 
 _OPENING = re.compile(r"(?:(An?|The|Most|Many|Some|All|Every|Each) )?([A-Za-z][a-z-]+) ([a-z']+)\b")
-_HELPERS = frozenset("is are has have can cannot can't may must will does do".split())
+_HELPERS = frozenset(
+    ("is", "are", "has", "have", "can", "cannot", "can't", "may", "must", "will", "does", "do")
+)
 
 
 @cache

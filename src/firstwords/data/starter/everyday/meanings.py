@@ -105,18 +105,19 @@ def _sections(entry: Entry) -> str:
 
 
 # Words of a definition that say too little to show that a word is known.
-_EMPTY = frozenset(
+_EMPTY = (
     "a an the of or and to in on at is are that which who what with for from by as it its you your "
     "something somebody someone thing things used use very more much many not be do one make makes "
     "made people person they them be have has can into out up so no any when where than way "
-    "like such your his her all this these other others their about".split()
+    "like such your his her all this these other others their about"
 )
 
 
 @cache
 def key_words(entry: Entry) -> tuple[str, ...]:
     """Return the words of the definition of which a right answer has one."""
-    found = [word for word in re.findall(r"[a-z]+", entry.definition) if word not in _EMPTY]
+    empty = set(_EMPTY.split())
+    found = [word for word in re.findall(r"[a-z]+", entry.definition) if word not in empty]
     return tuple(word for word in found if word != entry.word) or (entry.definition,)
 
 
@@ -144,9 +145,7 @@ def about_it(wording: Wording, word: Word, may_show: bool = True) -> Turn:
     return form_turn(wording, word, " of it", may_show)
 
 
-def form_turn(
-    wording: Wording, word: Word, suffix: str = "", may_show: bool = True
-) -> Turn:
+def form_turn(wording: Wording, word: Word, suffix: str = "", may_show: bool = True) -> Turn:
     """Ask for a form of the word, such as the plural, for an example or the part of speech."""
     rng, entry = wording.rng, word.entries[0]
     slots = {**_slots(wording, entry), "x": entry.example}
@@ -234,5 +233,3 @@ def exam_meaning(rng: Rng, held_out: bool = True) -> Turn:
             return meaning_turn(wording, word, brief=True)
         except ValueError:  # all wordings of this question have the same hold-out
             continue
-
-

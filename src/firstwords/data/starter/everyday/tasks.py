@@ -13,6 +13,7 @@ from firstwords.data.starter.everyday.typed import (
     is_exam_only,
     is_never_said,
     retype,
+    sayable,
     type_out,
 )
 from firstwords.data.starter.fact_questions import followup
@@ -21,7 +22,13 @@ from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.letters import letter_turn
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_rows, table_sections
-from firstwords.data.starter.templates import article, capitalize, join_list, make_sentence
+from firstwords.data.starter.templates import (
+    article,
+    capitalize,
+    fill_template,
+    join_list,
+    make_sentence,
+)
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import number_in_words, plural, spelled_words
 
@@ -30,7 +37,11 @@ def _ask(rng: Rng, style: TypingStyle, heading: str, **slots: str) -> str:
     """Return a request in the wording of a section of `tasks.txt`, as this user types it."""
     wording = table_sections("tasks.txt")[heading]
     while True:
-        text = make_sentence(rng, wording, slots)
+        line = choose(rng, wording)
+        if texts := sayable(line):
+            text = choose(rng, texts)
+            break
+        text = capitalize(fill_template(rng, line, slots))
         if not is_never_said(text):
             break
     keep = [word for value in slots.values() for word in value.replace('"', "").split()]

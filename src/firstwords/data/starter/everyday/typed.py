@@ -13,7 +13,7 @@ from firstwords.data.starter.facts import TOPICS, facts_by_subject
 from firstwords.data.starter.holdout import is_held_out, question_key
 from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import fill_template
+from firstwords.data.starter.templates import capitalize, fill_template
 from firstwords.data.starter.turn import Turn
 
 
@@ -82,8 +82,29 @@ _CONTRACTIONS = {
     "they are": "they're",
     "let us": "let's",
 }
-# Only before a further word: "Do you know what it is?" has no contraction.
-_CONTRACTIBLE = re.compile(rf"\b(?:{'|'.join(_CONTRACTIONS)})\b(?= [a-zA-Z0-9])", re.IGNORECASE)
+
+
+def _either_case(word: str) -> str:
+    return f"[{word[0]}{word[0].upper()}]{word[1:]}"
+
+
+def _contractible() -> re.Pattern[str]:
+    """Return the pattern of what contracts, grouped by first words, which makes it fast.
+
+    It matches only before a further word: "Do you know what it is?" has no contraction.
+    """
+    groups: dict[str, list[str]] = {}
+    for full in _CONTRACTIONS:
+        first, _, rest = full.partition(" ")
+        groups.setdefault(first, []).append(rest)
+    branches = []
+    for first, rests in groups.items():
+        tail = "|".join(sorted(filter(None, rests), key=len, reverse=True))
+        branches.append(_either_case(first) + (f" (?:{tail})" if tail else ""))
+    return re.compile(rf"\b(?:{'|'.join(branches)})\b(?= [a-zA-Z0-9])")
+
+
+_CONTRACTIBLE = _contractible()
 _ABBREVIATIONS = {
     "please": "pls",
     "you": "u",
@@ -94,7 +115,7 @@ _ABBREVIATIONS = {
     "okay": "ok",
     "tomorrow": "tmrw",
 }
-_ABBREVIABLE = re.compile(rf"\b(?:{'|'.join(_ABBREVIATIONS)})\b", re.IGNORECASE)
+_ABBREVIABLE = re.compile(rf"\b(?:{'|'.join(map(_either_case, _ABBREVIATIONS))})\b")
 _EXPANSIONS = {
     **{short.lower().replace("'", ""): full for full, short in _CONTRACTIONS.items()},
     **{short: full for full, short in _ABBREVIATIONS.items()},
@@ -174,6 +195,25 @@ def is_exam_only(text: str) -> bool:
     return held_out or plain in _exam_wording()
 
 
+_MOST_WAYS = 24
+
+
+@cache
+def sayable(line: str) -> tuple[str, ...]:
+    """Return all messages of a line of wording that users in training say, in normal spelling.
+
+    It is empty if the line has slots or too many alternatives to list: then a message has to be
+    drawn and checked, which takes several times as long.
+    """
+    if "{" in line or "<" in line or 2 ** line.count("|") > _MOST_WAYS**2:
+        return ()
+    ways = all_ways(line)
+    if len(ways) > _MOST_WAYS:
+        return ()
+    texts = (capitalize(way.rstrip().replace("  ", " ")) for way in ways)
+    return tuple(text for text in texts if not is_never_said(text))
+
+
 # What a short question for a fact may begin with: "what is hail".
 _QUESTION_WORDS = ("what", "who", "which", "where", "when", "how", "name", "tell")
 
@@ -188,6 +228,8 @@ def is_never_said(text: str) -> bool:
         return False
     plain = canonical(text)
     words = plain.split()
+    if plain in _courtesies():
+        return False
     if len(words) > 3 or not words or words[0] in _QUESTION_WORDS:
         return True
     return plain in _exam_wording() or plain in _small_talk()
@@ -223,6 +265,12 @@ def _exam_wording() -> frozenset[str]:
 
 def _first_way() -> float:
     return 0.0
+
+
+@cache
+def _courtesies() -> frozenset[str]:
+    """Return the greetings, thanks and goodbyes of `talk.txt`, which the exam never asks."""
+    return frozenset[str]().union(*map(_all_ways, ("hello ask", "thanks ask", "bye ask")))
 
 
 @cache

@@ -170,7 +170,7 @@ class _Asker:
     def places(self) -> list[Turn]:
         town = self.slots["town"]
         section = choose(self.rng, ("weather", "clock", "news", "news"))
-        return [self.turn(section, town, t=town, d=self.slots["day"])]
+        return [self.turn(section, t=town, d=self.slots["day"])]
 
     def keys(self) -> list[Turn]:
         slots: Mapping[str, str] = Slots(self.rng)

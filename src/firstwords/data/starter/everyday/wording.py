@@ -6,15 +6,18 @@ from firstwords.data.starter.everyday.typed import (
     TypingStyle,
     is_never_said,
     may_be_exam_question,
+    sayable,
     type_out,
 )
 from firstwords.data.starter.grading import Rule
-from firstwords.data.starter.rng import Rng
+from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import make_sentence
+from firstwords.data.starter.templates import capitalize, fill_template, make_sentence
 from firstwords.data.starter.turn import Turn
 
-_TRIES = 60
+_TRIES = 30
+# For the rare message whose wordings are all held out.
+_LEAD_INS = ("Please.", "Okay.", "Well.", "So.", "Tell me.", "Now.", "Good.", "A question.")
 
 
 class Wording:
@@ -46,9 +49,15 @@ class Wording:
         """Return a message of the user in normal spelling."""
         lines = self._sections[name]
         for _ in range(_TRIES):
-            text = make_sentence(self.rng, lines, slots)
+            line = choose(self.rng, lines)
+            if not self._held_out and (texts := sayable(line)):
+                return choose(self.rng, texts)
+            text = capitalize(fill_template(self.rng, line, slots))
             if may_be_exam_question(text) if self._held_out else not is_never_said(text):
                 return text
+        for introduced in (f"{lead_in} {text}" for lead_in in _LEAD_INS if not self._held_out):
+            if not is_never_said(introduced):
+                return introduced
         raise ValueError(f"all messages {name!r} with {dict(slots)} have the same hold-out")
 
     def answer(self, name: str, slots: Mapping[str, str]) -> str:
