@@ -26,7 +26,6 @@ from firstwords.data.starter.everyday.wander import asked_back, wander
 from firstwords.data.starter.facts import facts_by_subject, subjects
 from firstwords.data.starter.grading import is_right
 from firstwords.data.starter.grammar.lexicon import ing_form, s_form, verb
-from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.library import pieces
 from firstwords.data.starter.rng import seeded_rng
 from firstwords.data.starter.tables import table_rows, table_sections
@@ -169,12 +168,6 @@ def test_half_of_the_questions_are_about_common_words() -> None:
     assert asked > 200
 
 
-def test_held_out_words_are_never_explained_in_conversations() -> None:
-    held_out = {f"{word.answers[0]}" for word in words() if is_held_out("meaning", word.word)}
-    for turns in conversations_of("meanings", 500):
-        assert not {turn.answer for turn in turns} & held_out
-
-
 def test_the_library_answers_what_and_how() -> None:
     things, how_tos = list(library_things()), dict(library_how_tos())
     assert len(things) > 120
@@ -247,7 +240,7 @@ def test_conversations_have_up_to_six_turns() -> None:
     lengths = {len(turns) for turns in conversations_of("wander", 400)}
     assert {3, 4, 5, 6} <= lengths
     assert max(lengths) == 6
-    assert len(conversation(1, 2, "wander").messages) % 2 in (0, 1)
+    assert len(conversation(1, 2, "wander").messages) >= 4
 
 
 # -- unknown things -----------------------------------------------------------------------------

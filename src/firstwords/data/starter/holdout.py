@@ -13,9 +13,9 @@ so that the choice is the same for every seed, machine and version. The kinds of
 - *story*: a situation of a story or scene, such as a plot with its object and place. It appears
   nowhere in training.
 - *memory*: something users say about themselves ("name Ada") that a later question asks for.
-- *followup*: the subject of a question before questions that do not name it ("And its capital?").
+- *followup*: the subject of a question before questions that do not name it ("And its capital?"),
+  or a thing with its colour that users ask for later.
 - *unknown*: an invented name.
-- *meaning*: a word that the lexicon explains and no conversation asks about.
 
 In addition, only the exam uses the wording below the headings of `facts.txt` and `talk.txt` that
 end with "anew", and no conversation has one of the prompts of `open_prompts.txt`, to which the
@@ -30,9 +30,7 @@ from firstwords.data.starter.tables import table_sections
 
 HELD_OUT_ONE_IN = 5
 
-HeldOutKind = Literal[
-    "fact", "question", "sum", "word", "story", "memory", "followup", "unknown", "meaning", "thing"
-]
+HeldOutKind = Literal["fact", "question", "sum", "word", "story", "memory", "followup", "unknown"]
 
 
 def is_held_out(kind: HeldOutKind, key: str) -> bool:

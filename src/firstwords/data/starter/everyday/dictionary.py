@@ -43,7 +43,7 @@ def words() -> tuple[Word, ...]:
     for entry in lexicon.entries():
         if not set(entry.word) - _LETTERS and entry.word not in little_words:
             by_word.setdefault(entry.word, []).append(entry)
-    counts = Counter(re.findall(r"[a-z-]+", " ".join(piece.text for piece in pieces())))
+    counts = Counter(re.findall(r"[a-z-]+", " ".join(piece.text for piece in pieces()).lower()))
     found = sorted(by_word, key=lambda word: (-counts[word], word))
     return tuple(
         Word(word, tuple(by_word[word]), tuple(map(meaning, by_word[word]))) for word in found

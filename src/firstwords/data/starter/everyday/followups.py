@@ -9,6 +9,7 @@ from functools import cache
 
 from firstwords.data.starter.everyday import meanings
 from firstwords.data.starter.everyday.dialogue import ask_again, continued
+from firstwords.data.starter.everyday.dictionary import draw_word
 from firstwords.data.starter.everyday.recall import detail_kinds, draw_detail, statement
 from firstwords.data.starter.everyday.typed import CAREFUL, draw_style, is_exam_only
 from firstwords.data.starter.everyday.wording import Wording
@@ -147,7 +148,7 @@ class _Chat:
             if chance < 0.45:
                 turn = fact_turn(self.rng)
             elif chance < 0.8:
-                turn = meanings.meaning_turn(wording, meanings.asked_word(self.rng), brief=True)
+                turn = meanings.meaning_turn(wording, draw_word(self.rng), brief=True)
             else:
                 turn = math_turn(self.rng)
             if _may_join(turn) and not is_exam_only(turn.question):

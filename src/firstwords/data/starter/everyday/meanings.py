@@ -20,7 +20,6 @@ from firstwords.data.starter.everyday.dictionary import (
 from firstwords.data.starter.everyday.typed import draw_style
 from firstwords.data.starter.everyday.wording import Wording
 from firstwords.data.starter.facts import subjects
-from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.lexicon import Entry
 from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.templates import article, capitalize
@@ -29,27 +28,22 @@ from firstwords.data.starter.turn import Turn
 TABLE = "meanings.txt"
 
 
-def asked_word(rng: Rng, held_out: bool = False) -> Word:
-    """Return a word whose meaning conversations ask for; with `held_out` only the exam does."""
-    while True:
-        word = draw_word(rng)
-        if is_held_out("meaning", word.word) == held_out:
-            return word
-
-
 def meanings(rng: Rng) -> list[Turn]:
     """Ask about one or two words: the meaning, and then an example, a form, or the next word."""
     wording = Wording(rng, TABLE, draw_style(rng))
     if rng() < 0.12:
         return [reverse_turn(wording)]
-    word = asked_word(rng)
-    turns = [form_turn(wording, word) if rng() < 0.2 else meaning_turn(wording, word)]
+    word = draw_word(rng)
+    asks_form = rng() < 0.2
+    turns = [form_turn(wording, word) if asks_form else meaning_turn(wording, word)]
     chance = rng()
     if chance < 0.45:
+        # Of a word with several parts of speech, it is not clear which form is asked for.
+        may_form = not asks_form and len(word.parts) == 1
         has_example = word.entries[0].example in turns[0].answer
-        turns.append(about_it(wording, word, not has_example))
+        turns.append(about_it(wording, word, not has_example, may_form))
     elif chance < 0.6:
-        other = asked_word(rng)
+        other = draw_word(rng)
         if other.word != word.word:
             question = wording.ask("and of", _slots(wording, other.entries[0]))
             turns.append(Turn(question, other.answers[0]))
@@ -128,10 +122,10 @@ def _slots(wording: Wording, entry: Entry) -> dict[str, str]:
     return {"w": word, "m": quoted, "a": f"{article(word)} {word}", "f": many or word}
 
 
-def about_it(wording: Wording, word: Word, may_show: bool = True) -> Turn:
+def about_it(wording: Wording, word: Word, may_show: bool = True, may_form: bool = True) -> Turn:
     """Ask for more about the word of the turn before, without naming it.
 
-    An example only if `may_show`.
+    An example only if `may_show`, and a form such as the plural only if `may_form`.
     """
     rng, entry = wording.rng, word.entries[0]
     slots = {**_slots(wording, entry), "x": entry.example}
@@ -140,7 +134,7 @@ def about_it(wording: Wording, word: Word, may_show: bool = True) -> Turn:
         return Turn(wording.ask("example of it", slots), wording.answer("example answer", slots))
     if chance < 0.42 and may_show:
         return wording.turn("simpler", slots)
-    if chance < 0.6:
+    if chance < 0.6 or not may_form:
         return _part_turn(wording, word, "part of it")
     return form_turn(wording, word, " of it", may_show)
 
@@ -213,10 +207,7 @@ def _definable() -> Sequence[Entry]:
 
 def reverse_turn(wording: Wording) -> Turn:
     """Ask for the word for a definition."""
-    while True:
-        entry = choose(wording.rng, _definable())
-        if not is_held_out("meaning", entry.word):
-            break
+    entry = choose(wording.rng, _definable())
     slots = {**_slots(wording, entry), "d": entry.definition}
     return wording.turn("reverse", slots, "mentions", (entry.word,))
 
@@ -225,7 +216,7 @@ def exam_meaning(rng: Rng, held_out: bool = True) -> Turn:
     """Ask what one of the commoner words means, in words that training never shows."""
     wording = Wording(rng, TABLE, draw_style(rng, for_exam=True), held_out)
     while True:
-        word = asked_word(rng)
+        word = draw_word(rng)
         # Conversations about facts ask what these are, too.
         if held_out and any(word.word in subjects(topic) for topic in ("things", "animals")):
             continue

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from firstwords.data.starter.everyday import meanings
 from firstwords.data.starter.everyday.about import known_subjects, turns_about
 from firstwords.data.starter.everyday.dialogue import another_subject, intent_turn
+from firstwords.data.starter.everyday.dictionary import draw_word
 from firstwords.data.starter.everyday.intents import Intent, openings
 from firstwords.data.starter.everyday.recall import Detail, detail_kinds, draw_detail, statement
 from firstwords.data.starter.everyday.slots import Slots, first_names
@@ -136,7 +137,7 @@ class _State:
             self.turns.append(another_subject(self.rng, self.style))
         elif chance < 0.6:
             wording = Wording(self.rng, meanings.TABLE, self.style)
-            word = meanings.asked_word(self.rng)
+            word = draw_word(self.rng)
             self.turns.append(meanings.meaning_turn(wording, word, brief=True))
             if self.rng() < 0.4:
                 self.turns.append(meanings.about_it(wording, word))

@@ -43,6 +43,7 @@ class Wording:
     def typed(self, text: str, slots: Mapping[str, str], keep: Collection[str] = ()) -> str:
         """Return the text as this user types it, without typos in the values of the slots."""
         kept = [word for value in (*slots.values(), *keep) for word in value.split()]
+        kept += [word.replace("'", "") for word in kept if "'" in word]
         return type_out(self.rng, self.style, text, kept)
 
     def plain(self, name: str, slots: Mapping[str, str]) -> str:
