@@ -125,7 +125,7 @@ def say(rng: Rng, intent: Intent, slots: Slots, held_out: bool = False) -> str:
         if not held_out and (texts := sayable(line)):
             return choose(rng, texts)
         text = tidy(capitalize(fill_template(rng, line, slots)))
-        if may_be_exam_question(text) if held_out else not is_never_said(text):
+        if is_exam_only(text) if held_out else not is_never_said(text):
             return text
     raise ValueError(f"all messages of {intent.name!r} have the same hold-out")
 

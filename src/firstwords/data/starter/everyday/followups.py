@@ -104,7 +104,11 @@ class _Chat:
         said = fact.answer(self.rng)
         name = choose(self.rng, ("sure", "sure", "wrong", "wrong value", "wrong value", "how know"))
         values = () if name == "how know" else fact.values
-        self.add(name, values, s=said, w=other.value)
+        # "It is a mammal", but "it is Rome" and "it is 8".
+        wrong = other.value
+        if wrong.islower():
+            wrong = f"{article(wrong)} {wrong}"
+        self.add(name, values, s=said, w=wrong)
         if self.rng() < 0.35:
             self.add("ah")
         elif name != "how know" and self.rng() < 0.3:
