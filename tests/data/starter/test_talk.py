@@ -91,7 +91,7 @@ def known_words() -> frozenset[str]:
         for text in (entry.word, entry.definition, entry.example):
             found.update(re.findall(r"[a-z']+", text.lower()))
         if entry.part_of_speech == "verbs":
-            forms = (*verb(entry.word), s_form(entry.word), ing_form(entry.word))
+            forms = (*verb(entry.word), s_form(entry.word), ing_form(entry.word), past_of(entry))
             found.update(part for form in forms for part in form.split())
         if entry.part_of_speech == "nouns":
             found.update(re.findall(r"[a-z']+", plural_of(entry).lower()))
