@@ -1,0 +1,164 @@
+"""The cast of a tale, which keeps its names, kinds and pronouns to the end."""
+
+from collections.abc import Collection
+from functools import cache
+from typing import NamedTuple
+
+from firstwords.data.starter.rng import Rng, choose, sample
+from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.tales.kinds import Kind, kinds, kinds_of, places_of, tale_sections
+from firstwords.data.starter.templates import article
+
+_PRONOUNS = {
+    "she": ("she", "her", "her", "herself"),
+    "he": ("he", "him", "his", "himself"),
+    "it": ("it", "it", "its", "itself"),
+}
+_OTHER = {"she": "he", "he": "she"}
+
+
+class Actor(NamedTuple):
+    """A character of a tale."""
+
+    name: str
+    kind: Kind
+    he: str  # "she", "he" or "it"
+
+
+@cache
+def _names(key: str) -> tuple[str, ...]:
+    lists = table_sections("cast.txt")
+    names = tale_sections("names.txt")
+    if key in ("she", "he"):
+        return lists["girls"] if key == "she" else lists["boys"]
+    if key == "animal":
+        return (*lists["pets"], *names["animals"])
+    return names[key]
+
+
+def draw_name(rng: Rng, kind: Kind, he: str, other: str = "") -> str:
+    """Return a name that suits the kind and is not `other`."""
+    if kind.noun in tale_sections("names.txt"):
+        names = _names(kind.noun)
+    elif kind.group in ("animal", "swimmer"):
+        names = _names("animal")
+    elif kind.group == "person" or he != "it":
+        names = _names(he)
+    else:
+        names = _names("things")
+    while True:
+        name = choose(rng, names)
+        if name not in (other, kind.noun.capitalize()):
+            return name
+
+
+def draw_actor(rng: Rng, kind: Kind, other: Actor | None = None, name: str = "") -> Actor:
+    """Return a character of this kind whose name and, if possible, pronoun differ from `other`'s."""
+    he = kind.pronoun or choose(rng, ("she", "he"))
+    if other and not kind.pronoun:
+        he = _OTHER.get(other.he, he)
+    return Actor(name or draw_name(rng, kind, he, other.name if other else ""), kind, he)
+
+
+def draw_friend_kind(rng: Rng, hero: Actor, groups: Collection[str]) -> Kind:
+    """Return a kind of one of the groups that suits as the friend of the hero.
+
+    Its pronoun is never the hero's.
+    """
+    while True:
+        kind = _draw_friend_kind(rng, hero)
+        if kind.group in groups:
+            return kind
+
+
+def _draw_friend_kind(rng: Rng, hero: Actor) -> Kind:
+    group, realm = hero.kind.group, hero.kind.realm
+    child = "boy" if hero.he == "she" else "girl"
+    if realm == "water":
+        options = kinds_of("swimmer")
+    elif group == "animal":
+        options = kinds_of("animal", realm if realm != "ice" else "air")
+    elif group in ("thing", "food"):
+        options = tuple(kinds()[noun] for noun in ("mouse", "spider", "moth", "cat", "girl", "boy"))
+    elif group == "plant":
+        small = ("bee", "snail", "robin", "squirrel", "ladybird", "mouse", "girl", "boy")
+        options = tuple(kinds()[noun] for noun in small)
+    elif group == "sky":
+        options = (*kinds_of("animal", "air"), kinds()["girl"], kinds()["boy"])
+    elif group in ("vehicle", "boat", "aircraft", "landmark"):
+        birds = ("gull", "sparrow", "girl", "boy", "girl", "boy")
+        options = tuple(kinds()[noun] for noun in birds)
+    elif rng() < 0.6:
+        return kinds()[child]
+    else:
+        options = kinds_of("animal", "land") if rng() < 0.5 else kinds_of("person")
+    while True:
+        kind = choose(rng, options)
+        if kind.noun != hero.kind.noun and kind.pronoun != hero.he:
+            return kind
+
+
+class Cast(NamedTuple):
+    """The characters of a tale, its thing and its looks."""
+
+    hero: Actor
+    friend: Actor
+    trait: str
+    thing: str
+    look: str
+
+
+def cast_slots(rng: Rng, cast: Cast, paired: bool = False) -> dict[str, str]:
+    """Return the slots of a tale; `paired` if its opening introduces the friend as well."""
+    a, b = cast.hero, cast.friend
+    he, him, his, himself = _PRONOUNS[a.he]
+    bhe, bhim, bhis, bhimself = _PRONOUNS[b.he]
+    if a.he == b.he:  # so that no pronoun is ambiguous
+        bhe, bhim, bhis = b.name, b.name, f"{b.name}'s"
+    kind, bkind, realm = a.kind.noun, b.kind.noun, a.kind.realm
+    first, second = sample(rng, places_of(realm), 2)
+    named = choose(rng, ("named", "called"))
+    described = f"{cast.trait} {kind}" if cast.trait else kind
+    table = tale_sections("places.txt")
+    elders = [one for one in table[f"{realm} elders"] if kind not in one and bkind not in one]
+    return {
+        "A": a.name,
+        "kind": kind,
+        "desc": described,
+        "Aintro": f"{article(described)} {described} {named} {a.name}",
+        "he": he,
+        "him": him,
+        "his": his,
+        "himself": himself,
+        "B": b.name,
+        "bkind": bkind,
+        "Bintro": f"{article(bkind)} {bkind} {named} {b.name}",
+        "Bnew": b.name if paired else _introduction(rng, b, his),
+        "Bone": b.name if paired else f"{article(bkind)} {bkind} {named} {b.name}",
+        "Bfriend": b.name if paired else _as_friend(b, his),
+        "bhe": bhe,
+        "bhim": bhim,
+        "bhis": bhis,
+        "bhimself": bhimself,
+        "C": choose(rng, elders),
+        "O": cast.thing,
+        "RO": f"{cast.look} {cast.thing}",
+        "place1": first.at,
+        "bare1": first.bare,
+        "place2": second.at,
+        "bare2": second.bare,
+        "home": choose(rng, table[f"{realm} home"]),
+        "walked": choose(rng, table[f"{realm} moves"]),
+    }
+
+
+def _introduction(rng: Rng, b: Actor, his: str) -> str:
+    """Return how a tale first names the friend."""
+    kind = b.kind.noun
+    ways = [f"{article(kind)} {kind} called {b.name}", f"{article(kind)} {kind} named {b.name}"]
+    return choose(rng, (*ways, _as_friend(b, his)))
+
+
+def _as_friend(b: Actor, his: str) -> str:
+    is_child = b.kind.noun in ("girl", "boy")
+    return f"{his} friend {b.name}" if is_child else f"{his} friend {b.name} the {b.kind.noun}"
