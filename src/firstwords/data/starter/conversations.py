@@ -19,6 +19,7 @@ from firstwords.data.starter.reading import reading
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.small_talk import identity, scripted_turn, small_talk, typed_casually
 from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.tales.talk import tale_talk
 from firstwords.data.starter.templates import make_sentence
 from firstwords.data.starter.tool_use import tool_turn
 from firstwords.data.starter.turn import Turn, draw_turn
@@ -27,7 +28,7 @@ from firstwords.data.starter.user_details import memory
 
 MAX_TURNS = 5
 # These kinds have their own greetings, thanks, and goodbyes.
-_WHOLE = ("everyday", "recall_chat", "tasks")
+_WHOLE = ("everyday", "recall_chat", "tasks", "tales")
 
 
 def make_messages(rng: Rng, kind: str) -> tuple[dict[str, str], ...]:
@@ -110,5 +111,6 @@ _MAKERS: dict[str, Callable[[Rng], list[Turn]]] = {
     "chat": _mixed,
     "everyday": everyday,
     "recall_chat": recall_chat,
+    "tales": tale_talk,
     "tasks": lambda rng: about(rng) if rng() < 0.25 else tasks(rng),
 }

@@ -27,6 +27,7 @@ from firstwords.data.starter.numbers import held_out_sum_turn, math_turn
 from firstwords.data.starter.reading import reading
 from firstwords.data.starter.rng import Rng, seeded_rng
 from firstwords.data.starter.small_talk import identity_turn
+from firstwords.data.starter.tales.talk import exam_tale, example_tale
 from firstwords.data.starter.tool_use import tool_turn
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.unknown import invented_name_turn
@@ -202,6 +203,14 @@ CATEGORIES: dict[str, ExamCategory] = {
         False,
         lambda rng: recall_chat(rng, True),
         recall_chat,
+    ),
+    "tales": ExamCategory(
+        "stories to order",
+        "the story is about what was ordered from its first sentences on, keeps names, kinds and "
+        "pronouns, and is finished; an answer about it contains the keywords",
+        False,
+        exam_tale,
+        example_tale,
     ),
 }
 

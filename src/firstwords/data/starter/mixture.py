@@ -22,6 +22,7 @@ DOCUMENT_WEIGHTS = {
     "quiz": 18.0,
     "library": 28.0,
     "lexicon": 9.0,
+    "tale": 9.0,
 }
 
 CONVERSATION_WEIGHTS = {
@@ -44,4 +45,5 @@ CONVERSATION_WEIGHTS = {
     "everyday": 40.0,
     "recall_chat": 12.0,
     "tasks": 16.0,
+    "tales": 8.0,
 }

@@ -52,10 +52,16 @@ def draw_name(rng: Rng, kind: Kind, he: str, other: str = "") -> str:
             return name
 
 
+def _pronoun_of(name: str) -> str:
+    """Return "she" or "he" for a name of people, "" for others."""
+    lists = table_sections("cast.txt")
+    return "she" if name in lists["girls"] else "he" if name in lists["boys"] else ""
+
+
 def draw_actor(rng: Rng, kind: Kind, other: Actor | None = None, name: str = "") -> Actor:
     """Return a character of this kind whose name and, if possible, pronoun differ from `other`'s."""
-    he = kind.pronoun or choose(rng, ("she", "he"))
-    if other and not kind.pronoun:
+    he = kind.pronoun or _pronoun_of(name) or choose(rng, ("she", "he"))
+    if other and not (kind.pronoun or _pronoun_of(name)):
         he = _OTHER.get(other.he, he)
     return Actor(name or draw_name(rng, kind, he, other.name if other else ""), kind, he)
 

@@ -70,9 +70,10 @@ def plots_for(order: Order) -> tuple[Plot, ...]:
     hero, friend = order.hero, order.friend
     group = kinds()[hero].group if hero else ""
     friend_group = kinds()[friend].group if friend else ""
+    place = kinds()[order.place].realm if order.place else ""
     is_free = not (hero or order.thing or order.place or order.about)
     return _fitting(
-        group, hero, friend_group, order.thing, bool(order.place), order.about, order.mood, is_free
+        group, hero, friend_group, order.thing, place, order.about, order.mood, is_free
     )
 
 
@@ -82,7 +83,7 @@ def _fitting(
     hero: str,
     friend: str,
     thing: str,
-    has_place: bool,
+    place: str,
     about: str,
     mood: str,
     is_free: bool,
@@ -103,7 +104,7 @@ def _fitting(
             and (not friend or friend in plot.friends)
             and bool(thing) == bool(plot.things)
             and (not thing or thing in plot.things or "any" in plot.things)
-            and has_place == plot.has_place
+            and (plot.place in ("any", place) if place else not plot.place)
         )
 
     return tuple(filter(fits, tale_plots()))
@@ -134,7 +135,7 @@ _GROUP_WEIGHTS = {
 }
 _PETS = ("cat", "dog", "rabbit", "hamster", "pony", "parrot", "kitten", "puppy", "tortoise", "mouse")
 _RELATIVES = ("sister", "brother", "mum", "dad", "grandma", "grandpa", "aunt", "uncle")
-_PAIRS = ("sister", "brother", "twin", "robot", "cat", "mouse", "dragon", "dog", "frog")
+_PAIRS = ("sister", "brother", "robot", "cat", "mouse", "dragon", "dog", "frog")
 _PLURALS = {"mouse": "mice"}
 
 

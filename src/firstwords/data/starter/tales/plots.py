@@ -6,7 +6,7 @@ A plot of `plots/*.txt` reads as follows.
     : PN kind                     groups of heroes (see GROUPS) and moods
     : with P                      groups of friends, if not all suit; "alone" if there is none
     : thing key, coat             the thing {O}; "any" for whatever can be carried
-    : place                       {P} is the place that the tale is about
+    : place built                 {P} is the place that the tale is about: built, wild or any
     : about snow, the snow        what it is about; such a tale introduces its hero itself
     : hero king                   the kind of its hero
     : end happy friends           the sections of `endings.txt` that suit, if not the moods
@@ -61,7 +61,7 @@ class Plot(NamedTuple):
     friends: frozenset[str]  # groups; empty if the hero is alone
     moods: tuple[str, ...]
     things: tuple[str, ...]  # "any", or nouns; empty if there is no {O}
-    has_place: bool
+    place: str  # "built", "wild", "any", or empty
     about: tuple[str, ...]
     hero: str  # a noun; "" for any of its groups
     endings: tuple[str, ...]
@@ -122,7 +122,7 @@ def _parse(block: str) -> Plot:
         frozenset() if "alone" in fields else frozenset(GROUPS[letter] for letter in friends),
         tuple(moods),
         tuple(filter(None, (noun.strip() for noun in fields.get("thing", "").split(",")))),
-        "place" in fields,
+        (fields["place"] or "any") if "place" in fields else "",
         tuple(filter(None, (noun.strip() for noun in fields.get("about", "").split(",")))),
         fields.get("hero", ""),
         tuple(fields.get("end", " ".join(moods)).split()),

@@ -33,6 +33,8 @@ MAX_CHARACTERS = 900
 THREAD_PROBABILITY = 0.35
 WISH_PROBABILITY = 0.2
 _SENTENCE_START = re.compile(r'(?:(?<=[.!?] )|(?<=[.!?] ")|(?<=[.!?]" ")|^)[a-z]')
+# Plots of these moods have no second thread.
+_CALM = {"sad", "scary", "quiet"}
 _FIRST_CHOICE = {"person": 3.0, "animal": 3.0}
 
 
@@ -91,8 +93,9 @@ def _tell(rng: Rng, order: Order) -> Tale:
     cast, thing = _draw_cast(rng, order, groups, friend_groups or frozenset(GROUPS.values()), plot)
     pair = bool(order.friend)
     slots = cast_slots(rng, cast, pair)
-    if order.place or plot and plot.has_place:
-        place = kinds()[order.place or choose(rng, kinds_of("place")).noun]
+    if plot and plot.place:
+        realm = "" if plot.place == "any" else plot.place
+        place = kinds()[order.place or choose(rng, kinds_of("place", realm)).noun]
         slots |= {"P": place.noun, "atP": f"{place.at} the {place.noun}"}
     if pair:
         slots["kinds"] = _plural(cast.hero.kind.noun)
@@ -175,7 +178,7 @@ def _script_of_plot(rng: Rng, plot: Plot, cast: Cast, order: Order) -> _Script:
         plot.morals,
         plot.questions,
         plot.endings,
-        _draw_thread(rng, cast.hero, plot.without) if len(plot.parts) > 1 else None,
+        None if _CALM & set(plot.moods) else _draw_thread(rng, cast.hero, plot.without),
         _heading(cast, order, plot),
         bool(plot.friends),
     )
@@ -188,7 +191,7 @@ def _heading(cast: Cast, order: Order, plot: Plot | None) -> str:
         return "twins" if order.friend == order.hero else "pair"
     if plot and plot.things:
         return "thing of the tale"
-    if plot and plot.has_place:
+    if plot and plot.place:
         return "place of the tale"
     return cast.hero.kind.group
 
@@ -205,10 +208,13 @@ def _threads_for(group: str, without: tuple[str, ...]) -> tuple[Thread, ...]:
     return tuple(t for t in threads() if group in t.heroes and t.name.split()[-1] not in without)
 
 
+_LIKE = {"swimmer": "animal", "boat": "vehicle", "aircraft": "vehicle"}
+
+
 @cache
 def _openings(heading: str) -> tuple[str, ...]:
     table = tale_sections("openings.txt")
-    lines = table.get("animal" if heading == "swimmer" else heading, ())
+    lines = table[_LIKE.get(heading, heading)]
     return (*table["any"], *lines) if heading in LIVING else lines
 
 
