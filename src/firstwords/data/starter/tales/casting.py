@@ -1,6 +1,5 @@
 """The cast of a tale, which keeps its names, kinds and pronouns to the end."""
 
-from collections.abc import Collection
 from functools import cache
 from typing import NamedTuple
 
@@ -66,42 +65,49 @@ def draw_actor(rng: Rng, kind: Kind, other: Actor | None = None, name: str = "")
     return Actor(name or draw_name(rng, kind, he, other.name if other else ""), kind, he)
 
 
-def draw_friend_kind(rng: Rng, hero: Actor, groups: Collection[str]) -> Kind:
+def draw_friend_kind(rng: Rng, hero: Actor, groups: frozenset[str]) -> Kind:
     """Return a kind of one of the groups that suits as the friend of the hero.
 
     Its pronoun is never the hero's.
     """
+    kind = hero.kind
+    child = kinds()["boy" if hero.he == "she" else "girl"]
+    if kind.group in ("person", "creature") and "person" in groups and rng() < 0.55:
+        return child
+    options = _friends_of(kind.group, kind.realm, hero.he, groups)
+    if not options:
+        return child
     while True:
-        kind = _draw_friend_kind(rng, hero)
-        if kind.group in groups:
-            return kind
+        friend = choose(rng, options)
+        if friend != kind or len(options) == 1:
+            return friend
 
 
-def _draw_friend_kind(rng: Rng, hero: Actor) -> Kind:
-    group, realm = hero.kind.group, hero.kind.realm
-    child = "boy" if hero.he == "she" else "girl"
-    if realm == "water":
+_SMALL_FRIENDS = {
+    "thing": ("mouse", "spider", "moth", "cat", "girl", "boy"),
+    "food": ("mouse", "cat", "hen", "girl", "boy"),
+    "plant": ("bee", "snail", "robin", "squirrel", "ladybird", "mouse", "girl", "boy"),
+    "vehicle": ("sparrow", "cat", "girl", "boy", "farmer", "teacher"),
+    "boat": ("gull", "girl", "boy", "sailor", "fisherman"),
+    "aircraft": ("gull", "sparrow", "girl", "boy", "pilot"),
+    "landmark": ("sparrow", "cat", "girl", "boy"),
+}
+
+
+@cache
+def _friends_of(group: str, realm: str, he: str, groups: frozenset[str]) -> tuple[Kind, ...]:
+    """Return the kinds that suit as friends of heroes of a group, realm and pronoun."""
+    if group in _SMALL_FRIENDS:
+        options: tuple[Kind, ...] = tuple(kinds()[noun] for noun in _SMALL_FRIENDS[group])
+    elif realm == "water":
         options = kinds_of("swimmer")
     elif group == "animal":
-        options = kinds_of("animal", realm if realm != "ice" else "air")
-    elif group in ("thing", "food"):
-        options = tuple(kinds()[noun] for noun in ("mouse", "spider", "moth", "cat", "girl", "boy"))
-    elif group == "plant":
-        small = ("bee", "snail", "robin", "squirrel", "ladybird", "mouse", "girl", "boy")
-        options = tuple(kinds()[noun] for noun in small)
+        options = kinds_of("animal", "air" if realm == "ice" else realm)
     elif group == "sky":
         options = (*kinds_of("animal", "air"), kinds()["girl"], kinds()["boy"])
-    elif group in ("vehicle", "boat", "aircraft", "landmark"):
-        birds = ("gull", "sparrow", "girl", "boy", "girl", "boy")
-        options = tuple(kinds()[noun] for noun in birds)
-    elif rng() < 0.6:
-        return kinds()[child]
     else:
-        options = kinds_of("animal", "land") if rng() < 0.5 else kinds_of("person")
-    while True:
-        kind = choose(rng, options)
-        if kind.noun != hero.kind.noun and kind.pronoun != hero.he:
-            return kind
+        options = (*kinds_of("animal", "land"), *kinds_of("person"))
+    return tuple(kind for kind in options if kind.group in groups and kind.pronoun != he)
 
 
 class Cast(NamedTuple):

@@ -59,8 +59,22 @@ def _things(held_out: bool) -> tuple[str, ...]:
 
 @cache
 def _abouts(held_out: bool) -> tuple[str, ...]:
-    found = {noun for plot in tale_plots() for noun in plot.about}
-    return tuple(sorted(noun for noun in found if is_order_held_out(noun) == held_out))
+    found = {topic for plot in tale_plots() for topic in plot.about}
+    return tuple(sorted(topic for topic in found if _has_held_out_word(topic) == held_out))
+
+
+def _has_held_out_word(topic: str) -> bool:
+    return any(word in kinds() and is_order_held_out(word) for word in topic.split())
+
+
+@cache
+def shorter_plots(plots: tuple[Plot, ...], most: int) -> tuple[Plot, ...]:
+    """Return the plots of at most this size, or else the two shortest ones."""
+    return tuple(p for p in plots if p.size <= most) or tuple(sorted(plots, key=_size_of)[:2])
+
+
+def _size_of(plot: Plot) -> int:
+    return plot.size
 
 
 def plots_for(order: Order) -> tuple[Plot, ...]:

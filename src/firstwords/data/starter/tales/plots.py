@@ -73,6 +73,7 @@ class Plot(NamedTuple):
     parts: tuple[str, ...]  # templates; between them a second thread may go on
     world: World  # at the end
     without: tuple[str, ...]  # names of threads
+    size: int  # about how many characters it has
 
 
 def parse_plots(text: str) -> list[Plot]:
@@ -134,7 +135,18 @@ def _parse(block: str) -> Plot:
         tuple(" ".join(_one_of(beat) for beat in part) for part in parts),
         _checked_world(name, effects),
         tuple(fields.get("no", "").split()),
+        _size(" ".join(" ".join(_one_of(beat) for beat in part) for part in parts)),
     )
+
+
+_CHOICE = re.compile(r"\[([^\[\]|]*)\|[^\[\]]*\]")
+
+
+def _size(template: str) -> int:
+    """Return about how long the text of a template is."""
+    while (shorter := _CHOICE.sub(r"\1", template)) != template:
+        template = shorter
+    return len(re.sub(r"\{[^}]*\}", "names", template))
 
 
 def _one_of(ways: list[str]) -> str:

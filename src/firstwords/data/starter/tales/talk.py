@@ -1,5 +1,6 @@
 """Conversations about stories to order: a request, a tale, and questions that its state answers."""
 
+import re
 from collections.abc import Callable
 
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
@@ -64,11 +65,10 @@ def _examined(rng: Rng, held_out: bool) -> list[Turn]:
     turn = turn._replace(rule="tale", expected=_expected(order, tale))
     if rng() < 0.7:
         return [turn]
-    question = choose(rng, tale.questions) if tale.questions and rng() < 0.5 else None
-    if question is None or order.brief:
+    if not tale.script.questions or rng() < 0.5:
         return [turn, _name(rng, order, tale, style) or _kind(rng, order, tale, style)]
-    text = type_out(rng, style, question.question)
-    return [turn, Turn(text, question.answer, "answers", (question.keywords,))]
+    question, answer, keywords = tale.ask(rng, choose(rng, tale.script.questions))
+    return [turn, Turn(type_out(rng, style, question), answer, "answers", (keywords,))]
 
 
 def _expected(order: Order, tale: Tale) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ def _title(order: Order) -> str:
     story = f"{kind}story"
     head = f"{article(story).capitalize()} {story}"
     if order.phrase:
-        return f"{head} about {order.phrase}"
+        return f"{head} about {re.sub('^my ', 'your ', order.phrase)}"
     return head if kind else ""
 
 
@@ -131,15 +131,15 @@ def _say(rng: Rng, style: TypingStyle, heading: str, tale: Tale, **more: str) ->
 def _shorter(rng: Rng, order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
     if order.brief:
         return None
-    return Turn(_say(rng, style, "shorter", tale), tale.summary)
+    return Turn(_say(rng, style, "shorter", tale), tale.summary(rng))
 
 
 def _end(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
-    return Turn(_say(rng, style, "end", tale), tale.outcome)
+    return Turn(_say(rng, style, "end", tale), tale.outcome(rng))
 
 
 def _continue(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
-    return Turn(_say(rng, style, "continue", tale), tale.sequel)
+    return Turn(_say(rng, style, "continue", tale), tale.sequel(rng))
 
 
 def _name(rng: Rng, order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
@@ -155,19 +155,20 @@ def _kind(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn:
 
 
 def _why(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
-    reasons = [q for q in tale.questions if q.question.startswith("Why")]
+    reasons = [q for q in tale.script.questions if q.question.startswith("Why")]
     if not reasons:
         return None
-    question, answer, _ = choose(rng, reasons)
-    if question == reasons[0].question and rng() < 0.4:
+    reason = choose(rng, reasons)
+    question, answer, _ = tale.ask(rng, reason)
+    if reason is reasons[0] and rng() < 0.4:
         return Turn(_say(rng, style, "why", tale), answer)
     return Turn(type_out(rng, style, question, question.split()), answer)
 
 
 def _question(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
-    if not tale.questions:
+    if not tale.script.questions:
         return None
-    question, answer, _ = choose(rng, tale.questions)
+    question, answer, _ = tale.ask(rng, choose(rng, tale.script.questions))
     return Turn(type_out(rng, style, question, question.split()), answer)
 
 

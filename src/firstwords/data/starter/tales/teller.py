@@ -23,7 +23,7 @@ from firstwords.data.starter.tales.kinds import (
     portable_things,
     tale_sections,
 )
-from firstwords.data.starter.tales.orders import Order, plots_for, traits_of
+from firstwords.data.starter.tales.orders import Order, plots_for, shorter_plots, traits_of
 from firstwords.data.starter.tales.plots import GROUPS, Plot, Question
 from firstwords.data.starter.tales.threads import Thread, threads
 from firstwords.data.starter.tales.wishes import draw_wish, plan_wish
@@ -32,9 +32,10 @@ from firstwords.data.starter.templates import capitalize, fill_template, make_se
 MAX_CHARACTERS = 900
 THREAD_PROBABILITY = 0.35
 WISH_PROBABILITY = 0.2
-_SENTENCE_START = re.compile(r'(?:(?<=[.!?] )|(?<=[.!?] ")|(?<=[.!?]" ")|^)[a-z]')
+_SENTENCE_START = re.compile(r'[.!?](?: "?|" ")[a-z]')
 # Plots of these moods have no second thread.
 _CALM = {"sad", "scary", "quiet"}
+_ALL_GROUPS = frozenset(GROUPS.values())
 _FIRST_CHOICE = {"person": 3.0, "animal": 3.0}
 
 
@@ -42,14 +43,43 @@ class Tale(NamedTuple):
     """A story with what can be asked about it."""
 
     plot: str  # its name
-    title: str
     text: str
-    summary: str  # two or three sentences that name the hero
-    outcome: str  # how it ends
-    sequel: str  # what happened afterwards
+    opening: str  # "" if the plot introduces its hero
     moral: str
-    questions: tuple[StoryQuestion, ...]
     slots: dict[str, str]
+    script: "_Script"
+
+    def title(self, rng: Rng) -> str:
+        """Return a title."""
+        slots = self.slots
+        if self.script.has_friend and rng() < 0.3:
+            return f"{slots['A']} and {slots['B']}"
+        return self.plot if rng() < 0.7 else f"{slots['A']} the {slots['kind'].title()}"
+
+    def outcome(self, rng: Rng) -> str:
+        """Return how it ends."""
+        return _tidy(fill_template(rng, self.script.outcome, self.slots))
+
+    def summary(self, rng: Rng) -> str:
+        """Return the tale in two or three sentences that name the hero."""
+        ends = tale_sections("endings.txt")
+        opening = self.opening or fill_template(rng, choose(rng, ends["simple"]), self.slots)
+        setup = fill_template(rng, self.script.setup, self.slots)
+        return _tidy(f"{opening} {setup} {self.outcome(rng)}")
+
+    def sequel(self, rng: Rng) -> str:
+        """Return what happened afterwards."""
+        with_friend = self.script.has_friend and rng() < 0.6
+        lines = tale_sections("endings.txt")["epilogue friends" if with_friend else "epilogue"]
+        return _tidy(fill_template(rng, choose(rng, lines), self.slots))
+
+    def ask(self, rng: Rng, question: Question) -> StoryQuestion:
+        """Return one of the questions of its script with the answer."""
+        return StoryQuestion(
+            make_sentence(rng, (question.question,), self.slots),
+            make_sentence(rng, (question.answer,), self.slots),
+            fill_template(rng, question.keywords, self.slots),
+        )
 
 
 class _Script(NamedTuple):
@@ -68,29 +98,31 @@ class _Script(NamedTuple):
 
 
 def tell(rng: Rng, order: Order | None = None, most: int = MAX_CHARACTERS) -> Tale:
-    """Return a tale that fulfils the order, of at most `most` characters if possible."""
-    order = order or Order()
-    for _ in range(8):
-        tale = _tell(rng, order)
-        if len(tale.text) <= most:
-            break
-    return tale
+    """Return a tale that fulfils the order, of about `most` characters at most if possible."""
+    return _tell(rng, order or Order(), most)
 
 
-def _tell(rng: Rng, order: Order) -> Tale:
+# What an opening, a second thread and an ending add to a plot.
+_FRAME_CHARACTERS = 150
+_THREAD_CHARACTERS = 150
+
+
+def _tell(rng: Rng, order: Order, most: int) -> Tale:
     wish = order.wish
     is_free = not (order.hero or order.thing or order.place or order.about or order.mood)
     plots = () if wish else plots_for(order)
     if wish is None and (not plots or is_free and rng() < WISH_PROBABILITY):
         wish = draw_wish(rng)
         if order.hero and kinds()[order.hero].group not in wish.groups:
-            wish = _wish_for(rng, kinds()[order.hero].group)
+            wish = draw_wish(rng, kinds()[order.hero].group)
+    if not order.brief:
+        plots = shorter_plots(plots, most - _FRAME_CHARACTERS)
     plot = None if wish else choose(rng, plots)
     if plot and plot.hero:
         order = order._replace(hero=plot.hero)
     groups = wish.groups if wish else tuple(sorted(plot.heroes)) if plot else ()
-    friend_groups = plot.friends if plot else frozenset(GROUPS.values())
-    cast, thing = _draw_cast(rng, order, groups, friend_groups or frozenset(GROUPS.values()), plot)
+    friend_groups = plot.friends if plot else _ALL_GROUPS
+    cast = _draw_cast(rng, order, groups, friend_groups or _ALL_GROUPS, plot)
     pair = bool(order.friend)
     slots = cast_slots(rng, cast, pair)
     if plot and plot.place:
@@ -124,6 +156,8 @@ def _tell(rng: Rng, order: Order) -> Tale:
             _heading(cast, order, None),
             plan.has_friend,
         )
+    if most - _FRAME_CHARACTERS - (plot.size if plot else 650) < _THREAD_CHARACTERS:
+        script = script._replace(thread=None)
     return _write(rng, script, slots, order, cast)
 
 
@@ -135,16 +169,9 @@ def _plural(noun: str) -> str:
     return {"mouse": "mice"}.get(noun, f"{noun}s")
 
 
-def _wish_for(rng: Rng, group: str):  # type: ignore[no-untyped-def]
-    while True:
-        wish = draw_wish(rng)
-        if group in wish.groups:
-            return wish
-
-
 def _draw_cast(
     rng: Rng, order: Order, groups: Sequence[str], friends: frozenset[str], plot: Plot | None
-) -> tuple[Cast, str]:
+) -> Cast:
     if order.hero:
         kind = kinds()[order.hero]
     else:
@@ -166,7 +193,7 @@ def _draw_cast(
     if not thing and plot and plot.things:
         thing = choose(rng, portable_things() if "any" in plot.things else plot.things)
     look = order.look or choose(rng, table_sections("cast.txt")["looks"])
-    return Cast(hero, friend, trait, thing, look), thing
+    return Cast(hero, friend, trait, thing, look)
 
 
 def _script_of_plot(rng: Rng, plot: Plot, cast: Cast, order: Order) -> _Script:
@@ -220,50 +247,36 @@ def _openings(heading: str) -> tuple[str, ...]:
 
 def _write(rng: Rng, script: _Script, slots: dict[str, str], order: Order, cast: Cast) -> Tale:
     """Fill the templates of a script."""
-    fill = fill_template
-    opening = fill(rng, choose(rng, _openings(script.opening)), slots) if script.opening else ""
-    setup, outcome = fill(rng, script.setup, slots), fill(rng, script.outcome, slots)
-    moral = fill(rng, choose(rng, script.morals), slots) if script.morals else ""
+    opening = ""
+    if script.opening:
+        opening = fill_template(rng, choose(rng, _openings(script.opening)), slots)
+    moral = fill_template(rng, choose(rng, script.morals), slots) if script.morals else ""
     if moral:
         slots["moral"] = moral
-    questions = list(script.questions)
-    ends = tale_sections("endings.txt")
+    tale = Tale(script.name, "", opening, f"{capitalize(moral)}." if moral else "", slots, script)
     if order.brief:
-        pieces = [opening, setup, outcome]
-        questions = []
-    else:
-        thread = script.thread
-        pieces = [opening] if opening else []
-        if thread:
-            for keys, options in thread.choices:
-                for key, value in zip(keys, choose(rng, options), strict=True):
-                    slots[key] = fill(rng, value, slots)
-            pieces.append(fill(rng, thread.beginning, slots))
-            questions += thread.questions
-        for index, part in enumerate(script.parts):
-            if index == 1 and thread and thread.middle:
-                pieces.append(fill(rng, thread.middle, slots))
-            pieces += [fill(rng, line, slots) for line in part]
-        if thread:
-            pieces.append(fill(rng, thread.end, slots))
-        if moral and rng() < 0.3:
-            pieces.append(fill(rng, choose(rng, ends["moral"]), slots))
-        if rng() < 0.8:
-            pieces.append(fill(rng, choose(rng, ends[_ending(rng, script, cast)]), slots))
-    text = _tidy(" ".join(pieces))
-    sequel_heading = "epilogue friends" if script.has_friend and rng() < 0.6 else "epilogue"
-    intro = opening if opening else fill(rng, choose(rng, ends["simple"]), slots)
-    return Tale(
-        script.name,
-        _title(rng, script, slots),
-        text,
-        _tidy(f"{intro} {setup} {outcome}"),
-        _tidy(outcome),
-        _tidy(fill(rng, choose(rng, ends[sequel_heading]), slots)),
-        capitalize(moral) + "." if moral else "",
-        tuple(_question(rng, question, slots) for question in questions),
-        slots,
-    )
+        brief = script._replace(questions=(), thread=None)
+        return tale._replace(text=tale.summary(rng), script=brief)
+    pieces = [opening] if opening else []
+    thread = script.thread
+    if thread:
+        for keys, options in thread.choices:
+            for key, value in zip(keys, choose(rng, options), strict=True):
+                slots[key] = fill_template(rng, value, slots)
+        pieces.append(fill_template(rng, thread.beginning, slots))
+    for index, part in enumerate(script.parts):
+        if index == 1 and thread and thread.middle:
+            pieces.append(fill_template(rng, thread.middle, slots))
+        pieces += [fill_template(rng, line, slots) for line in part]
+    if thread:
+        pieces.append(fill_template(rng, thread.end, slots))
+        script = script._replace(questions=(*script.questions, *thread.questions))
+    ends = tale_sections("endings.txt")
+    if moral and rng() < 0.3:
+        pieces.append(fill_template(rng, choose(rng, ends["moral"]), slots))
+    elif rng() < 0.85:
+        pieces.append(fill_template(rng, choose(rng, ends[_ending(rng, script, cast)]), slots))
+    return tale._replace(text=_tidy(" ".join(pieces)), script=script)
 
 
 def _ending(rng: Rng, script: _Script, cast: Cast) -> str:
@@ -277,28 +290,21 @@ def _ending(rng: Rng, script: _Script, cast: Cast) -> str:
     return choose(rng, fitting or ["happy"])
 
 
-def _title(rng: Rng, script: _Script, slots: dict[str, str]) -> str:
-    if script.has_friend and rng() < 0.3:
-        return f"{slots['A']} and {slots['B']}"
-    return script.name if rng() < 0.7 else f"{slots['A']} the {slots['kind'].title()}"
-
-
 def _tidy(text: str) -> str:
-    text = text.replace("  ", " ").strip()
-    return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
+    """Return the text without double spaces, with a capital after every full stop."""
+    if "  " in text:
+        text = text.replace("  ", " ")
+    return _SENTENCE_START.sub(_last_in_capitals, capitalize(text.strip()))
 
 
-def _question(rng: Rng, question: Question, slots: dict[str, str]) -> StoryQuestion:
-    return StoryQuestion(
-        make_sentence(rng, (question.question,), slots),
-        make_sentence(rng, (question.answer,), slots),
-        fill_template(rng, question.keywords, slots),
-    )
+def _last_in_capitals(match: re.Match[str]) -> str:
+    return match[0][:-1] + match[0][-1].upper()
 
 
 def page(rng: Rng) -> str:
     """Return a tale for pretraining, perhaps with a title, perhaps with questions about it."""
     tale = tell(rng)
-    text = f"{tale.title}\n\n{tale.text}" if rng() < 0.4 else tale.text
-    asked = sample(rng, tale.questions, 3) if rng() < 0.4 else []
-    return "\n".join([text, *(f"{q.question}\n{q.answer}" for q in asked)])
+    text = f"{tale.title(rng)}\n\n{tale.text}" if rng() < 0.4 else tale.text
+    asked = sample(rng, tale.script.questions, 3) if rng() < 0.4 else []
+    lines = [tale.ask(rng, question) for question in asked]
+    return "\n".join([text, *(f"{q.question}\n{q.answer}" for q in lines)])

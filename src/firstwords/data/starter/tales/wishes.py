@@ -39,9 +39,19 @@ def _rows() -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(cell.strip() for cell in row.split("|")) for row in rows)
 
 
-def draw_wish(rng: Rng) -> Wish:
-    """Return a wish; if it is about some thing or somebody, that is drawn too."""
-    row = choose(rng, _rows())
+@cache
+def _rows_for(group: str) -> tuple[tuple[str, ...], ...]:
+    """Return the wishes of heroes of a group; all wishes if it has none or is empty."""
+    letter = next((letter for letter, name in GROUPS.items() if name == group), "")
+    return tuple(row for row in _rows() if letter and letter in row[3]) or _rows()
+
+
+def draw_wish(rng: Rng, group: str = "") -> Wish:
+    """Return a wish, of heroes of a group if given.
+
+    If it is about some thing or somebody, that is drawn too.
+    """
+    row = choose(rng, _rows_for(group))
     cells = dict(zip(_CELLS, row, strict=True))
     groups = tuple(GROUPS[letter] for letter in cells.pop("groups"))
     first, _, rest = cells["V"].partition(": ")
