@@ -8,6 +8,7 @@ MAX_CHARACTERS = 1500
 _INTRODUCED = re.compile(r"\b([a-z-]+) (?:named|called) ([A-Z][a-z]+)\b")
 _APPOSITION = re.compile(r"\b([A-Z][a-z]+) the ([a-z-]+)\b")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"']? +")
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
 _PRONOUN = re.compile(r"\b(he|she)\b")
 
 
@@ -26,7 +27,7 @@ def is_good_tale(expected: tuple[str, ...], answer: str) -> bool:
         return False
     if body[-1] not in '.!?"' or _repeats_itself(sentences):
         return False
-    beginning = _plain(" ".join(sentences[:3]))
+    beginning = _plain(" ".join(sentences[:5]))
     if not all(f" {_plain(one).strip()} " in beginning or f" {_plain(one).strip()}s " in beginning
                for one in subjects.split("|") if one):
         return False
@@ -43,11 +44,9 @@ def _repeats_itself(sentences: list[str]) -> bool:
 
 
 def _hero(body: str, name: str) -> str:
-    """Return the name of the hero: the one ordered or the first that is introduced."""
-    if name:
-        return name
-    found = _INTRODUCED.search(body)
-    return found[2] if found else ""
+    """Return the name of the hero: the one ordered, or else the most frequent one."""
+    found = Counter(_NAME.findall(body)).most_common(1)
+    return name or (found[0][0] if found else "")
 
 
 def _keeps_names(body: str, name: str) -> bool:
@@ -58,7 +57,8 @@ def _keeps_names(body: str, name: str) -> bool:
         return False
     kinds: dict[str, set[str]] = {}
     for kind, who in given + [(kind, who) for who, kind in _APPOSITION.findall(body)]:
-        kinds.setdefault(who, set()).add(kind)
+        if who in names or who == name:
+            kinds.setdefault(who, set()).add(kind)
     if any(len(found) > 1 for found in kinds.values()):
         return False
     hero = _hero(body, name)
@@ -69,7 +69,7 @@ def _keeps_pronoun(sentences: list[str], hero: str, pronoun: str) -> bool:
     """Return whether the sentences that name only the hero refer to it by one pronoun."""
     if not hero:
         return True
-    names = {who for one in sentences for who in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", one)}
+    names = {who for one in sentences for who in _NAME.findall(one)}
     counts: Counter[str] = Counter()
     for one in sentences:
         own = hero in one and not any(other in one for other in names - {hero})

@@ -14,6 +14,7 @@ from firstwords.data.starter.tales.kinds import LIVING, Kind, kinds, kinds_of, p
 from firstwords.data.starter.tales.plots import Plot, tale_plots
 from firstwords.data.starter.tales.wishes import Wish, draw_wish
 from firstwords.data.starter.templates import article
+from firstwords.data.starter.words import plural
 
 
 class Order(NamedTuple):
@@ -150,7 +151,6 @@ _GROUP_WEIGHTS = {
 _PETS = ("cat", "dog", "rabbit", "hamster", "pony", "parrot", "kitten", "puppy", "tortoise", "mouse")
 _RELATIVES = ("sister", "brother", "mum", "dad", "grandma", "grandpa", "aunt", "uncle")
 _PAIRS = ("sister", "brother", "robot", "cat", "mouse", "dragon", "dog", "frog")
-_PLURALS = {"mouse": "mice"}
 
 
 def draw_order(rng: Rng, held_out: bool = False) -> Order:
@@ -197,12 +197,20 @@ def traits_of(kind: Kind) -> tuple[str, ...]:
     """Return adjectives that suit the kind."""
     heading = {"swimmer": "animal"}.get(kind.group, kind.group)
     table = tale_sections("traits.txt")
-    return table.get(heading, table["thing"])
+    traits = table.get(heading, table["thing"])
+    if kind.noun in ("girl", "boy", "child", "baby", "kitten", "puppy", "grandma", "grandpa"):
+        return tuple(trait for trait in traits if trait not in ("old", "young", "tall"))
+    return traits
+
+
+@cache
+def _asked(nouns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(noun for noun in nouns if not is_order_held_out(noun))
 
 
 def _mine(rng: Rng) -> Order:
     """Return an order for a story about somebody whom the user knows."""
-    noun = choose(rng, _PETS if rng() < 0.7 else _RELATIVES)
+    noun = choose(rng, _asked(_PETS if rng() < 0.7 else _RELATIVES))
     name = draw_name(rng, kinds()[noun], kinds()[noun].pronoun or choose(rng, ("she", "he")))
     if rng() < 0.3:
         return Order(f"my {noun}", noun)
@@ -226,10 +234,8 @@ def _wish(rng: Rng, held_out: bool) -> Order:
 def _pair(rng: Rng, held_out: bool) -> Order:
     chance = rng()
     if chance < 0.2:
-        noun = choose(rng, _PAIRS)
-        while is_order_held_out(noun):
-            noun = choose(rng, _PAIRS)
-        phrase = f"two {_PLURALS.get(noun, noun + 's')}"
+        noun = choose(rng, _asked(_PAIRS))
+        phrase = f"two {plural(noun)}"
         name = friend_name = ""
         if rng() < 0.4:
             he = kinds()[noun].pronoun or choose(rng, ("she", "he"))

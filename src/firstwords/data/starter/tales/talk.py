@@ -11,6 +11,7 @@ from firstwords.data.starter.tales.orders import Order, draw_order
 from firstwords.data.starter.tales.teller import Tale, tell
 from firstwords.data.starter.templates import article, make_sentence
 from firstwords.data.starter.turn import Turn
+from firstwords.data.starter.words import plural
 
 # So that a conversation fits into a context of 256 tokens.
 MAX_CHARACTERS = 840
@@ -74,6 +75,8 @@ def _examined(rng: Rng, held_out: bool) -> list[Turn]:
 def _expected(order: Order, tale: Tale) -> tuple[str, ...]:
     """Return what the judge of stories needs: subjects, the name and the pronoun if ordered."""
     subjects = [noun for noun in (order.hero, order.friend, order.thing, order.place) if noun]
+    if order.friend and order.friend == order.hero:
+        subjects = [plural(order.hero)]
     pronoun = kinds()[order.hero].pronoun if order.hero else ""
     if order.wish:
         subjects.append(order.wish.slots["V"].split()[-1])

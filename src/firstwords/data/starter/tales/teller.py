@@ -28,6 +28,7 @@ from firstwords.data.starter.tales.plots import GROUPS, Plot, Question
 from firstwords.data.starter.tales.threads import Thread, threads
 from firstwords.data.starter.tales.wishes import draw_wish, plan_wish
 from firstwords.data.starter.templates import capitalize, fill_template, make_sentence
+from firstwords.data.starter.words import plural
 
 MAX_CHARACTERS = 900
 THREAD_PROBABILITY = 0.35
@@ -130,7 +131,7 @@ def _tell(rng: Rng, order: Order, most: int) -> Tale:
         place = kinds()[order.place or choose(rng, kinds_of("place", realm)).noun]
         slots |= {"P": place.noun, "atP": f"{place.at} the {place.noun}"}
     if pair:
-        slots["kinds"] = _plural(cast.hero.kind.noun)
+        slots["kinds"] = plural(cast.hero.kind.noun)
     if plot:
         for keys, options in plot.choices:
             values = choose(rng, options)
@@ -163,10 +164,6 @@ def _tell(rng: Rng, order: Order, most: int) -> Tale:
 
 def _who(kind: Kind) -> str:
     return "who" if kind.group in LIVING else "that"
-
-
-def _plural(noun: str) -> str:
-    return {"mouse": "mice"}.get(noun, f"{noun}s")
 
 
 def _draw_cast(
