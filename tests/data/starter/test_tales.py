@@ -115,7 +115,11 @@ def test_tales_are_well_formed(seed: int) -> None:
         assert text[0].isupper() or text[0] == '"', text
         assert not re.search(r"[.!?] [a-z]", text), text
         assert not re.search(r"\b[Aa] [aeio][a-z]+", text), text
-        unknown = [w for w in re.findall(r"\b[a-z]+\b", text.replace("'s", "").replace("n't", "n")) if not is_word(w)]
+        unknown = [
+            w
+            for w in re.findall(r"\b[a-z]+\b", text.replace("'s", "").replace("n't", "n"))
+            if not is_word(w)
+        ]
         assert not unknown, (unknown, text)
     assert tale.text[-1] in '.!?"'
 
@@ -184,8 +188,13 @@ GOOD = (
         (("Pip", "it"), False),  # the name that was ordered is missing
         ((" Pip lost his hat.", " A mouse named Pip lost his hat."), False),  # two of one name
         (("own head.", "own head. Pip the mouse laughed."), False),  # another kind
-        (("He looked for it everywhere. In the end, Pip found", "Pip said that he saw it. Pip "
-          "thought that she saw it. Pip found"), False),  # another pronoun
+        (
+            (
+                "He looked for it everywhere. In the end, Pip found",
+                "Pip said that he saw it. Pip thought that she saw it. Pip found",
+            ),
+            False,
+        ),  # another pronoun
         (("on his own head.", "on his own"), False),  # not finished
         (("Pip lost his hat.", "Pip lost his hat and looked in the box for it. " * 2), False),
     ],

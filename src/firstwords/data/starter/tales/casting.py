@@ -58,7 +58,7 @@ def _pronoun_of(name: str) -> str:
 
 
 def draw_actor(rng: Rng, kind: Kind, other: Actor | None = None, name: str = "") -> Actor:
-    """Return a character of this kind whose name and, if possible, pronoun differ from `other`'s."""
+    """Return a character of this kind, whose name and if possible pronoun are not `other`'s."""
     he = kind.pronoun or _pronoun_of(name) or choose(rng, ("she", "he"))
     if other and not (kind.pronoun or _pronoun_of(name)):
         he = _OTHER.get(other.he, he)

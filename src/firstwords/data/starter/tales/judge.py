@@ -6,7 +6,10 @@ from collections import Counter
 MIN_SENTENCES = 3
 MAX_CHARACTERS = 1500
 _INTRODUCED = re.compile(r"\b([a-z-]+) (?:named|called) ([A-Z][a-z]+)\b")
-_APPOSITION = re.compile(r"\b([A-Z][a-z]+) the ([a-z-]+)\b")
+# "Pip the fox", but not "gave Pip the key".
+_GIVING_VERBS = ("gave", "given", "told", "lent", "showed", "brought", "made")
+_GIVING = "".join(f"(?<!{verb} )" for verb in _GIVING_VERBS)
+_APPOSITION = re.compile(rf"\b{_GIVING}([A-Z][a-z]+) the ([a-z-]+)\b")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"']? +")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
 _PRONOUN = re.compile(r"\b(he|she)\b")
@@ -28,8 +31,11 @@ def is_good_tale(expected: tuple[str, ...], answer: str) -> bool:
     if body[-1] not in '.!?"' or _repeats_itself(sentences):
         return False
     beginning = _plain(" ".join(sentences[:5]))
-    if not all(f" {_plain(one).strip()} " in beginning or f" {_plain(one).strip()}s " in beginning
-               for one in subjects.split("|") if one):
+    if not all(
+        f" {_plain(one).strip()} " in beginning or f" {_plain(one).strip()}s " in beginning
+        for one in subjects.split("|")
+        if one
+    ):
         return False
     return _keeps_names(body, name) and _keeps_pronoun(sentences, _hero(body, name), pronoun)
 

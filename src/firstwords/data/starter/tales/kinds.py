@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from firstwords.data.starter.tables import parse_sections, without_comments
 
-
+# "There was once a sister" asks for a second one.
+_RELATED = ("sister", "brother", "nephew", "niece", "son", "daughter", "twin")
 LIVING = ("person", "animal", "swimmer", "creature")
 
 
@@ -61,8 +62,9 @@ def kinds() -> dict[str, Kind]:
 
 @cache
 def kinds_of(group: str, realm: str = "") -> tuple[Kind, ...]:
-    """Return the kinds of a group, of one realm if given."""
-    return tuple(k for k in kinds().values() if k.group == group and realm in ("", k.realm))
+    """Return the kinds of a group, of one realm if given, that can be alone in a tale."""
+    found = (k for k in kinds().values() if k.group == group and realm in ("", k.realm))
+    return tuple(k for k in found if k.noun not in _RELATED)
 
 
 @cache

@@ -10,7 +10,14 @@ from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.rng import Rng, choose, choose_weighted
 from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.tales.casting import draw_name
-from firstwords.data.starter.tales.kinds import LIVING, Kind, kinds, kinds_of, portable_things, tale_sections
+from firstwords.data.starter.tales.kinds import (
+    LIVING,
+    Kind,
+    kinds,
+    kinds_of,
+    portable_things,
+    tale_sections,
+)
 from firstwords.data.starter.tales.plots import Plot, tale_plots
 from firstwords.data.starter.tales.wishes import Wish, draw_wish
 from firstwords.data.starter.templates import article
@@ -87,9 +94,7 @@ def plots_for(order: Order) -> tuple[Plot, ...]:
     friend_group = kinds()[friend].group if friend else ""
     place = kinds()[order.place].realm if order.place else ""
     is_free = not (hero or order.thing or order.place or order.about)
-    return _fitting(
-        group, hero, friend_group, order.thing, place, order.about, order.mood, is_free
-    )
+    return _fitting(group, hero, friend_group, order.thing, place, order.about, order.mood, is_free)
 
 
 @cache
@@ -148,8 +153,21 @@ _GROUP_WEIGHTS = {
     "sky": 0.5,
     "plant": 0.6,
 }
-_PETS = ("cat", "dog", "rabbit", "hamster", "pony", "parrot", "kitten", "puppy", "tortoise", "mouse")
-_RELATIVES = ("sister", "brother", "mum", "dad", "grandma", "grandpa", "aunt", "uncle")
+_PETS = (
+    "cat",
+    "dog",
+    "rabbit",
+    "hamster",
+    "pony",
+    "parrot",
+    "kitten",
+    "puppy",
+    "tortoise",
+    "mouse",
+)
+_RELATIVES = ("sister", "brother", "mum", "dad", "grandma", "grandpa", "aunt", "uncle", "friend")
+# What they are in a tale.
+_AS_HERO = {"sister": "girl", "brother": "boy", "friend": "girl"}
 _PAIRS = ("sister", "brother", "robot", "cat", "mouse", "dragon", "dog", "frog")
 
 
@@ -211,10 +229,11 @@ def _asked(nouns: tuple[str, ...]) -> tuple[str, ...]:
 def _mine(rng: Rng) -> Order:
     """Return an order for a story about somebody whom the user knows."""
     noun = choose(rng, _asked(_PETS if rng() < 0.7 else _RELATIVES))
-    name = draw_name(rng, kinds()[noun], kinds()[noun].pronoun or choose(rng, ("she", "he")))
+    hero = kinds()[_AS_HERO.get(noun, noun)]
+    name = draw_name(rng, hero, hero.pronoun or choose(rng, ("she", "he")))
     if rng() < 0.3:
-        return Order(f"my {noun}", noun)
-    return Order(f"my {noun} {name}", noun, "", name)
+        return Order(f"my {noun}", hero.noun)
+    return Order(f"my {noun} {name}", hero.noun, "", name)
 
 
 def _wish(rng: Rng, held_out: bool) -> Order:
@@ -245,7 +264,10 @@ def _pair(rng: Rng, held_out: bool) -> Order:
         return Order(phrase, noun, name=name, friend=noun, friend_name=friend_name)
     if chance < 0.4:
         hero, friend = ("girl", "boy") if rng() < 0.5 else ("boy", "girl")
-        names = {"girl": table_sections("cast.txt")["girls"], "boy": table_sections("cast.txt")["boys"]}
+        names = {
+            "girl": table_sections("cast.txt")["girls"],
+            "boy": table_sections("cast.txt")["boys"],
+        }
         name, other = choose(rng, names[hero]), choose(rng, names[friend])
         return Order(f"{name} and {other}", hero, "", name, friend, other)
     group = choose(rng, ("person", "animal", "animal", "creature"))
@@ -253,7 +275,9 @@ def _pair(rng: Rng, held_out: bool) -> Order:
     if chance < 0.6:
         hero = choose(rng, ("girl", "boy"))
     while True:
-        friend = choose(rng, ordered_kinds(choose(rng, ("person", "animal", "creature")), False)).noun
+        friend = choose(
+            rng, ordered_kinds(choose(rng, ("person", "animal", "creature")), False)
+        ).noun
         if friend != hero and kinds()[friend].realm in ("land", "town", "air"):
             break
     if kinds()[hero].realm not in ("land", "town", "air"):

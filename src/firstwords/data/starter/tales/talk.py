@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
-from firstwords.data.starter.rng import Rng, choose, randint
+from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.tales.kinds import kinds, tale_sections
 from firstwords.data.starter.tales.orders import Order, draw_order
@@ -41,7 +41,11 @@ def tale_talk(rng: Rng) -> list[Turn]:
         make = choose(rng, _MORE)
         more = None if make in asked else make(rng, order, tale, style)
         asked.add(make)
-        if more and len(more.question) + len(more.answer) <= room and not is_exam_only(more.question):
+        if (
+            more
+            and len(more.question) + len(more.answer) <= room
+            and not is_exam_only(more.question)
+        ):
             turns.append(more)
             room -= len(more.question) + len(more.answer)
             if make in _LAST:
@@ -196,7 +200,7 @@ def _rename(rng: Rng, order: Order, tale: Tale, style: TypingStyle) -> Turn | No
 def _another(rng: Rng, order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
     """Tell another story to the same order."""
     other = tell(rng, order._replace(brief=True) if order.brief else order, MAX_CHARACTERS // 2)
-    if other.plot == tale.plot or other.slots["A"] == tale.slots["A"] and not order.name:
+    if other.plot == tale.plot or (other.slots["A"] == tale.slots["A"] and not order.name):
         return None
     heading = "another" if order.phrase else "another free"
     question = _say(rng, style, heading, tale, x=order.phrase)

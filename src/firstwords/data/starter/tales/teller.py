@@ -112,7 +112,7 @@ def _tell(rng: Rng, order: Order, most: int) -> Tale:
     wish = order.wish
     is_free = not (order.hero or order.thing or order.place or order.about or order.mood)
     plots = () if wish else plots_for(order)
-    if wish is None and (not plots or is_free and rng() < WISH_PROBABILITY):
+    if wish is None and (not plots or (is_free and rng() < WISH_PROBABILITY)):
         wish = draw_wish(rng)
         if order.hero and kinds()[order.hero].group not in wish.groups:
             wish = draw_wish(rng, kinds()[order.hero].group)

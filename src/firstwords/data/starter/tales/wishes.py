@@ -99,8 +99,11 @@ def plan_wish(rng: Rng, wish: Wish, is_living: bool) -> WishPlan:
     ]
     if helper == "return":
         questions += [
-            Question("Why did {B} help {A}?", "{B} helped {A} because {A} had been kind: {A} {deed}.",
-                     "{deed}"),
+            Question(
+                "Why did {B} help {A}?",
+                "{B} helped {A} because {A} had been kind: {A} {deed}.",
+                "{deed}",
+            ),
             Question("How did {A} help {B}?", "{A} {deed}.", "{deed}"),
         ]
     if obstacle == "laughed":
