@@ -4,7 +4,7 @@ They weigh the number of samples, not their length.
 """
 
 DOCUMENT_WEIGHTS = {
-    "story": 9.0,
+    "story": 6.0,
     "scene": 12.0,
     "grammar": 14.0,
     "countries": 17.0,
@@ -22,7 +22,7 @@ DOCUMENT_WEIGHTS = {
     "quiz": 18.0,
     "library": 28.0,
     "lexicon": 9.0,
-    "tale": 9.0,
+    "tale": 6.0,
 }
 
 CONVERSATION_WEIGHTS = {
@@ -37,7 +37,7 @@ CONVERSATION_WEIGHTS = {
     "sums": 9.0,
     "letters": 15.0,
     "instructions": 12.0,
-    "storytelling": 2.5,
+    "storytelling": 2.0,
     "reading": 13.0,
     "choice": 8.0,
     "unknown": 6.0,
@@ -45,5 +45,5 @@ CONVERSATION_WEIGHTS = {
     "everyday": 40.0,
     "recall_chat": 12.0,
     "tasks": 16.0,
-    "tales": 8.0,
+    "tales": 6.0,
 }
