@@ -14,7 +14,7 @@ from firstwords.data.starter.tales.kinds import kinds, places_of, portable_thing
 from firstwords.data.starter.tales.orders import Order, draw_order, is_order_held_out, plots_for
 from firstwords.data.starter.tales.plots import Plot, parse_plots, tale_plots
 from firstwords.data.starter.tales.talk import _expected, exam_tale
-from firstwords.data.starter.tales.teller import Tale, tell
+from firstwords.data.starter.tales.teller import PAGE_CHARACTERS, Tale, tell
 from firstwords.data.starter.tales.threads import threads
 from firstwords.data.starter.tales.wishes import draw_wish
 from firstwords.data.starter.tales.world import WorldError, world_after
@@ -75,6 +75,8 @@ def test_there_are_many_plots_openings_and_endings() -> None:
     assert sum(map(len, openings.values())) >= 40
     assert sum(map(len, tale_sections("endings.txt").values())) >= 40
     assert len(threads()) >= 10
+    assert plots_for(Order()) == tale_plots()
+    assert max(plot.size for plot in tale_plots()) + 150 <= PAGE_CHARACTERS
     moods = Counter(mood for plot in tale_plots() for mood in plot.moods)
     assert all(moods[mood] >= 6 for mood in ("happy", "funny", "sad", "scary", "quiet", "kind"))
 

@@ -31,6 +31,8 @@ from firstwords.data.starter.templates import capitalize, fill_template, make_se
 from firstwords.data.starter.words import plural
 
 MAX_CHARACTERS = 900
+# Pretraining has the longest plots as well.
+PAGE_CHARACTERS = 1200
 THREAD_PROBABILITY = 0.35
 WISH_PROBABILITY = 0.2
 _SENTENCE_START = re.compile(r'[.!?](?: "?|" ")[a-z]')
@@ -202,7 +204,9 @@ def _script_of_plot(rng: Rng, plot: Plot, cast: Cast, order: Order) -> _Script:
         plot.morals,
         plot.questions,
         plot.endings,
-        None if _CALM & set(plot.moods) else _draw_thread(rng, cast.hero, plot.without),
+        None
+        if plot.about or _CALM & set(plot.moods)
+        else _draw_thread(rng, cast.hero, plot.without),
         _heading(cast, order, plot),
         bool(plot.friends),
     )
@@ -300,7 +304,7 @@ def _last_in_capitals(match: re.Match[str]) -> str:
 
 def page(rng: Rng) -> str:
     """Return a tale for pretraining, perhaps with a title, perhaps with questions about it."""
-    tale = tell(rng)
+    tale = tell(rng, most=PAGE_CHARACTERS)
     text = f"{tale.title(rng)}\n\n{tale.text}" if rng() < 0.4 else tale.text
     asked = sample(rng, tale.script.questions, 3) if rng() < 0.4 else []
     lines = [tale.ask(rng, question) for question in asked]
