@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firstwords.data.starter import conversation, document
 from firstwords.data.starter.rng import seeded_rng
-from firstwords.data.starter.tales.judge import is_good_tale
+from firstwords.data.starter.story_judge import is_good_tale
 from firstwords.data.starter.tales.kinds import kinds, places_of, portable_things, tale_sections
 from firstwords.data.starter.tales.orders import Order, draw_order, is_order_held_out, plots_for
 from firstwords.data.starter.tales.plots import Plot, parse_plots, tale_plots
