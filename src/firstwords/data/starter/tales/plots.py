@@ -17,7 +17,7 @@ A plot of `plots/*.txt` reads as follows.
     ? question => answer => keywords
     - a beat ## A gets key; ...   what happens, and how it changes the world (`world.py`)
     or the same beat in other words
-    ~                             a place where a second thread of the tale may go on
+    ~                             a place where a second thread of the tale may continue
 """
 
 import re
@@ -70,7 +70,7 @@ class Plot(NamedTuple):
     outcome: str
     morals: tuple[str, ...]
     questions: tuple[Question, ...]
-    parts: tuple[str, ...]  # templates; between them a second thread may go on
+    parts: tuple[str, ...]  # templates; between them a second thread may continue
     world: World  # at the end
     without: tuple[str, ...]  # names of threads
     size: int  # about how many characters it has

@@ -111,7 +111,7 @@ def plan_wish(rng: Rng, wish: Wish, is_living: bool) -> WishPlan:
     return WishPlan(
         tuple(choose(rng, steps[name]) for name in names),
         "{A} wanted to {V}, but the first time {he} {fail}.",
-        "Then {helper} helped, and in the end {A} {success}.".replace("{helper}", _SHORT[helper]),
+        "In the end, with the help of {helper}, {A} {success}.".replace("{helper}", _SHORT[helper]),
         tuple(questions),
         slots,
         helper != "elder",
