@@ -382,7 +382,7 @@ TERMS = (
     ),
     Term(
         "exam",
-        "Questions of the starter curriculum that are not in the training data, in 22 categories. "
+        "Questions of the starter curriculum that are not in the training data, in 23 categories. "
         "Each category has its own chance line: the score of the best constant answer.",
     ),
     Term(

@@ -24,6 +24,7 @@ from firstwords.data.starter.holdout import open_prompt_keys, question_key
 from firstwords.data.starter.mixture import CONVERSATION_WEIGHTS, DOCUMENT_WEIGHTS
 from firstwords.data.starter.rng import Rng, choose_weighted, seeded_rng
 from firstwords.data.starter.stories import make_story
+from firstwords.data.starter.tales import teller
 
 __all__ = [
     "CONVERSATION_KINDS",
@@ -82,6 +83,7 @@ _DOCUMENT_MAKERS: dict[str, Callable[[Rng], str]] = {
     "quiz": quiz.page,
     "library": library.page,
     "lexicon": lexicon.page,
+    "tale": teller.page,
 }
 
 

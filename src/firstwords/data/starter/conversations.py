@@ -25,6 +25,7 @@ from firstwords.data.starter.reading import reading
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.small_talk import identity, scripted_turn, small_talk, typed_casually
 from firstwords.data.starter.tables import table_sections
+from firstwords.data.starter.tales.talk import tale_talk
 from firstwords.data.starter.templates import make_sentence
 from firstwords.data.starter.tool_use import tool_turn
 from firstwords.data.starter.turn import Turn, draw_turn
@@ -35,7 +36,7 @@ MAX_TURNS = 6
 # These kinds have their own greetings, thanks, and goodbyes.
 _WHOLE = (
     *("everyday", "recall_chat", "reflect", "tasks", "meanings", "about", "unknown_things"),
-    *("followups", "games", "wander"),
+    *("followups", "games", "wander", "tales"),
 )
 
 
@@ -127,4 +128,5 @@ _MAKERS: dict[str, Callable[[Rng], list[Turn]]] = {
     "followups": followups,
     "games": games,
     "wander": wander,
+    "tales": tale_talk,
 }

@@ -31,6 +31,7 @@ from firstwords.data.starter.numbers import held_out_sum_turn, math_turn
 from firstwords.data.starter.reading import reading
 from firstwords.data.starter.rng import Rng, seeded_rng
 from firstwords.data.starter.small_talk import identity_turn
+from firstwords.data.starter.tales.talk import exam_tale, example_tale
 from firstwords.data.starter.tool_use import tool_turn
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.unknown import invented_name_turn
@@ -234,6 +235,14 @@ CATEGORIES: dict[str, ExamCategory] = {
         False,
         _one(exam_unknown),
         _one(lambda rng: exam_unknown(rng, False)),
+    ),
+    "tales": ExamCategory(
+        "stories to order",
+        "the story is about what was ordered from its first sentences on, keeps names, kinds and "
+        "pronouns, and is finished; an answer about it contains the keywords",
+        False,
+        exam_tale,
+        example_tale,
     ),
 }
 

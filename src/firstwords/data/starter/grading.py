@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
+from firstwords.data.starter.story_judge import is_good_tale
 from firstwords.data.starter.words import number_in_words
 
 Rule = Literal[
@@ -19,6 +20,7 @@ Rule = Literal[
     "list",
     "repeats",
     "story",
+    "tale",
     "refuses",
 ]
 
@@ -39,6 +41,7 @@ def is_right(rule: Rule, expected: tuple[str, ...], answer: str) -> bool:
     - list: lists `expected[0]` different things, all of them in `expected[1:]`;
     - repeats: is the word `expected[1]`, `expected[0]` times;
     - story: contains all of `expected`, and has three sentences or more;
+    - tale: is a finished, consistent story about what was ordered (see `story_judge.py`);
     - refuses: says that the answer is not known.
     """
     return _GRADERS[rule](expected, answer.strip())
@@ -125,5 +128,6 @@ _GRADERS: dict[Rule, Callable[[tuple[str, ...], str], bool]] = {
     "list": _list,
     "repeats": _repeats,
     "story": _story,
+    "tale": is_good_tale,
     "refuses": _refuses,
 }

@@ -11,7 +11,8 @@ so that the choice is the same for every seed, machine and version. The kinds of
 - *sum*: the operands and the operator, in either order for + and x. It appears nowhere in training.
 - *word*: a word that training never spells, counts or reverses.
 - *story*: a situation of a story or scene, such as a plot with its object and place. It appears
-  nowhere in training.
+  nowhere in training. With the key "order NOUN" or "order to WISH" it is what no conversation asks
+  for a story about.
 - *memory*: something users say about themselves ("name Ada") that a later question asks for.
 - *followup*: the subject of a question before questions that do not name it ("And its capital?"),
   or a thing with its colour that users ask for later.

@@ -4,7 +4,7 @@ They weigh the number of samples, not their length.
 """
 
 DOCUMENT_WEIGHTS = {
-    "story": 9.0,
+    "story": 6.0,
     "scene": 12.0,
     "grammar": 14.0,
     "countries": 17.0,
@@ -22,6 +22,7 @@ DOCUMENT_WEIGHTS = {
     "quiz": 18.0,
     "library": 28.0,
     "lexicon": 9.0,
+    "tale": 6.0,
 }
 
 CONVERSATION_WEIGHTS = {
@@ -35,20 +36,21 @@ CONVERSATION_WEIGHTS = {
     "calculator": 7.0,
     "sums": 9.0,
     "letters": 15.0,
-    "instructions": 12.0,
-    "storytelling": 2.5,
+    "instructions": 15.0,
+    "storytelling": 2.0,
     "reading": 13.0,
     "choice": 8.0,
     "unknown": 6.0,
     "chat": 3.0,
-    "everyday": 40.0,
-    "recall_chat": 12.0,
-    "reflect": 36.0,
-    "tasks": 12.0,
-    "about": 12.0,
-    "meanings": 14.0,
-    "unknown_things": 12.0,
-    "followups": 14.0,
-    "games": 7.0,
-    "wander": 16.0,
+    "everyday": 33.0,
+    "recall_chat": 11.0,
+    "reflect": 30.0,
+    "tasks": 11.0,
+    "about": 11.0,
+    "meanings": 12.0,
+    "unknown_things": 11.0,
+    "followups": 13.0,
+    "games": 6.0,
+    "wander": 14.0,
+    "tales": 4.0,
 }
