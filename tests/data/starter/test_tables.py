@@ -55,12 +55,23 @@ OTHER_FACTS = (
 WORDING = (
     "about.txt",
     "actions.txt",
+    "animal_tree.txt",
+    "asked_back.txt",
     "cast.txt",
     "facts.txt",
+    "followups.txt",
+    "games.txt",
     "grammar_wording.txt",
+    "lexicon_adjectives.txt",
+    "lexicon_adverbs.txt",
+    "lexicon_nouns.txt",
+    "lexicon_others.txt",
+    "lexicon_verbs.txt",
     "macros.txt",
+    "meanings.txt",
     "open_prompts.txt",
     "plots.txt",
+    "reflect.txt",
     "riddle_talk.txt",
     "riddles.txt",
     "scenes.txt",
@@ -68,6 +79,8 @@ WORDING = (
     "talk.txt",
     "tasks.txt",
     "told.txt",
+    "unknown_things.txt",
+    "wander.txt",
 )
 
 

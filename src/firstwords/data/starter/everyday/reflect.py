@@ -219,7 +219,7 @@ def _turn(rng: Rng, kind: str, style: TypingStyle, is_excluded: Callable[[str], 
     wording = table_sections("reflect.txt")
     while True:
         slots = _Slots(rng, kind)
-        text = make_sentence(rng, wording[f"{kind} ask"], slots)
+        text = make_sentence(rng, wording[f"{kind} ask"], slots).rstrip()
         if not is_excluded(text):
             break
     expected = _keywords(text, slots)
