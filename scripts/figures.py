@@ -60,6 +60,41 @@ def budgets(results: Results) -> str:
     return table(header, rows)
 
 
+BUDGET_QUESTIONS = (
+    "Hello! Who are you?",
+    "What is the capital of France?",
+    "Tell me a short story about a dog.",
+)
+MAX_SHOWN_CHARACTERS = 240
+
+
+def measured_budgets(results: Results) -> str:
+    """Return what runs of several time budgets came to."""
+    rows = [
+        [
+            f"`--time {row['time']}`",
+            row["dtype"],
+            f"{row['n_layer']} x {row['n_embd']}",
+            format_duration(row["seconds"]),
+            "{:.0%} ({:.0%} to {:.0%})".format(row["exam"]["score"], *row["exam"]["ci95"]),
+        ]
+        for row in results["budgets"]
+    ]
+    return table(["", "products in", "layers x channels", "took", "exam (95 % interval)"], rows)
+
+
+def budget_answers(results: Results) -> str:
+    """Return the same questions, answered after several time budgets."""
+    lines = []
+    for question in BUDGET_QUESTIONS:
+        lines += ["", f"> {question}"]
+        for row in results["budgets"]:
+            answer = " ".join(row["answers"][question].split())
+            shown = answer[:MAX_SHOWN_CHARACTERS] + "…" * (len(answer) > MAX_SHOWN_CHARACTERS)
+            lines.append(f"{row['time']:<4} {row['dtype']:<9} {shown}")
+    return quote("\n".join(lines[1:]))
+
+
 def stages(results: Results) -> str:
     """Return the figures of the three training stages."""
     rows = [
@@ -223,10 +258,12 @@ def _price(gpu_hours: float) -> str:
 
 
 TABLES: dict[str, Callable[[Results], str]] = {
+    "budget-answers": budget_answers,
     "budgets": budgets,
     "comparison": comparison,
     "compression": compression,
     "exam": exam,
+    "measured-budgets": measured_budgets,
     "memory": memory,
     "same-work": same_work,
     "samples": samples,

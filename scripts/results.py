@@ -3,6 +3,8 @@
 
     python scripts/results.py --run NAME                read the run, and plan several times
     python scripts/results.py --run NAME --keep-plans   read the run; keep the existing plans
+    python scripts/results.py --run NAME --budget       add the run to those that show what a time
+                                                        budget gives; keep all other figures
 
 Then run `python scripts/make_docs.py` to fill them into the pages. Planning takes minutes. Every
 figure comes from the run's files or from `firstwords plan --json` on this machine.
@@ -32,13 +34,19 @@ def main() -> None:
     )
     parser.add_argument("--run", help="name of the run (default: the newest)")
     parser.add_argument("--keep-plans", action="store_true", help="keep the existing plans")
+    parser.add_argument("--budget", action="store_true", help="show what the run's budget gives")
     options = parser.parse_args()
+    before = files.read_json(RESULTS)
     try:
         run = registry.open_run(options.run)
-        results = figures_of(run)
+        figures = figures_of(run)
     except UserError as error:
         sys.exit(f"results.py: {error}")
-    results["plans"] = files.read_json(RESULTS)["plans"] if options.keep_plans else make_plans()
+    if options.budget:
+        results = {**before, "budgets": with_budget(before.get("budgets", []), run)}
+    else:
+        plans = before["plans"] if options.keep_plans else make_plans()
+        results = {**figures, "plans": plans, "budgets": before.get("budgets", [])}
     files.write_json(RESULTS, results)
     print(f"{RESULTS}: run {run.name}; now run python scripts/make_docs.py")
 
@@ -118,6 +126,25 @@ def _exam(run: Run) -> dict[str, Any]:
         "items": next(iter(exam["categories"].values()))["n"],
         "parts": {name: {key: part[key] for key in copied} for name, part in parts},
     }
+
+
+def with_budget(budgets: list[dict[str, Any]], run: Run) -> list[dict[str, Any]]:
+    """Return what the run shows of its time budget and dtype, beside the other budgets."""
+    model, exam = run.recipe.model, _exam(run)
+    samples = files.read_json(run.evaluation("sft"))["samples"]
+    shown = {
+        "time": run.manifest.time,
+        "dtype": run.recipe.dtype,
+        "cpu": run.manifest.machine["cpu"],
+        "seconds": _actual(run)["seconds"],
+        "n_layer": model.n_layer,
+        "n_embd": model.n_embd,
+        "exam": {key: exam[key] for key in ("score", "ci95")},
+        "answers": {s["prompt"]: s["answer"] for s in samples if s["kind"] == "question"},
+    }
+    key = (shown["time"], shown["dtype"])
+    others = [row for row in budgets if (row["time"], row["dtype"]) != key]
+    return sorted([*others, shown], key=lambda row: (row["dtype"], row["seconds"]))
 
 
 def make_plans() -> list[dict[str, Any]]:
