@@ -133,7 +133,7 @@ def with_budget(budgets: list[dict[str, Any]], run: Run) -> list[dict[str, Any]]
     model, exam = run.recipe.model, _exam(run)
     samples = files.read_json(run.evaluation("sft"))["samples"]
     shown = {
-        "time": run.manifest.time,
+        "time": f"{run.manifest.time / 60:g}m",
         "dtype": run.recipe.dtype,
         "cpu": run.manifest.machine["cpu"],
         "seconds": _actual(run)["seconds"],
