@@ -3,8 +3,8 @@
 
     python scripts/screenshots.py --run NAME
 
-The run should be finished. Needs Playwright (`pip install playwright`, part of the tests' packages) and
-Chromium. The pictures show what the run's own model answers.
+The run should be finished. Needs Playwright, which is one of the tests' packages, and Chromium.
+The pictures show what the run's own model answers.
 """
 
 import argparse

@@ -319,7 +319,16 @@ HOOKS = {
     "Optimizer._muon.add_": Hook(
         "muon", "weight update", "", "The matrices move against the gradient, by the learning rate."
     ),
-    "Optimizer.step._fused_adamw_": Hook(
+    "Optimizer._adam.lerp_": Hook(
+        "adamw", "mean of gradients", "", "As the momentum: what batches agree on adds up."
+    ),
+    "Optimizer._adam.addcmul_": Hook(
+        "adamw",
+        "mean of squared gradients",
+        "",
+        "How large each number's gradient usually is.",
+    ),
+    "Optimizer._adam.addcdiv_": Hook(
         "adamw",
         "AdamW update",
         "",

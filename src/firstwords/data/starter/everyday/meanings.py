@@ -71,7 +71,7 @@ def meaning_turn(wording: Wording, word: Word, brief: bool = False) -> Turn:
         if at and section == "meaning":
             entry, answer, part = word.entries[0], word.answers[0], word.parts[0]
     if brief:
-        return Turn(wording.ask(section, slots), answer, "mentions", key_words(entry))
+        return Turn(wording.ask(section, slots), answer, "answers", key_words(entry))
     lead = wording.answer("lead", {})
     full = f"{lead} {answer}".strip()
     if section == "meaning" and len(word.parts) > 1 and rng() < 0.6:
@@ -80,7 +80,7 @@ def meaning_turn(wording: Wording, word: Word, brief: bool = False) -> Turn:
         full += f" It can also be {article(name)} {name}: {_lower(word.answers[other])}"
     elif rng() < 0.2:
         full += f" {entry.example}"
-    return Turn(wording.ask(section, slots), full, "mentions", key_words(entry))
+    return Turn(wording.ask(section, slots), full, "answers", key_words(entry))
 
 
 def _lower(answer: str) -> str:
