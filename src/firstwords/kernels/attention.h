@@ -47,20 +47,9 @@ static void attend(bool amx, const AttentionScratch<Number> &s, Panels<Number> q
         attention_scores(amx, s, q, first, D);
         int64_t end = first + TILE;
         for (int m = 0; m < TILE; m++) {
-            Row<float> row = s.scores.row(m);
-            Row<Number> weights = s.weights.row(m);
-            Lanes largest_lanes = load(row + 0), sums = {};
-            for (int64_t k = LANES; k < end; k += LANES)
-                largest_lanes = larger(largest_lanes, load(row + k));
-            float largest = largest_lane(largest_lanes);
-            for (int64_t k = 0; k < end; k += LANES) {
-                Lanes weight = exponential(load(row + k) - largest);
-                sums += weight;
-                store(weight, weights + k);
-            }
-            float sum = sum_lanes<LANES>(sums);
-            inverse[m] = 1 / sum;
-            log_sum[(first + m) * log_sum_stride] = largest + logf(sum);
+            Softmax softmax = exponentiate(s.scores.row(m), s.weights.row(m), end);
+            inverse[m] = 1 / softmax.sum;
+            log_sum[(first + m) * log_sum_stride] = softmax.largest + logf(softmax.sum);
         }
         multiply_and_use<Number>(amx, s.weights, s.v_rows, TILE, D, end,
                                  [&](int64_t, int64_t n, const float *tile) {

@@ -175,19 +175,10 @@ static void write_kv(const Model &m, const Layer &layer, const float *qkv_P, flo
 
 // The numerators of a softmax, in place: exp(score - largest score). Returns their sum.
 //   scores  (size), with room up to a multiple of LANES; the padding becomes zero
-static float exponentiate(float *scores, int64_t size) {
+static float exponentiate_scores(float *scores, int64_t size) {
     int64_t end = (size + LANES - 1) / LANES * LANES;
     for (int64_t s = size; s < end; s++) scores[s] = -INFINITY;
-    Lanes largest_lanes = load(scores), sums = {};
-    for (int64_t s = LANES; s < end; s += LANES)
-        largest_lanes = larger(largest_lanes, load(scores + s));
-    float largest = largest_lane(largest_lanes);
-    for (int64_t s = 0; s < end; s += LANES) {
-        Lanes numerator = exponential(load(scores + s) - largest);
-        sums += numerator;
-        store(numerator, scores + s);
-    }
-    return sum_lanes<LANES>(sums);
+    return exponentiate(scores, scores, end).sum;
 }
 
 // BLOCKS vectors of one head's output, from channel d on: the mean of the values, weighted. Several
@@ -218,7 +209,7 @@ static void attend(const Model &m, const Layer &layer, float *q, float *y, const
     rms_norm(q, layer.q_norm_D, q, D, m.eps);
     apply_rope(q, m.cos_SD + position * D, m.sin_SD + position * D, D);
     for (int64_t s = 0; s <= position; s++) scores[s] = dot(q, k_SD + s * D, D) * scale;
-    float sum = exponentiate(scores, position + 1);
+    float sum = exponentiate_scores(scores, position + 1);
     for (; d + 4 * LANES <= D; d += 4 * LANES)
         average_values<4>(scores, sum, v_SD, position, D, d, y);
     for (; d + 2 * LANES <= D; d += 2 * LANES)

@@ -97,25 +97,22 @@ static inline void convert(const float *from, Number *to, int64_t count) {
     for (int64_t i = 0; i < count; i += LANES) store(load(from + i), to + i);
 }
 
-// A tile of floats as one of a second operand.
-static inline void pair_tile(const float *tile, float *to) { convert(tile, to, TILE_SIZE); }
+// LANES columns of a row of a tile and of the row below, as pairs of bfloat16.
+static inline Bits row_pairs(const float *row) { return round_pairs(load(row), load(row + TILE)); }
 
-static inline void pair_tile(const float *tile, bfloat16 *to) {
-    for (int m = 0; m < TILE; m += 2)
-        for (int n = 0; n < TILE; n += LANES) {
-            const float *row = tile + m * TILE + n;
-            *(Bits *)(to + m * TILE + 2 * n) = round_pairs(load(row), load(row + TILE));
-        }
+static inline Bits row_pairs(const bfloat16 *row) {
+    return __builtin_convertvector(*(const HalfBits *)row, Bits) |
+           __builtin_convertvector(*(const HalfBits *)(row + TILE), Bits) << 16;
 }
 
-static inline void pair_tile(const bfloat16 *tile, bfloat16 *to) {
+// A tile as one of a second operand.
+static inline void pair_tile(const float *tile, float *to) { convert(tile, to, TILE_SIZE); }
+
+template <class From>
+static inline void pair_tile(const From *tile, bfloat16 *to) {
     for (int m = 0; m < TILE; m += 2)
-        for (int n = 0; n < TILE; n += LANES) {
-            const bfloat16 *row = tile + m * TILE + n;
-            *(Bits *)(to + m * TILE + 2 * n) =
-                __builtin_convertvector(*(const HalfBits *)row, Bits) |
-                __builtin_convertvector(*(const HalfBits *)(row + TILE), Bits) << 16;
-        }
+        for (int n = 0; n < TILE; n += LANES)
+            *(Bits *)(to + m * TILE + 2 * n) = row_pairs(tile + m * TILE + n);
 }
 
 // The transpose of a tile.
@@ -129,29 +126,15 @@ static inline void transpose_tile(const float *tile, float *to) {
         }
 }
 
-// The transpose of a tile of bfloat16, from pairs of rows.
-template <class PairOfRows>
-static inline void transpose_pairs(PairOfRows pair_of_rows, bfloat16 *to) {
+template <class From>
+static inline void transpose_tile(const From *tile, bfloat16 *to) {
     for (int m = 0; m < TILE; m += 2 * LANES)
         for (int n = 0; n < TILE; n += LANES) {
             Bits square[LANES];
-            for (int i = 0; i < LANES; i++) square[i] = pair_of_rows((m + 2 * i) * TILE + n);
+            for (int i = 0; i < LANES; i++) square[i] = row_pairs(tile + (m + 2 * i) * TILE + n);
             transpose_square(square);
             for (int i = 0; i < LANES; i++) *(Bits *)(to + (n + i) * TILE + m) = square[i];
         }
-}
-
-static inline void transpose_tile(const float *tile, bfloat16 *to) {
-    transpose_pairs([=](int i) { return round_pairs(load(tile + i), load(tile + i + TILE)); }, to);
-}
-
-static inline void transpose_tile(const bfloat16 *tile, bfloat16 *to) {
-    transpose_pairs(
-        [=](int i) {
-            return __builtin_convertvector(*(const HalfBits *)(tile + i), Bits) |
-                   __builtin_convertvector(*(const HalfBits *)(tile + i + TILE), Bits) << 16;
-        },
-        to);
 }
 
 // The transpose of a tile as one of a second operand.

@@ -27,19 +27,11 @@ static inline float softmax_loss(Row<float> logits, int64_t size, int64_t padded
                                  float factor) {
     float at_target = *(logits + target);
     for (int64_t v = size; v < padded; v++) *(logits + v) = -INFINITY;
-    Lanes largest_lanes = load(logits + 0), sums = {};
-    for (int64_t v = LANES; v < padded; v += LANES)
-        largest_lanes = larger(largest_lanes, load(logits + v));
-    float largest = largest_lane(largest_lanes);
-    for (int64_t v = 0; v < padded; v += LANES) {
-        Lanes power = exponential(load(logits + v) - largest);
-        sums += power;
-        store(power, logits + v);
-    }
-    float sum = sum_lanes<LANES>(sums);
-    for (int64_t v = 0; v < padded; v += LANES) store(load(logits + v) * (factor / sum), logits + v);
+    Softmax softmax = exponentiate(logits, logits, padded);
+    float scale = factor / softmax.sum;
+    for (int64_t v = 0; v < padded; v += LANES) store(load(logits + v) * scale, logits + v);
     for (int64_t v = size; v < padded; v++) *(logits + v) = 0;
-    return largest + logf(sum) - at_target;
+    return softmax.largest + logf(softmax.sum) - at_target;
 }
 
 // The summed cross-entropy of up to LOSS_TOKENS tokens, and the gradients of `factor` times it.

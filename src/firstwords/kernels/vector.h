@@ -130,6 +130,27 @@ static inline float exponential(float x) {
     return x >= -87.0f ? value : 0.0f;
 }
 
+// What a softmax divides by: the largest number, and the sum of the numerators.
+struct Softmax {
+    float largest, sum;
+};
+
+// The numerators of a softmax, exp(x - the largest of x), in `to`, which may be x.
+//   x, to  `size` numbers, a multiple of LANES: pointers, or rows of matrices in panels
+template <class From, class To>
+static inline Softmax exponentiate(From x, To to, int64_t size) {
+    Lanes largest_lanes = load(x + 0), sums = {};
+    for (int64_t i = LANES; i < size; i += LANES)
+        largest_lanes = larger(largest_lanes, load(x + i));
+    float largest = largest_lane(largest_lanes);
+    for (int64_t i = 0; i < size; i += LANES) {
+        Lanes numerator = exponential(load(x + i) - largest);
+        sums += numerator;
+        store(numerator, to + i);
+    }
+    return {largest, sum_lanes<LANES>(sums)};
+}
+
 // 1 / x. AVX-512 estimates it to 14 bits, which one step of Newton's method doubles; that takes a
 // third of the time of a division.
 static inline Lanes reciprocal(Lanes x) {
