@@ -1,6 +1,6 @@
 """Sections on evaluation: held-out text, benchmarks, exam, and samples during training."""
 
-from typing import Any
+from typing import Any, Literal
 
 from firstwords.common.markdown import folded, paragraphs, quote, table
 from firstwords.common.units import format_size
@@ -116,8 +116,8 @@ def render_exam(run: Run, evaluations: Evaluations) -> str:
     return paragraphs(
         description,
         table(["category", *STAGE_TITLES.values(), "chance line", "correct means"], lines),
-        folded("Correct answers (examples)", _render_answers(run, correct=True)),
-        folded("Wrong answers (examples)", _render_answers(run, correct=False)),
+        folded("Correct answers (examples)", _render_answers(run, "exam", correct=True)),
+        folded("Wrong answers (examples)", _render_answers(run, "exam", correct=False)),
     )
 
 
@@ -144,22 +144,9 @@ def render_babble(run: Run, evaluations: Evaluations) -> str:
     return paragraphs(
         description,
         table(["prompts", *(STAGE_TITLES[stage] for stage in chat)], lines),
-        folded("Answers in English (examples)", _render_open_answers(run, correct=True)),
-        folded("Babble (examples)", _render_open_answers(run, correct=False)),
+        folded("Answers in English (examples)", _render_answers(run, "babble", correct=True)),
+        folded("Babble (examples)", _render_answers(run, "babble", correct=False)),
     )
-
-
-def _render_open_answers(run: Run, correct: bool) -> str:
-    """The first answers of the finetuned model to open prompts of every kind."""
-    shown: dict[str, list[str]] = {}
-    for record in run.answers("sft", "babble"):
-        parts = shown.setdefault(record["category"], [])
-        if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
-            lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]
-            lines.append(f"model: {record['answer'] or '(empty)'}")
-            lines += [f"problem: {record['problem']}"] if record["problem"] else []
-            parts.append(quote("\n".join(lines)))
-    return paragraphs(*(part for parts in shown.values() for part in parts)) or "None."
 
 
 def _format_accuracy(score: dict[str, Any] | None) -> str:
@@ -169,14 +156,16 @@ def _format_accuracy(score: dict[str, Any] | None) -> str:
     return f"{score['score']:.0%} ({low:.0%} to {high:.0%})"
 
 
-def _render_answers(run: Run, correct: bool) -> str:
+def _render_answers(run: Run, task: Literal["exam", "babble"], correct: bool) -> str:
     """The first correct or wrong answers of the finetuned model in every category."""
     shown: dict[str, list[str]] = {}
-    for record in run.answers("sft", "exam"):
+    for record in run.answers("sft", task):
         parts = shown.setdefault(record["category"], [])
         if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
             lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]
-            lines += [f"correct: {record['reference']}", f"model: {record['answer'] or '(empty)'}"]
+            lines += [f"correct: {record['reference']}"] if record["reference"] else []
+            lines.append(f"model: {record['answer'] or '(empty)'}")
+            lines += [f"problem: {record['problem']}"] if record.get("problem") else []
             parts.append(quote("\n".join(lines)))
     return paragraphs(*(part for parts in shown.values() for part in parts)) or "None."
 
