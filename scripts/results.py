@@ -39,26 +39,31 @@ def main() -> None:
     before = files.read_json(RESULTS)
     try:
         run = registry.open_run(options.run)
-        figures = figures_of(run)
+        check_finished(run)
+        if options.budget:
+            results = {**before, "budgets": with_budget(before["budgets"], run)}
+        else:
+            results = {**figures_of(run), "budgets": before["budgets"]}
     except UserError as error:
         sys.exit(f"results.py: {error}")
-    if options.budget:
-        results = {**before, "budgets": with_budget(before.get("budgets", []), run)}
-    else:
-        plans = before["plans"] if options.keep_plans else make_plans()
-        results = {**figures, "plans": plans, "budgets": before.get("budgets", [])}
+    if not options.budget:
+        results["plans"] = before["plans"] if options.keep_plans else make_plans()
     files.write_json(RESULTS, results)
     print(f"{RESULTS}: run {run.name}; now run python scripts/make_docs.py")
 
 
-def figures_of(run: Run) -> dict[str, Any]:
-    """Return the figures of a run. Raises UserError if it is unfinished or has no plan."""
+def check_finished(run: Run) -> None:
+    """Raise UserError if a phase of the run is left."""
     left = [phase.title for phase in phases.unfinished(run)]
     if left:
         raise UserError(
             f"run {run.name} is not finished; its next phases are {', '.join(left)}",
             f"first run: firstwords train --run {run.name}",
         )
+
+
+def figures_of(run: Run) -> dict[str, Any]:
+    """Return the figures of a finished run. Raises UserError if it has no plan."""
     if not run.manifest.predicted:
         raise UserError(f"run {run.name} has no plan", "use a run that was started with --time")
     return {

@@ -20,7 +20,7 @@ from firstwords.data.starter.everyday.typed import (
 )
 from firstwords.data.starter.grading import is_right
 from firstwords.data.starter.grammar.clauses import act
-from firstwords.data.starter.grammar.lexicon import Noun, nouns_of, verb
+from firstwords.data.starter.grammar.lexicon import Noun, Verb, nouns_of, verb
 from firstwords.data.starter.grammar.phrases import HE, SHE, I, Phrase
 from firstwords.data.starter.rng import Rng, choose, choose_weighted
 from firstwords.data.starter.tables import table_sections
@@ -43,12 +43,9 @@ _REPLIED = ("did", "glad")
 
 
 class Deed(NamedTuple):
-    """Something people do: the forms of its verb, and what follows the verb, with a space."""
+    """Something people do: a verb, and what follows it, with a space."""
 
-    base: str
-    past: str
-    participle: str
-    ing: str
+    verb: Verb
     rest: str
 
     @property
@@ -73,8 +70,7 @@ def _listed_deeds(bad: bool) -> tuple[Deed, ...]:
     for line in table_sections("reflect.txt")["deeds"]:
         base, rest, *marks = (cell.strip() for cell in line.split("|"))
         if bool(marks) == bad:
-            forms = verb(base)
-            deeds.append(Deed(base, forms.past, forms.participle, forms.ing, f" {rest}"))
+            deeds.append(Deed(verb(base), f" {rest}"))
     return tuple(deeds)
 
 
@@ -83,15 +79,14 @@ _SPEAKER = Phrase("I", I)
 
 def _draw_deed(rng: Rng, kind: str) -> Deed:
     """Return a deed of the tables, or one that the grammar makes."""
+    if kind == "bad did":
+        return choose(rng, _listed_deeds(True))
     while True:
-        if kind == "bad did":
-            return choose(rng, _listed_deeds(True))
         if rng() < 0.6:
             deed = choose(rng, _listed_deeds(False))
         else:
             action = act(rng, "thing plans", _SPEAKER, adjective=0.15, place=0.0)
-            forms = action.verb
-            deed = Deed(forms.base, forms.past, forms.participle, forms.ing, action.rest)
+            deed = Deed(action.verb, action.rest)
         if kind not in ("can", "why") or deed.is_impersonal:
             return deed
 
@@ -107,7 +102,7 @@ def _things() -> tuple[Noun, ...]:
 def _tastes() -> tuple[tuple[str, bool], ...]:
     """Return what people like or not, and whether it is plural."""
     listed = table_sections("reflect.txt")["topics"]
-    topics = [(topic, topic in _PLURAL_TOPICS or _is_plural(topic)) for topic in listed]
+    topics = [(topic, _is_plural(topic)) for topic in listed]
     eaten = nouns_of("food", "fruit", "vegetable", "baked", "drink")
     loved = nouns_of("flower", "animal", "bird", "insect", "toy", "instrument", "exotic")
     nouns = [(noun.plural, True) for noun in (*eaten, *loved) if noun.plural]
@@ -116,8 +111,7 @@ def _tastes() -> tuple[tuple[str, bool], ...]:
     return tuple(topics * max(1, len(nouns) // len(topics)) + nouns + masses)
 
 
-_PLURAL_TOPICS = ("mountains", "the mountains", "the stars", "big families")
-_SINGULAR_TOPICS = ("maths", "physics", "the news", "politics", "Christmas", "chess", "tennis")
+_SINGULAR_TOPICS = ("maths", "physics", "the news", "politics", "Christmas")
 
 
 def _is_plural(topic: str) -> bool:
@@ -140,11 +134,10 @@ class _Slots(Slots):
 
 def _deed_slots(rng: Rng, kind: str) -> dict[str, str]:
     deed = _draw_deed(rng, kind)
-    slots: dict[str, str] = {}
-    for view, words in (("{}", {}), ("you {}", _YOURS)):
-        rest = _turned(deed.rest, words) if words else deed.rest
-        slots |= {view.format(form): verb + rest for form, verb in zip(_FORMS, deed, strict=False)}
-    return slots
+    verb, your_rest = deed.verb, _turned(deed.rest, _YOURS)
+    forms = dict(zip(_FORMS, (verb.base, verb.past, verb.participle, verb.ing), strict=True))
+    slots = {form: word + deed.rest for form, word in forms.items()}
+    return slots | {f"you {form}": word + your_rest for form, word in forms.items()}
 
 
 def _someone_slots(rng: Rng, kind: str) -> dict[str, str]:
@@ -157,7 +150,7 @@ def _someone_slots(rng: Rng, kind: str) -> dict[str, str]:
     slots = {"someone": someone, "your someone": _turned(someone, _YOURS)}
     slots |= {"he": he.he, "him": he.him, "his": he.his}
     rest = _turned(deed.rest, his)
-    return slots | {"do his": deed.base + rest, "did his": deed.past + rest}
+    return slots | {"do his": deed.verb.base + rest, "did his": deed.verb.past + rest}
 
 
 def _taste_slots(rng: Rng, kind: str) -> dict[str, str]:
