@@ -69,7 +69,7 @@ def run_series(source: str, stop: StopSignal) -> dict[str, Any]:
     settings = autotune.machine_settings(BUDGET_SECONDS)
     devices.configure_torch(settings.n_threads)
     draft = draft_recipe(BUDGET_SECONDS, 0, settings, text.is_starter)
-    draft = draft.replace(compile=hardware.has_compiler())
+    draft = draft.replace(compile=draft.kernel == "pytorch" and hardware.has_compiler())
     vocab_size = draft.model.vocab_size
     data = dataset_size(text, chat, vocab_size)
     home = paths.home() / "miniseries" / (data.kind if text.is_starter else Path(source).name)
