@@ -55,7 +55,7 @@ def chat(page: Page, address: str) -> None:
 
 def training(page: Page, address: str) -> None:
     """The training page, with its curves."""
-    page.goto(f"{address}/training.html")
+    page.goto(f"{address}/training/")
     page.locator("svg polyline").first.wait_for(state="attached")
     save(page, "training")
 

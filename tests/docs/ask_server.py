@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 TIMEOUT_SECONDS = 300
-PAGES = {"chat": "", "training": "/training.html", "X-ray": "/xray/", "API": "/docs.html"}
+PAGES = {"chat": "", "training": "/training/", "X-ray": "/xray/", "API": "/api/"}
 QUESTION = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 20}
 
 

@@ -14,7 +14,7 @@ PageCheck = Callable[[Any], None]
 
 def test_page_lists_every_endpoint_and_body(serve: Serve, page: Any) -> None:
     server = serve()
-    page.goto(f"{server.url}/docs.html")
+    page.goto(f"{server.url}/api/")
     page.get_by_role("heading", name="POST /v1/chat/completions").wait_for()
     openapi = server.client.get("/openapi.json").json()
     endpoints = [f"{m.upper()} {path}" for path, ms in openapi["paths"].items() for m in ms]
@@ -26,7 +26,7 @@ def test_page_lists_every_endpoint_and_body(serve: Serve, page: Any) -> None:
 
 def test_examples_work(serve: Serve, page: Any) -> None:
     server = serve()
-    page.goto(f"{server.url}/docs.html")
+    page.goto(f"{server.url}/api/")
     page.get_by_role("heading", name="POST /v1/chat/completions").wait_for()
     for path in ("/v1/chat/completions", "/v1/completions"):
         example = page.locator("section", has_text=f"POST {path}").locator("pre").inner_text()
@@ -44,6 +44,6 @@ def test_page_is_accessible(
     width: int,
 ) -> None:
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.goto(f"{serve().url}/docs.html")
+    page.goto(f"{serve().url}/api/")
     page.locator("#endpoints h3").first.wait_for()
     check_accessibility(page)

@@ -73,7 +73,7 @@ def test_run_without_a_checkpoint_can_be_watched(serve: Serve, run: Run) -> None
 @pytest.mark.slow
 def test_page_follows_the_run(serve: Serve, run: Run, page: Any) -> None:
     whole = run.metrics("midtrain").read_text()
-    page.goto(f"{serve(find_runs=lambda: [run]).url}/training.html")
+    page.goto(f"{serve(find_runs=lambda: [run]).url}/training/")
     page.get_by_text("Midtraining: step 3 of 5").wait_for()
     assert page.locator("#phases .done").count() == 2
     assert page.locator("#samples dt").count() == 8
@@ -88,7 +88,7 @@ def test_page_follows_the_run(serve: Serve, run: Run, page: Any) -> None:
 def test_model_output_is_shown_as_text(serve: Serve, run: Run, page: Any) -> None:
     newest = max((run.directory / "samples").glob("midtrain-*"))
     newest.write_text(newest.read_text().replace('"answer": "', f'"answer": "{HTML}', 1))
-    page.goto(f"{serve(find_runs=lambda: [run]).url}/training.html")
+    page.goto(f"{serve(find_runs=lambda: [run]).url}/training/")
     page.get_by_text("document.title='taken'").wait_for()
     assert page.title() == "Firstwords: training"
 
@@ -104,6 +104,6 @@ def test_page_is_accessible(
     width: int,
 ) -> None:
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.goto(f"{serve(find_runs=lambda: [run]).url}/training.html")
+    page.goto(f"{serve(find_runs=lambda: [run]).url}/training/")
     page.locator("#samples dt").first.wait_for()
     check_accessibility(page)

@@ -93,5 +93,5 @@ def _wrong_path(app: FastAPI, request: Request) -> ApiError:
         message = f"{path} does not accept {method}; use {allowed}"
         return ApiError(405, message, headers={"allow": allowed})
     closest = difflib.get_close_matches(path, app.openapi()["paths"], 1, MIN_PATH_SIMILARITY)
-    hint = f"did you mean {closest[0]}?" if closest else "/docs.html lists the paths of the API"
+    hint = f"did you mean {closest[0]}?" if closest else "/api/ lists the paths of the API"
     return ApiError(404, f"there is no {path}; {hint}", code="path_not_found")

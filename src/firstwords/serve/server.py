@@ -76,8 +76,8 @@ def serve(options: ServeOptions) -> None:
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     console.say(
         f"models: {', '.join(models.available) or 'none has a checkpoint yet'}\n"
-        f"chat: {address}\nX-ray: {address}/xray/\ntraining: {address}/training.html\n"
-        f"API: {address}/v1 (documented at {address}/docs.html)\npress Ctrl-C to stop"
+        f"chat: {address}\nX-ray: {address}/xray/\ntraining: {address}/training/\n"
+        f"API: {address}/v1 (documented at {address}/api/)\npress Ctrl-C to stop"
     )
     if not host.startswith("127.") and host != "::1" and not options.api_key:
         console.warn(

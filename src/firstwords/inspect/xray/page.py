@@ -12,9 +12,9 @@ import re
 from importlib import resources
 from typing import Any
 
-STYLES = ("base.css", "xray/xray.css")
+STYLES = ("shared/base.css", "xray/xray.css")
 PARTS = ("state", "token_strip", "views", "attention", "next_token", "render")
-MODULES = ("dom.js", *(f"xray/{part}.js" for part in PARTS))
+MODULES = ("shared/dom.js", *(f"xray/{part}.js" for part in PARTS))
 START = """
 const data = JSON.parse(document.getElementById("data").textContent);
 renderXray(data, document.getElementById("xray"));

@@ -1,6 +1,6 @@
 // Attention: a small map for every head, and a larger one of the selected head.
 
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 import { formatPercent } from "./state.js";
 import { tokenStrip } from "./token_strip.js";
 

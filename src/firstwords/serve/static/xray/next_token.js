@@ -1,7 +1,7 @@
 // The next token: probabilities of the model, and after the sampling settings. A test checks that
 // the settings do the same as firstwords/inference/sampling.py.
 
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 import { formatCount, formatPercent } from "./state.js";
 import { bar } from "./token_strip.js";
 

@@ -1,8 +1,8 @@
 // The page at /xray: its form, and requests to the server. render.js shows the result.
 
-import { inspectText, listModels } from "../api.js";
-import { element } from "../dom.js";
-import { loadSettings } from "../storage.js";
+import { inspectText, listModels } from "../shared/api.js";
+import { element } from "../shared/dom.js";
+import { loadSettings } from "../shared/storage.js";
 import { renderXray } from "./render.js";
 import { formatCount } from "./state.js";
 

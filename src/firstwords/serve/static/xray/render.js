@@ -1,6 +1,6 @@
 // Renders an X-ray document: a section for each view, in it a column for each stage.
 
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 import { attentionView } from "./attention.js";
 import { nextTokenView, samplingSettings } from "./next_token.js";
 import { XrayState, formatCount } from "./state.js";

@@ -1,6 +1,6 @@
 // The tokens of a text in a row, with a figure below each; one of them is selected.
 
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 import { isGenerated } from "./state.js";
 
 let stripCount = 0;

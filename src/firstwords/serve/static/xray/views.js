@@ -1,6 +1,6 @@
 // The views that are lists and strips: tokens, loss, similar tokens, logit lens, KV cache.
 
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 import { formatCount, formatPercent, isGenerated } from "./state.js";
 import { bar, tokenStrip } from "./token_strip.js";
 

@@ -1,7 +1,7 @@
 // The chat page: models, conversations, settings, and what they look like on the page.
 
-import { listModels, streamAnswer } from "./api.js";
-import { candidateTables, element, pieceNodes, textOf } from "./dom.js";
+import { listModels, streamAnswer } from "../shared/api.js";
+import { candidateTables, element, pieceNodes, textOf } from "../shared/dom.js";
 import {
   DEFAULTS,
   loadChats,
@@ -10,7 +10,7 @@ import {
   saveChats,
   saveSettings,
   titleOf,
-} from "./storage.js";
+} from "../shared/storage.js";
 
 const EXAMPLES = [
   "Hello! Who are you?",

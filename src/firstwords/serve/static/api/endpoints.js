@@ -1,7 +1,7 @@
 // The API page, built from the server's OpenAPI description.
 
-import { getOpenApi } from "./api.js";
-import { element } from "./dom.js";
+import { getOpenApi } from "../shared/api.js";
+import { element } from "../shared/dom.js";
 
 const EXAMPLES = {
   "/v1/chat/completions": {
@@ -42,7 +42,7 @@ function endpointNode(path, method, operation) {
 
 function curlCommand(path, method) {
   const relative = path.slice(1).replace(/{(\w+)}/, (_, name) => name.toUpperCase());
-  const url = new URL(relative, document.baseURI);
+  const url = new URL(`../${relative}`, document.baseURI);
   if (method === "GET") return `curl ${url}`;
   const body = JSON.stringify(EXAMPLES[path] ?? {});
   return `curl ${url} -H 'content-type: application/json' \\\n  -d '${body}'`;

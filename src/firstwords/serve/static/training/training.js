@@ -1,9 +1,9 @@
 // Training progress: asks the server for the run's state every two seconds and draws it.
 
-import { getRun, listRuns } from "./api.js";
-import { chart } from "./chart.js";
-import { element } from "./dom.js";
-import { loadSettings } from "./storage.js";
+import { getRun, listRuns } from "../shared/api.js";
+import { chart } from "../shared/chart.js";
+import { element } from "../shared/dom.js";
+import { loadSettings } from "../shared/storage.js";
 
 const REFRESH_MILLISECONDS = 2000;
 const STOPPED_AFTER_SECONDS = 60; // without a new step

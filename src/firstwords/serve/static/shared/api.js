@@ -1,6 +1,7 @@
 // The API of this server: models, runs, streamed answers, X-rays.
 
-const urlOf = (path) => new URL(path, import.meta.url); // relative, so a proxy may add a prefix
+// Relative to this file, so that a proxy may add a prefix.
+const urlOf = (path) => new URL(`../${path}`, import.meta.url);
 
 export class ApiError extends Error {
   constructor(message, status) {
