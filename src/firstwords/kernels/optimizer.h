@@ -67,42 +67,58 @@ template <class Number>
 class Orthogonalizer {
   public:
     Orthogonalizer(int64_t max_R, int64_t max_C)
-        : x(max_R * max_C), operand(max_R * max_C), factor(max_R * max_R), gram(max_R * max_R),
-          product(max_R * max_R), stepped(max_R * max_R), other(max_R * max_R) {}
+        : x(max_R * max_C), operand(max_R * max_C), left(max_R * max_R), right(max_R * max_R),
+          gram(max_R * max_R), product(max_R * max_R), stepped(max_R * max_R),
+          other(max_R * max_R) {}
 
     // The nearest orthogonal matrix to a block (R, C), in place, approximately.
-    void run(bool amx, Panels<float> block, int64_t R, int64_t C) {
+    void run(bool use_amx, Panels<float> block, int64_t R, int64_t C) {
+        amx = use_amx;
         // 1. Divide by the norm, so that no singular value is above 1.
         float norm = NORM_MARGIN * sqrtf(dot(block.data, block.data, R * C)) + 1e-7f;
         for (int64_t i = 0; i < R * C; i += LANES) store(load(block.data + i) / norm, x + i);
         // 2. The Gram matrix, and the product of all polynomials of it.
-        Panels<Number> x_RC{x, R}, x_CR{operand, C}, x_pairs{operand, R}, factor_RR{factor, R};
+        Panels<Number> x_RC{x, R}, x_CR{operand, C}, x_pairs{operand, R};
         Panels<float> gram_RR{gram, R}, product_RR{product, R}, stepped_RR{stepped, R};
         Panels<float> other_RR{other, R};
         transpose_and_pair(x_RC, R, C, x_CR);
         multiply(amx, x_RC, x_CR, R, R, C, gram_RR);
         polynomial(gram_RR, POLAR_EXPRESS[0], product_RR, R);
         for (int i = 1; i < 3; i++) {
-            multiply(false, product_RR, gram_RR, R, R, R, other_RR);
-            multiply(false, other_RR, product_RR, R, R, R, stepped_RR);  // the Gram matrix so far
+            multiply_symmetric(product_RR, gram_RR, R, other_RR);
+            multiply_symmetric(other_RR, product_RR, R, stepped_RR);  // the Gram matrix so far
             polynomial(stepped_RR, POLAR_EXPRESS[i], other_RR, R);
-            multiply(false, other_RR, product_RR, R, R, R, stepped_RR);
+            multiply_symmetric(other_RR, product_RR, R, stepped_RR);
             std::swap(product_RR, stepped_RR);
         }
         // 3. That times the block.
-        convert(product_RR.data, factor_RR.data, R * R);
+        Panels<Number> left_RR{left, R};
+        convert(product_RR.data, left_RR.data, R * R);
         pair(x_RC, R, C, x_pairs);
-        multiply(amx, factor_RR, x_pairs, R, C, R, block);
+        multiply(amx, left_RR, x_pairs, R, C, R, block);
     }
 
   private:
-    Buffer<Number> x, operand, factor;
+    bool amx = false;
+    Buffer<Number> x, operand, left, right;
     Buffer<float> gram, product, stepped, other;
 
+    // a b, for polynomials a and b of the Gram matrix. Their products are symmetric, so that the half
+    // below the diagonal is a copy of the half above.
+    void multiply_symmetric(Panels<float> a, Panels<float> b, int64_t R, Panels<float> to) {
+        Panels<Number> left_RR{left, R}, right_RR{right, R};
+        convert(a.data, left_RR.data, R * R);
+        pair(b, R, R, right_RR);
+        for (int64_t n = 0; n < R; n += TILE) {
+            multiply(amx, left_RR, right_RR.from(0, n), n + TILE, TILE, R, to.from(0, n));
+            for (int64_t m = 0; m < n; m += TILE) transpose_tile(to.at(m, n), to.at(n, m));
+        }
+    }
+
     // a I + b G + c G G
-    static void polynomial(Panels<float> gram_RR, const float *coefficients, Panels<float> to_RR,
-                           int64_t R) {
-        multiply(false, gram_RR, gram_RR, R, R, R, to_RR);
+    void polynomial(Panels<float> gram_RR, const float *coefficients, Panels<float> to_RR,
+                    int64_t R) {
+        multiply_symmetric(gram_RR, gram_RR, R, to_RR);
         for (int64_t i = 0; i < R * R; i += LANES)
             store(coefficients[2] * load(to_RR.data + i) + coefficients[1] * load(gram_RR.data + i),
                   to_RR.data + i);
