@@ -15,6 +15,7 @@ from firstwords.cli.lab import lab
 from firstwords.cli.plan import plan
 from firstwords.cli.serve import serve
 from firstwords.cli.slurm import slurm
+from firstwords.cli.sweep import sweep
 from firstwords.cli.trace import trace
 from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
 from firstwords.cli.xray import xray
@@ -124,7 +125,7 @@ def cli() -> None:
 
 
 for command in (
-    *(train, tokenizer, pretrain, midtrain, sft, plan),
+    *(train, tokenizer, pretrain, midtrain, sft, plan, sweep),
     *(data, evaluate, bench, lab, trace, slurm, report, serve, xray, export, chat),
 ):
     cli.add_command(command)

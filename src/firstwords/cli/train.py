@@ -1,18 +1,29 @@
 """`firstwords train`, and one command for each of its phases."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, LOG_TO, NEW_RUN, new_run_options
+from firstwords.cli.options import EXISTING_RUN, LOG_TO, NEW_RUN, Count, new_run_options
+from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
+
+if TYPE_CHECKING:
+    from firstwords.pipeline.request import TrainRequest
 
 
 @click.command()
 @new_run_options
 @NEW_RUN
 @LOG_TO
-def train(log_to: tuple[Any, ...], **request: Any) -> None:
+@click.option(
+    "--repeat",
+    type=Count(min=1),
+    default=1,
+    metavar="N",
+    help="Train N runs, NAME.repeat.SEED, with one seed after another, and show their mean.",
+)
+def train(log_to: tuple[Any, ...], repeat: int, **request: Any) -> None:
     """Train a model, from text to chat.
 
     The five phases are tokenizer, pretraining, midtraining, supervised finetuning and evaluation.
@@ -24,6 +35,9 @@ def train(log_to: tuple[Any, ...], **request: Any) -> None:
     from firstwords.pipeline.request import TrainRequest
     from firstwords.report.report import publish
 
+    if repeat > 1:
+        _repeat(TrainRequest(**request), repeat, log_to)
+        return
     with launch.start_run(TrainRequest(**request), log_to) as session:
         phases.run_all(session)
         if not session.world.is_main:
@@ -32,6 +46,29 @@ def train(log_to: tuple[Any, ...], **request: Any) -> None:
         console.header(f"Done in {format_duration(total)}")
         console.say(f"report: {publish(session.run)}")
         console.say(f"chat with the model: firstwords chat --run {session.run.name}")
+
+
+def _repeat(request: "TrainRequest", count: int, log_to: tuple[Any, ...]) -> None:
+    """Train a recipe with several seeds: a sweep with one variant."""
+    from firstwords.pipeline.request import DEFAULT_SECONDS
+    from firstwords.sweep.run_sweep import run_sweep
+    from firstwords.sweep.spec import SweepSpec
+
+    if log_to:
+        raise UserError("--log-to does not go with --repeat", "leave one of them out")
+    first = request.seed or 0
+    defaults = SweepSpec()
+    spec = SweepSpec(
+        time=f"{round(request.seconds or DEFAULT_SECONDS)}s",
+        equal="tokens",
+        seeds=tuple(range(first, first + count)),
+        data=request.data or defaults.data,
+        chat_data=request.chat_data or defaults.chat_data,
+        recipe=None if request.recipe is None else str(request.recipe),
+        changes={"repeat": dict(setting.split("=", 1) for setting in request.overrides)},
+    )
+    if not run_sweep(request.name, spec):
+        click.get_current_context().exit(1)
 
 
 @click.command()

@@ -1,0 +1,1 @@
+"""Experiments: variants of a recipe, each trained with several seeds, and a ledger of results."""

@@ -1,0 +1,94 @@
+"""The ledger: one line for each finished run of any sweep, in experiments.jsonl.
+
+It is only added to, so that what was measured stays when runs are removed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import firstwords
+from firstwords.common import files, paths
+from firstwords.recipe import STAGES
+from firstwords.runs.documents import Document, read_valid_lines
+from firstwords.runs.manifest import now
+from firstwords.runs.run import Run
+
+SOURCES = ("*.py", "*.h", "*.cpp", "*.txt", "*.json")
+
+
+class Experiment(Document):
+    """A line of the ledger."""
+
+    class Score(Document):
+        """A score of the finished model with its 95 % interval."""
+
+        score: float
+        ci95: tuple[float, float]
+
+    sweep: str
+    variant: str
+    label: str
+    seed: int
+    run: str
+    seconds: float
+    exam: Score | None
+    bits_per_byte: Score | None
+
+
+def ledger_path() -> Path:
+    """Return the file of the ledger."""
+    return paths.home() / "experiments.jsonl"
+
+
+def read_experiments(sweep: str, variants: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Return the finished experiments of a sweep, by variant in the given order, and then the
+    oldest first."""
+    lines = read_valid_lines(Experiment, ledger_path())
+    place = {variant: number for number, variant in enumerate(variants)}
+    found = [line for line in lines if line["sweep"] == sweep]
+    return sorted(found, key=lambda line: place.get(line["variant"], len(place)))
+
+
+def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, Any]) -> None:
+    """Add a finished run to the ledger."""
+    evaluations = (run.read_evaluation(stage) for stage in reversed(STAGES))
+    tasks: dict[str, Any] = next((found["tasks"] for found in evaluations if found), {})
+    entry = {
+        "sweep": sweep,
+        "variant": variant,
+        "label": label,
+        "seed": run.recipe.seed,
+        "run": run.name,
+        "settings": settings,
+        "recorded": now(),
+        "code": code_digest(),
+        "tokens": sum(run.recipe.stage(stage).tokens for stage in STAGES),
+        "seconds": sum(timing["seconds"] for timing in run.timings().values()),
+        "exam": _score(tasks.get("exam")),
+        "bits_per_byte": _score(tasks.get("bits_per_byte")),
+    }
+    path = ledger_path()
+    files.make_directory(path.parent)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _score(task: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {"score": task["score"], "ci95": task["ci95"]} if task else None
+
+
+@cache
+def code_digest() -> str:
+    """Return a digest of the package's sources, which tells one state of the code from another."""
+    package = Path(firstwords.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in SOURCES for path in package.rglob(pattern)):
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]

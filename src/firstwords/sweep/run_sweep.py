@@ -1,0 +1,104 @@
+"""Train the runs of a sweep one after another, each in a process of its own.
+
+A process of its own has the code as it is now, all of the memory, and cannot take the sweep down.
+"""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from firstwords.common import console, files, paths
+from firstwords.common.errors import Interrupted, UserError
+from firstwords.recipe import STAGES, Recipe
+from firstwords.runs import registry
+from firstwords.runs.run import Run
+from firstwords.sweep.ledger import code_digest, read_experiments, record
+from firstwords.sweep.plan import variant_recipes
+from firstwords.sweep.results import render_results
+from firstwords.sweep.spec import SweepSpec
+
+
+class Job(NamedTuple):
+    """A run to train: a variant with a seed."""
+
+    variant: str
+    seed: int
+    run: str
+    recipe: Recipe
+    settings: dict[str, Any]
+
+
+def run_sweep(name: str, spec: SweepSpec, label: str = "") -> bool:
+    """Train all runs of a sweep that are not in the ledger; return whether all are.
+
+    The first seed of every variant comes first, so that a sweep that is stopped compares something.
+    Raises UserError before any training if something is wrong, and Interrupted.
+    """
+    folder = paths.home() / "sweeps" / name
+    jobs = list(_jobs(name, spec, label, variant_recipes(spec, folder)))
+    for number, job in enumerate(jobs, 1):
+        done = _find_done(name, label, job)
+        if done is None:
+            console.header(f"Run {number} of {len(jobs)} · {job.variant}, seed {job.seed}")
+            recipe = folder / "recipes" / f"{job.run}.json"
+            files.write_json(recipe, job.recipe.model_dump())
+            _train(spec, job, str(recipe))
+            run = _finished(job.run)
+            if run is None:
+                console.warn(f"{job.run} did not finish; the same command tries it again")
+                continue
+            record(name, job.variant, label, run, job.settings)
+        elif done["code"] != code_digest():
+            console.warn(
+                f"{job.run} was trained with other code; --label NAME measures the code as it is"
+            )
+        console.say(render_results(name, read_experiments(name, spec.changes)))
+    return all(_find_done(name, label, job) for job in jobs)
+
+
+def _jobs(name: str, spec: SweepSpec, label: str, recipes: dict[str, Recipe]) -> Iterator[Job]:
+    for seed in spec.seeds:
+        for variant, settings in spec.changes.items():
+            parts = [name, variant, *([label] if label else []), str(seed)]
+            run = ".".join(parts)
+            registry.check_name(run)
+            yield Job(variant, seed, run, recipes[variant].replace(seed=seed), settings)
+
+
+def _find_done(name: str, label: str, job: Job) -> dict[str, Any] | None:
+    """Return the job's line of the ledger, if it is finished."""
+    key = (job.variant, label, job.seed)
+    for line in read_experiments(name):
+        if (line["variant"], line["label"], line["seed"]) == key:
+            return line
+    return None
+
+
+def _train(spec: SweepSpec, job: Job, recipe: str) -> None:
+    """Run the command of the sweep. Raises Interrupted if it was stopped."""
+    places = {"run": job.run, "recipe": recipe, "seed": str(job.seed)}
+    places |= {"data": spec.data, "chat_data": spec.chat_data}
+    words = shlex.split(spec.command)
+    for place, value in places.items():
+        words = [word.replace(f"{{{place}}}", value) for word in words]
+    if words[0] == "firstwords":  # of this environment, also where it is not on the PATH
+        words[:1] = [sys.executable, "-m", "firstwords"]
+    try:
+        code = subprocess.run(words).returncode
+    except OSError as error:
+        raise UserError(
+            f"cannot run {words[0]} ({error.strerror})", "correct the command of the sweep"
+        ) from None
+    if code in (Interrupted.exit_code, -2, -15):
+        raise Interrupted(job.run)
+
+
+def _finished(name: str) -> Run | None:
+    """Return a run if its last stage is evaluated."""
+    try:
+        run = registry.open_run(name)
+    except UserError:
+        return None
+    return run if run.finished(STAGES[-1]) and run.read_evaluation(STAGES[-1]) else None
