@@ -145,7 +145,12 @@ def test_without_a_compiler_the_backend_is_pytorch(
     assert isinstance(Decoder(random_model(tiny_model), 1)._backend, EagerBackend)
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "reason"), [("exit 3", "exits with 3"), ("exec sleep 60", "took longer than 1 s")]
+)
 def test_a_failing_compiler_gives_a_warning_and_pytorch(
+    behaviour: str,
+    reason: str,
     tiny_model: ModelConfig,
     random_model: MakeModel,
     monkeypatch: pytest.MonkeyPatch,
@@ -153,13 +158,16 @@ def test_a_failing_compiler_gives_a_warning_and_pytorch(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     broken = tmp_path / "c++"
-    broken.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+    broken.write_text(f"#!/bin/sh\n{behaviour}\n", encoding="utf-8")
+    monkeypatch.setattr(build, "COMPILE_TIMEOUT_SECONDS", 1.0)
     broken.chmod(0o755)
     monkeypatch.setenv("FIRSTWORDS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(hardware, "find_compiler", lambda: str(broken))
     monkeypatch.setattr(build, "_library", build._library.__wrapped__)
     assert isinstance(Decoder(random_model(tiny_model), 1)._backend, EagerBackend)
-    assert "compiling the decoder failed" in capsys.readouterr().err
+    warning = capsys.readouterr().err
+    assert "compiling the decoder failed" in warning
+    assert reason in warning
     assert not list((tmp_path / "home").rglob("decode-*"))
 
 

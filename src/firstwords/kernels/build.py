@@ -61,7 +61,7 @@ def _library(
     path = paths.compile_cache() / f"{Path(source).stem}-{key}.so"
     try:
         return _load(path) or _compile(compiler, FOLDER / source, definitions, path)
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         reason = telling_line(error)
         console.warn(f"compiling {what} failed, so {purpose} is slower ({reason})")
         return None
@@ -77,7 +77,7 @@ def _load(path: Path) -> ctypes.CDLL | None:
 
 def _compile(compiler: str, source: Path, definitions: tuple[str, ...], path: Path) -> ctypes.CDLL:
     """Compile the library as `path`, which appears whole or not at all: other processes may compile
-    it at the same time. Raises OSError, SubprocessError."""
+    it at the same time. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if source.name == "train.cpp":
         console.say("compiling the native training step for this processor (a few seconds, once)")
@@ -86,9 +86,13 @@ def _compile(compiler: str, source: Path, definitions: tuple[str, ...], path: Pa
         for flags in OPTIONAL_FLAGS:
             options = (*COMPILER_FLAGS, *definitions, *flags)
             command = [compiler, *options, str(source), "-o", str(output)]
-            result = subprocess.run(
-                command, capture_output=True, timeout=COMPILE_TIMEOUT_SECONDS, check=False
-            )
+            try:
+                result = subprocess.run(
+                    command, capture_output=True, timeout=COMPILE_TIMEOUT_SECONDS, check=False
+                )
+            except subprocess.TimeoutExpired as error:
+                limit = f"{error.timeout:.0f} s"
+                raise OSError(f"{compiler} took longer than {limit} on a busy machine") from None
             if result.returncode == 0:
                 break
         else:
