@@ -20,6 +20,7 @@ from firstwords.runs.run import Run
 from firstwords.runs.status import run_progress
 from firstwords.serve import xray
 from firstwords.serve.chat_completions import ChatResponseBuilder
+from firstwords.serve.docs.pages import add_docs_pages
 from firstwords.serve.errors import ApiError, install_error_handlers
 from firstwords.serve.metrics import RequestCounter, ServerMetrics
 from firstwords.serve.middleware import RequestGuard
@@ -73,6 +74,7 @@ def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = li
     _add_completion_endpoints(app, models, limits, metrics)
     xray.add_xray_endpoint(app, models)
     _add_run_endpoints(app, find_runs)
+    add_docs_pages(app)
     _add_pages(app)
     app.add_middleware(RequestCounter, requests=metrics.requests)
     _add_guards(app, limits)
