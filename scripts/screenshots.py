@@ -1,28 +1,78 @@
 #!/usr/bin/env python3
 """Take the pictures of the pages that README and docs show: docs/images/*.png.
 
-    python scripts/screenshots.py --run NAME
+    python scripts/screenshots.py --run NAME [--only chat,xray]
 
-The run should be finished. Needs Playwright, which is one of the tests' packages, and Chromium.
-The pictures show what the run's own model answers.
+Each picture is taken in the light and the dark theme. The run should be finished: the pictures show
+what its own model answers. A page that the server does not have is skipped. Needs Playwright, which
+is one of the tests' packages, and Chromium.
 """
 
 import argparse
+import io
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Error, Page, sync_playwright
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-SIZE = {"width": 1180, "height": 760}
-QUESTIONS = ("Hello! Who are you?", "What is the capital of Japan?")
 TIMEOUT_MS = 120_000
+SETTLE_MS = 1500  # until what was loaded is drawn
+COLOURS = (
+    128  # of a picture's palette; pages have few, so it looks the same and is a third as large
+)
+QUESTIONS = ("Hello! Who are you?", "What is the capital of Japan?")
+XRAY = {"text": "The old fox saw the hen. The old fox saw the", "chat": "0", "stages": "sft"}
+
+
+class Picture(NamedTuple):
+    """A picture of a page: its path, what to do before, and what of the page to show."""
+
+    path: str
+    prepare: Callable[[Page], None] = lambda page: None
+    width: int = 1180
+    height: int = 760
+    selector: str | None = None  # of the element to show; None: what fits the window
+
+
+def ask(page: Page) -> None:
+    """Ask the model all questions, and wait for the answers."""
+    for question in QUESTIONS:
+        page.get_by_label("Your message").fill(question)
+        page.keyboard.press("Enter")
+        page.get_by_text(question).last.wait_for()
+        page.locator("#log[aria-busy=false]").wait_for(state="attached")
+
+
+def show_curves(page: Page) -> None:
+    page.locator("main svg").first.wait_for()
+
+
+def show_xray(page: Page) -> None:
+    page.locator("#xray h2").first.wait_for()
+
+
+PICTURES = {
+    "chat": Picture("", ask),
+    "training": Picture("training/", show_curves),
+    "exam": Picture("exam/"),
+    "xray": Picture(f"xray/#{urlencode(XRAY)}", show_xray, height=900),
+    "report": Picture("report/"),
+    "runs": Picture("runs/"),
+    "answer": Picture("", ask, width=620, height=620, selector="#log"),
+    "curve": Picture(
+        "training/", show_curves, width=620, height=620, selector="section:has(#loss)"
+    ),
+}
 
 
 def main() -> None:
@@ -30,40 +80,45 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--run", required=True, help="name of the run")
+    parser.add_argument("--only", default=",".join(PICTURES), help="pictures to take")
     options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := [name for name in names if name not in PICTURES]:
+        parser.error(f"--only: no picture {unknown[0]!r}; choose from {', '.join(PICTURES)}")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     IMAGES.mkdir(exist_ok=True)
     with server(options.run) as address, sync_playwright() as session:
         browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE, color_scheme="light")
-        page.set_default_timeout(TIMEOUT_MS)
-        chat(page, address)
-        training(page, address)
+        for name in names:
+            for scheme in ("light", "dark"):
+                page = browser.new_page(color_scheme=scheme)
+                page.set_default_timeout(TIMEOUT_MS)
+                take(page, address, f"{name}-{scheme}", PICTURES[name])
+                page.close()
         browser.close()
 
 
-def chat(page: Page, address: str) -> None:
-    """The chat, after two questions."""
-    page.goto(address)
-    for question in QUESTIONS:
-        page.get_by_label("Your message").fill(question)
-        page.keyboard.press("Enter")
-        page.get_by_text(question).last.wait_for()
-        page.locator("#log[aria-busy=false]").wait_for(state="attached")
-    save(page, "chat")
+def take(page: Page, address: str, name: str, picture: Picture) -> None:
+    """Take a picture, or say why the page is skipped."""
+    page.set_viewport_size({"width": picture.width, "height": picture.height})
+    response = page.goto(f"{address}/{picture.path}")
+    if response is None or not response.ok:
+        print(f"{name}: skipped, the server has no /{picture.path}")
+        return
+    try:
+        picture.prepare(page)
+        page.wait_for_timeout(SETTLE_MS)
+        shown = page.locator(picture.selector).first if picture.selector else page
+        save(IMAGES / f"{name}.png", shown.screenshot())
+    except Error as error:
+        print(f"{name}: skipped, {error.message.splitlines()[0]}")
 
 
-def training(page: Page, address: str) -> None:
-    """The training page, with its curves."""
-    page.goto(f"{address}/training/")
-    page.locator("svg polyline").first.wait_for(state="attached")
-    save(page, "training")
-
-
-def save(page: Page, name: str) -> None:
-    path = IMAGES / f"{name}.png"
-    page.screenshot(path=path)
-    print(path)
+def save(path: Path, png: bytes) -> None:
+    """Save a picture with a palette."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path} ({path.stat().st_size:,} bytes)")
 
 
 @contextmanager
@@ -73,7 +128,7 @@ def server(run: str) -> Iterator[str]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     try:
-        found = (re.search(r"http://\S+", line) for line in process.stderr)
+        found = (re.search(r"http://[\w.:\[\]]+", line) for line in process.stderr)
         address = next((match[0] for match in found if match), None)
         if address is None:
             sys.exit("screenshots.py: the server did not start")

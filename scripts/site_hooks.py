@@ -7,7 +7,6 @@ it. A link with a name, such as `transformer.py#Transformer.forward`, leads to t
 definition; on a forge it opens the file. README.md and CONTRIBUTING.md become pages the same way.
 """
 
-import ast
 import logging
 import os.path
 import re
@@ -17,9 +16,12 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+from firstwords.serve.docs.definitions import definition_lines
+
 log = logging.getLogger("mkdocs.hooks")
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+ICON = ROOT / "src" / "firstwords" / "serve" / "static" / "shared" / "icon.svg"
 # A fenced block, which stays unchanged; a <details> element, whose contents are Markdown too; or
 # the target of a relative link.
 PATTERN = re.compile(
@@ -42,10 +44,11 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add a page for each file outside docs/ that a document links to."""
+    """Add a page for each file outside docs/ that a document links to, and the app's icon."""
     documents = [ROOT / "docs" / file.src_uri for file in files.documentation_pages()]
     for path in linked_files(documents):
         files.append(File.generated(config, uri_of(path), content=render_file(path)))
+    files.append(File.generated(config, "images/icon.svg", abs_src_path=str(ICON)))
     return files
 
 
@@ -59,6 +62,11 @@ def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
     if page.present_anchor_ids is not None:
         page.present_anchor_ids.update(re.findall(r'id="(__codelineno-[\d-]+)"', html))
     return html
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Name the search dialog, which the theme does not do, for screen readers."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
 
 
 def linked_files(documents: list[Path]) -> list[Path]:
@@ -134,25 +142,8 @@ def anchor(target: Path, name: str | None) -> str:
         return ""
     if target.suffix != ".py":
         return f"#{name}"
-    line = symbols(target).get(name)
+    line = definition_lines(target).get(name)
     if line is None:  # a warning, so that a strict build reports all such links before it fails
         log.warning("%s does not define %s", target.relative_to(ROOT), name)
         return ""
     return f"#__codelineno-0-{line}"
-
-
-def symbols(path: Path) -> dict[str, int]:
-    """Return the line of each definition in a Python file, by dotted name."""
-    return dict(_definitions(ast.parse(path.read_text(encoding="utf-8")).body, ""))
-
-
-def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, int]]:
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield prefix + node.name, node.lineno
-            yield from _definitions(node.body, f"{prefix}{node.name}.")
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    yield prefix + target.id, node.lineno

@@ -156,7 +156,8 @@ def test_bar_is_one_row_with_a_menu_on_a_phone(
     link = bar.get_by_role("link", name="Training")
     assert not link.is_visible()
     menu.click()
-    assert link.is_visible() and menu.get_attribute("aria-expanded") == "true"
+    assert link.is_visible()
+    assert menu.get_attribute("aria-expanded") == "true"
     check_accessibility(page)
     link.focus()
     page.keyboard.press("Escape")

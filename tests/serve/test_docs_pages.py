@@ -50,7 +50,7 @@ def written(tmp_path: Path) -> Callable[[str], TestClient]:
     def make(text: str) -> TestClient:
         (tmp_path / "docs").mkdir()
         (tmp_path / "docs" / "index.md").write_text(text, encoding="utf-8")
-        (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+        (tmp_path / "secret.txt").write_text("hidden words", encoding="utf-8")
         (tmp_path / "mkdocs.yml").write_text("nav: [{Start: [{Overview: index.md}]}]")
         app = FastAPI()
         add_docs_pages(app, lambda: Library(tmp_path))
@@ -103,8 +103,8 @@ def test_html_of_a_document_is_shown_as_text() -> None:
         "<details><summary>Why?</summary>\n\nBecause of `a<b`.\n\n</details>\n"
     )
     html = render_markdown(text, lambda target: target).html
-    assert "<script" not in html and "<img" not in html and "<b>" not in html
-    assert 'href="javascript' not in html and "hidden" not in html
+    for part in ("<script", "<img", "<b>", 'href="javascript', "hidden"):
+        assert part not in html
     assert "<details><summary>Why?</summary>" in html
     assert "<code>a&lt;b</code>" in html
 
@@ -122,7 +122,8 @@ def test_only_files_that_the_documents_link_to_are_served(written: Any) -> None:
     assert "nav:" in client.get("/docs/source/mkdocs.yml").text
     for url in ("source/secret.txt", "../secret.txt", "%2e%2e/secret.txt", "/etc/passwd"):
         answer = client.get(f"/docs/{url}")
-        assert answer.status_code == 404 and "secret\n" not in answer.text, url
+        assert answer.status_code == 404, url
+        assert "hidden words" not in answer.text
 
 
 def test_missing_documentation_is_explained() -> None:

@@ -65,7 +65,7 @@ class Library:
         ]
 
     def _entries(self, item: Any) -> list[Entry]:
-        """Return the pages of an item: {title: file}, or the README of a folder for all its pages."""
+        """Return the pages of an item: {title: file}, or a README for all pages of its folder."""
         if isinstance(item, dict):
             return [Entry(title, url) for title, url in item.items()]
         folder = (self.docs / item).parent

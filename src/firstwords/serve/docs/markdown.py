@@ -5,6 +5,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
@@ -86,7 +87,7 @@ def safe_html(text: str) -> str:
 def _add_anchors(tokens: list[Token]) -> list[Heading]:
     headings: list[Heading] = []
     taken: set[str] = set()
-    for opening, inline in zip(tokens, tokens[1:], strict=False):
+    for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":
             text = plain_text(inline)
             anchor = unique(slug(text), taken)

@@ -155,7 +155,8 @@ def render_outline(headings: list[Heading]) -> str:
         f'<li><a href="#{html.escape(anchor)}">{html.escape(text)}</a></li>'
         for _, text, anchor in sections
     )
-    return f'<nav class="outline" aria-label="On this page"><h2>On this page</h2><ul>{links}</ul></nav>'
+    title = "On this page"
+    return f'<nav class="outline" aria-label="{title}"><h2>{title}</h2><ul>{links}</ul></nav>'
 
 
 def render_page(url: str, title: str, body: str, contents: str, outline: str) -> str:

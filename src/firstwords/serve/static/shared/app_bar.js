@@ -111,7 +111,7 @@ class AppBar extends HTMLElement {
     const icon = new URL("icon.svg", import.meta.url).href;
     const brand = element(
       "a",
-      { class: "brand", href: root.href },
+      { class: "brand", href: root.href, "aria-label": "Firstwords" },
       element("img", { src: icon, alt: "", width: "24", height: "24" }),
       element("span", {}, "Firstwords"),
     );
