@@ -22,14 +22,13 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from PIL import Image
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, FloatRect, Page, sync_playwright
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 TIMEOUT_MS = 120_000
 SETTLE_MS = 1500  # until what was loaded is drawn
-COLOURS = (
-    128  # of a picture's palette; pages have few, so it looks the same and is a third as large
-)
+MARGIN = 16  # pixels around an element
+COLOURS = 128  # of a picture's palette: it looks the same and is a third as large
 QUESTIONS = ("Hello! Who are you?", "What is the capital of Japan?")
 XRAY = {"text": "The old fox saw the hen. The old fox saw the", "chat": "0", "stages": "sft"}
 
@@ -108,10 +107,19 @@ def take(page: Page, address: str, name: str, picture: Picture) -> None:
     try:
         picture.prepare(page)
         page.wait_for_timeout(SETTLE_MS)
-        shown = page.locator(picture.selector).first if picture.selector else page
-        save(IMAGES / f"{name}.png", shown.screenshot())
+        clip = area(page, picture.selector) if picture.selector else None
+        save(IMAGES / f"{name}.png", page.screenshot(clip=clip))
     except Error as error:
         print(f"{name}: skipped, {error.message.splitlines()[0]}")
+
+
+def area(page: Page, selector: str) -> FloatRect:
+    """Return the place of an element, with a margin around it."""
+    box = page.locator(selector).first.bounding_box()
+    assert box
+    x, y = max(0, box["x"] - MARGIN), max(0, box["y"] - MARGIN)
+    width, height = box["width"] + 2 * MARGIN, box["height"] + 2 * MARGIN
+    return {"x": x, "y": y, "width": width, "height": height}
 
 
 def save(path: Path, png: bytes) -> None:

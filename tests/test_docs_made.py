@@ -178,3 +178,22 @@ def test_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     anchor = re.search(r"source/src/firstwords/training/loop\.py/#(__codelineno-[\d-]+)", guide)
     assert anchor
     assert f'id="{anchor[1]}"' in code.read_text(encoding="utf-8")
+    check_accessibility([tmp_path / page / "index.html" for page in (".", "guides/code-tour")])
+
+
+def check_accessibility(pages: list[Path]) -> None:
+    """Check that axe finds no problem on pages of the site, in the light and the dark theme."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for path, scheme in product(pages, ("light", "dark")):
+            page = browser.new_page(color_scheme=scheme)
+            page.set_default_timeout(240_000)
+            page.goto(path.as_uri())
+            violations = axe.run(page).response["violations"]
+            assert violations == [], (path, scheme, [v["id"] for v in violations])
+        browser.close()

@@ -22,6 +22,9 @@ from firstwords.serve.server import server_config
 from firstwords.tokenizer.bpe import Tokenizer
 
 TIMEOUT = 240.0  # seconds to wait for what takes under one on an idle machine
+TOO_WIDE = """[...document.querySelectorAll("body *")]
+  .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
+  .map((node) => node.outerHTML.slice(0, 100))"""
 MakeModel = Callable[..., Transformer]
 
 
@@ -185,6 +188,7 @@ def check_accessibility() -> Callable[[Any], None]:
     def check(page: Any) -> None:
         violations = axe.run(page).response["violations"]
         assert violations == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            raise AssertionError(f"wider than the screen: {page.evaluate(TOO_WIDE)}")
 
     return check
