@@ -3,8 +3,7 @@
 
 function removeLandmarks() {
   for (const node of document.querySelectorAll(".md-code__nav:not([role])")) {
-    node.setAttribute("role", "group");
-    node.setAttribute("aria-label", "Code");
+    node.setAttribute("role", "none");
   }
 }
 
