@@ -77,7 +77,7 @@ def test_page_follows_the_run(serve: Serve, run: Run, page: Any) -> None:
     page.get_by_text("Midtraining: step 3 of 5").wait_for()
     assert page.locator("#phases .done").count() == 2
     assert page.locator("#samples dt").count() == 8
-    assert page.get_by_role("img", name="Bits per byte").is_visible()
+    assert page.get_by_role("slider", name="Bits per byte").is_visible()
     run.metrics("midtrain").write_text(
         whole + whole.splitlines()[-1].replace('"step": 3', '"step": 4')
     )

@@ -1,7 +1,7 @@
 // Training progress: asks the server for the run's state every two seconds and draws it.
 
 import { getRun, listRuns } from "../shared/api.js";
-import { chart } from "../shared/chart.js";
+import { ChartView, lineChart, viewControls } from "../shared/chart.js";
 import { element } from "../shared/dom.js";
 import { loadSettings } from "../shared/storage.js";
 
@@ -12,6 +12,13 @@ const page = Object.fromEntries(
   [...document.querySelectorAll("[id]")].map((node) => [node.id, node]),
 );
 const { key } = loadSettings();
+const view = new ChartView({ axes: [{ key: "x", title: "Million tokens", unit: "plain" }] });
+const charts = {
+  loss: lineChart(page.loss, { view, label: "Training loss" }),
+  bits: lineChart(page.bits, { view, label: "Bits per byte" }),
+  lr: lineChart(page.lr, { view, label: "Learning rate", log: false }),
+};
+page.phases.after(viewControls(view));
 
 async function start() {
   const names = await listRuns(key);
@@ -37,10 +44,9 @@ function showRun(run) {
   page.phases.replaceChildren(
     ...run.phases.map((phase) => phaseNode(run, phase, phase === current)),
   );
-  const bits = { log: true, markers: true, label: "Bits per byte" };
-  page.loss.replaceChildren(chart(curveSeries(run, "loss"), { log: true, label: "Loss" }));
-  page.lr.replaceChildren(chart(curveSeries(run, "lr"), { label: "Learning rate" }));
-  page.bits.replaceChildren(chart(bitsPerByteSeries(run), bits));
+  charts.loss.update({ series: curveSeries(run, "loss") });
+  charts.lr.update({ series: curveSeries(run, "lr") });
+  charts.bits.update({ series: bitsPerByteSeries(run) });
   if (run.samples) showSamples(run.samples);
 }
 
@@ -89,6 +95,7 @@ function curveSeries(run, metric) {
 function bitsPerByteSeries(run) {
   return STAGES.map((stage) => ({
     name: stage,
+    markers: true,
     points: run.bits_per_byte
       .filter((bits) => bits.stage === stage)
       .map(({ million_tokens: x, score: y, ci95: [low, high] }) => ({ x, y, low, high })),
