@@ -144,7 +144,7 @@ def test_unknown_run_exits_with_2(lab_command: Run, desk: NewDesk) -> None:
     desk("your_name").predict().solve()
     code, _, err = lab_command("check", "8", "--run", "absent")
     assert code == 2
-    assert "--run absent does not exist" in err
+    assert "run absent does not exist" in err
 
 
 @pytest.mark.parametrize(

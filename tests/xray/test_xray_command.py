@@ -121,7 +121,7 @@ def test_newest_checkpoint_of_an_unfinished_run_is_shown(
     [
         (["  "], "the text is empty"),
         (["fox " * 100], "context is 64"),
-        ([TEXT, "--run", "absent"], "--run absent does not exist"),
+        ([TEXT, "--run", "absent"], "run absent does not exist"),
         ([TEXT, "--temperature", "-1"], "--temperature"),
         ([TEXT, "--generate", "x"], "--generate"),
         ([], "TEXT"),

@@ -31,13 +31,15 @@ from firstwords.runs.manifest import Sources
 
 
 class BundleRequest(NamedTuple):
-    """The options of `data bundle`."""
+    """The options of `data bundle`. Without `sources`, the text and conversations that a run was
+    trained on are left out, as in `runs export`."""
 
     out: Path
     run: str | None = None
     data: str | None = None
     chat_data: str | None = None
     eval: bool = False
+    sources: bool = True
 
 
 def create_bundle(request: BundleRequest) -> BundleManifest:
@@ -45,7 +47,7 @@ def create_bundle(request: BundleRequest) -> BundleManifest:
     out = request.out
     if not out.name.endswith(archive.ARCHIVE_SUFFIXES):
         suffixes = " or ".join(archive.ARCHIVE_SUFFIXES)
-        raise UserError(f"--out {out} has an unknown file type", f"use a name with {suffixes}")
+        raise UserError(f"{out} has an unknown file type", f"use a name with {suffixes}")
     with _collected(request) as (contents, bundle):
         if not contents.items:
             raise UserError(
@@ -73,6 +75,10 @@ def _collected(request: BundleRequest) -> Iterator[tuple[BundleContents, BundleM
 
 
 def _collect(request: BundleRequest) -> tuple[BundleContents, BundleManifest]:
+    if request.run is not None and not request.sources:
+        contents, run = BundleContents(), registry.open_run(request.run)
+        contents.add_run(run, run.manifest.sources)
+        return contents, _list_files(contents, run=run.name)
     contents, with_eval = BundleContents(), request.eval
     data, chat_data = request.data, request.chat_data
     if request.run is not None:
@@ -84,17 +90,16 @@ def _collect(request: BundleRequest) -> tuple[BundleContents, BundleManifest]:
         contents.add_run(run, Sources(data=str(text), chat_data=str(chat)))
     if with_eval:
         contents.add_fetched(EVAL)
+    return contents, _list_files(contents, run=request.run, data=text, chat_data=chat)
+
+
+def _list_files(contents: BundleContents, **fields: str | None) -> BundleManifest:
+    """Return the manifest of these files, with the given fields."""
     bundle_files = [
         BundleFile(path=item.path, bytes=item.bytes, sha256=item.sha256)
         for item in contents.hashed()
     ]
-    return contents, BundleManifest(
-        firstwords=__version__,
-        run=request.run,
-        data=text,
-        chat_data=chat,
-        files=tuple(bundle_files),
-    )
+    return BundleManifest(firstwords=__version__, files=tuple(bundle_files), **fields)
 
 
 def _eval_was_fetched() -> bool:

@@ -24,6 +24,7 @@ from firstwords.bundle.manifest import (
 from firstwords.common import console, files, paths
 from firstwords.common.errors import DamagedFile, UserError
 from firstwords.data.hub.fetch import check_disk_space, folder_lock
+from firstwords.runs import registry
 
 MAX_MANIFEST_BYTES = 256 << 20  # a file takes about 200 of them
 MAX_CHECKSUM_BYTES = 1_000
@@ -39,12 +40,15 @@ class UnpackResult(NamedTuple):
     existing: list[str]
 
 
-def unpack_bundle(path: Path) -> UnpackResult:
-    """Check a bundle and unpack it into $FIRSTWORDS_HOME.
+def unpack_bundle(path: Path, run_name: str | None = None) -> UnpackResult:
+    """Check a bundle and unpack it into $FIRSTWORDS_HOME, its run under another name if one is
+    given.
 
     Raises UserError, without unpacking anything, if the archive is damaged or would overwrite other
     data.
     """
+    if run_name is not None:
+        registry.check_name(run_name)
     if not path.is_file():
         raise UserError(f"{path} does not exist", "give the path of a bundle")
     home = paths.home()
@@ -54,11 +58,12 @@ def unpack_bundle(path: Path) -> UnpackResult:
         try:
             with archive.archive_reader(path) as stream:
                 manifest = read_bundle_manifest(stream)
-                new, existing = _compare_units(home, manifest)
+                targets = _targets(home, manifest, run_name)
+                new, existing = _compare_units(targets, manifest)
                 check_disk_space(home, manifest.bytes)
                 _unpack(stream, manifest, unpacked)
             for unit in new:
-                _move_into_place(unpacked / unit, home / unit)
+                _move_into_place(unpacked / unit, targets[unit])
         except (DamagedFile, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
@@ -127,16 +132,27 @@ def _unpack_file(
         raise DamagedFile(f"{file.path} does not match its checksum")
 
 
-def _compare_units(home: Path, manifest: BundleManifest) -> tuple[list[str], list[str]]:
+def _targets(home: Path, manifest: BundleManifest, run_name: str | None) -> dict[str, Path]:
+    """Return where each unit is moved to."""
+    units = sorted({file.unit for file in manifest.files})
+    renamed = {f"runs/{manifest.run}": f"runs/{run_name}"} if run_name else {}
+    return {unit: home / renamed.get(unit, unit) for unit in units}
+
+
+def _compare_units(
+    targets: dict[str, Path], manifest: BundleManifest
+) -> tuple[list[str], list[str]]:
     """Return the units to unpack, and those that exist with the same files.
 
     Raises UserError if a unit would overwrite a different run, or files that the bundle lacks.
     """
     new, existing = [], []
     hint = "remove or rename it, or set FIRSTWORDS_HOME to another directory"
-    for unit in sorted({file.unit for file in manifest.files}):
-        sha256s = {file.path: file.sha256 for file in manifest.files if file.unit == unit}
-        present = {path.relative_to(home).as_posix(): path for path in _files_in(home / unit)}
+    for unit, target in targets.items():
+        prefix = f"{unit}/"
+        files_of_unit = (file for file in manifest.files if file.unit == unit)
+        sha256s = {file.path.removeprefix(prefix): file.sha256 for file in files_of_unit}
+        present = {path.relative_to(target).as_posix(): path for path in _files_in(target)}
         same = [
             name
             for name, path in present.items()
@@ -146,10 +162,11 @@ def _compare_units(home: Path, manifest: BundleManifest) -> tuple[list[str], lis
         if len(same) == len(sha256s):
             existing.append(unit)
         elif unit.startswith("runs/") and present:
-            raise UserError(f"{home / unit} exists and differs from the run in the bundle", hint)
+            raise UserError(f"{target} exists and differs from the run in the bundle", hint)
         elif extra:
             raise UserError(
-                f"{home / unit} has {len(extra)} files that the bundle lacks, such as {extra[0]}",
+                f"{target} has {len(extra)} files that the bundle lacks, such as "
+                f"{prefix}{extra[0]}",
                 hint,
             )
         else:

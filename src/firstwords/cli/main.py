@@ -13,6 +13,7 @@ from firstwords.cli.evaluate import evaluate, report
 from firstwords.cli.export import export
 from firstwords.cli.lab import lab
 from firstwords.cli.plan import plan
+from firstwords.cli.runs import runs
 from firstwords.cli.serve import serve
 from firstwords.cli.slurm import slurm
 from firstwords.cli.sweep import sweep
@@ -125,7 +126,7 @@ def cli() -> None:
 
 
 for command in (
-    *(train, tokenizer, pretrain, midtrain, sft, plan, sweep),
+    *(train, tokenizer, pretrain, midtrain, sft, plan, sweep, runs),
     *(data, evaluate, bench, lab, trace, slurm, report, serve, xray, export, chat),
 ):
     cli.add_command(command)

@@ -62,7 +62,7 @@ def commit(temporary: Path, path: Path) -> None:
         return
     _flush(temporary)
     temporary.replace(path)
-    _flush_directory(path.parent)
+    flush_directory(path.parent)
 
 
 def commit_directory(temporary: Path, path: Path) -> None:
@@ -71,7 +71,7 @@ def commit_directory(temporary: Path, path: Path) -> None:
     if path.exists():
         remove_directory(path)
     temporary.rename(path)
-    _flush_directory(path.parent)
+    flush_directory(path.parent)
 
 
 def make_directory(path: Path) -> None:
@@ -79,7 +79,7 @@ def make_directory(path: Path) -> None:
     missing = [parent for parent in (path, *path.parents) if not parent.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for created in reversed(missing):
-        _flush_directory(created.parent)
+        flush_directory(created.parent)
 
 
 def remove_directory(path: Path) -> None:
@@ -87,7 +87,7 @@ def remove_directory(path: Path) -> None:
     doomed = path.with_name(TEMPORARY + "removed-" + path.name)
     shutil.rmtree(doomed, ignore_errors=True)
     path.rename(doomed)
-    _flush_directory(path.parent)
+    flush_directory(path.parent)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -108,7 +108,7 @@ def flush_tree(directory: Path) -> None:
     for parent, _, names in os.walk(directory):
         for name in names:
             _flush(Path(parent, name))
-        _flush_directory(Path(parent))
+        flush_directory(Path(parent))
 
 
 def _flush(path: Path) -> None:
@@ -120,7 +120,7 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _flush_directory(path: Path) -> None:
+def flush_directory(path: Path) -> None:
     """Write the names in a directory to the disk, where the file system can."""
     try:
         _flush(path)

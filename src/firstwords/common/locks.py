@@ -1,6 +1,8 @@
 """Locks between processes. Needs no torch."""
 
 import errno
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +14,8 @@ from firstwords.common import console
 # What `flock` answers on file systems without locks, such as some network and FUSE mounts. A lock
 # file whose presence is the lock would work there, but would stay after a kill or a power cut.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIO)
+# `is_locked` holds a lock for microseconds, which must not stop a command that starts just then.
+PROBE_SECONDS = 0.1
 
 
 @contextmanager
@@ -22,7 +26,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            held.enter_context(FileLock(path, timeout=0))
+            held.enter_context(FileLock(path, timeout=PROBE_SECONDS))
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -31,3 +35,21 @@ def exclusive_lock(path: Path) -> Iterator[None]:
                 "do not run two commands that write to it at the same time"
             )
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock of a file. False if the file does not exist or its
+    file system has no locks."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)  # releases the lock
+    return False

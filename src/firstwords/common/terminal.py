@@ -39,6 +39,13 @@ def echo(text: str = "", nl: bool = True, bold: bool = False, dim: bool = False)
         sys.stdout.flush()
 
 
+def align_columns(rows: list[list[str]]) -> str:
+    """Return a table in aligned columns. Line breaks in cells become spaces."""
+    columns = [[" ".join(cell.split("\n")) for cell in column] for column in zip(*rows, strict=True)]
+    aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
+
+
 def prepare_streams() -> None:
     """Make the standard streams of this process usable whatever they are: closed, of any encoding,
     a pipe whose reader has ended."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from firstwords.common.terminal import align_columns
 from firstwords.evaluation.benchmark import at_chance, mean_score
 from firstwords.evaluation.benchmarks import CHAT_CORE
 from firstwords.recipe import Stage
@@ -37,11 +38,7 @@ def text_table(result: dict[str, Any]) -> str:
     stages = result.get("stages", [result])
     tasks: dict[Stage, TaskResults] = {one["stage"]: one["tasks"] for one in stages}
     lines = [[result["run"], *table_header(list(tasks))[1:]], *table_rows(tasks)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return align_columns(lines)
 
 
 def _row(name: str, scores: list[dict[str, Any] | None], indent: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The runs of this machine: find, create, open and lock them. Needs no torch."""
 
 import contextlib
+import difflib
 import errno
 import os
 import re
@@ -22,6 +23,7 @@ from firstwords.runs.run import Run
 
 MANIFEST_NAMES = ("run.json", "checkpoints/run.json")  # the manifest, and its copy
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+MIN_SIMILARITY = 0.6  # of a name to one that was meant: "frist" and "first" have 0.8
 
 
 def runs_home() -> Path:
@@ -34,7 +36,7 @@ def check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         printable = name[:80].encode("ascii", "backslashreplace").decode()
         raise UserError(
-            f"--run {printable} is not a valid name",
+            f"the run name {printable} is not valid",
             "use letters, digits, dots and dashes, such as first or real-10m",
         )
 
@@ -145,9 +147,23 @@ def open_run(name: str | None) -> Run:
         if not directories:
             raise UserError(f"there is no run in {runs_home()}", "create one: firstwords train")
         return open_run_directory(directories[0])
+    return open_run_directory(find_directory(name))
+
+
+def find_directory(name: str) -> Path:
+    """Return the directory of a run, also of one whose manifest is damaged. Raises UserError if
+    there is none of that name."""
     check_name(name)
     directory = runs_home() / name
     if not run_exists(directory):
-        names = ", ".join(path.name for path in directories) or "none yet"
-        raise UserError(f"--run {name} does not exist", f"choose one of: {names}")
-    return open_run_directory(directory)
+        raise UserError(f"run {name} does not exist", _suggest(name, list_runs()))
+    return directory
+
+
+def _suggest(name: str, directories: list[Path]) -> str:
+    """Return a hint that names the runs most like `name`, else all of them."""
+    names = [path.name for path in directories]
+    closest = difflib.get_close_matches(name, names, 3, MIN_SIMILARITY)
+    if closest:
+        return f"did you mean {' or '.join(closest)}?"
+    return f"choose one of: {', '.join(names) or 'none yet'}"
