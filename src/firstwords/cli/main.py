@@ -8,6 +8,7 @@ import click
 from firstwords import __version__
 from firstwords.cli.bench import bench
 from firstwords.cli.chat import chat
+from firstwords.cli.compare import compare
 from firstwords.cli.data import data
 from firstwords.cli.evaluate import evaluate, report
 from firstwords.cli.export import export
@@ -126,7 +127,7 @@ def cli() -> None:
 
 
 for command in (
-    *(train, tokenizer, pretrain, midtrain, sft, plan, sweep, runs),
+    *(train, tokenizer, pretrain, midtrain, sft, plan, sweep, runs, compare),
     *(data, evaluate, bench, lab, trace, slurm, report, serve, xray, export, chat),
 ):
     cli.add_command(command)

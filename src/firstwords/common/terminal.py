@@ -41,7 +41,9 @@ def echo(text: str = "", nl: bool = True, bold: bool = False, dim: bool = False)
 
 def align_columns(rows: list[list[str]]) -> str:
     """Return a table in aligned columns. Line breaks in cells become spaces."""
-    columns = [[" ".join(cell.split("\n")) for cell in column] for column in zip(*rows, strict=True)]
+    columns = [
+        [" ".join(cell.split("\n")) for cell in column] for column in zip(*rows, strict=True)
+    ]
     aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
     return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
 

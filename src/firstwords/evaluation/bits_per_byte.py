@@ -67,10 +67,8 @@ def bits_per_byte(
     `max_bytes` limits the measurement to the first documents of that total size, at least one.
     """
     n_documents = max(1, int((np.cumsum(store.text_bytes) <= max_bytes).sum()))
-    lengths, text_bytes = store.lengths[:n_documents], store.text_bytes[:n_documents]
-    nats = nats_of_tokens(model, store, seq_len, special_ids, int(lengths.sum()))
-    starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
-    nats_of_document = np.add.reduceat(nats, starts)
+    text_bytes = store.text_bytes[:n_documents]
+    nats_of_document = nats_of_documents(model, store, seq_len, special_ids, n_documents)
     labels = np.array(sources)
     by_source = {
         source: _with_interval(nats_of_document[selected], text_bytes[selected], seed)
@@ -78,6 +76,16 @@ def bits_per_byte(
         for selected in [labels == source]
     }
     return _with_interval(nats_of_document, text_bytes, seed)._replace(by_source=by_source)
+
+
+def nats_of_documents(
+    model: Transformer, store: TokenStore, seq_len: int, special_ids: list[int], n_documents: int
+) -> np.ndarray:
+    """Return the loss (n_documents,) in nats of each of the store's first documents."""
+    lengths = store.lengths[:n_documents]
+    nats = nats_of_tokens(model, store, seq_len, special_ids, int(lengths.sum()))
+    starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
+    return np.asarray(np.add.reduceat(nats, starts))
 
 
 def _with_interval(nats: np.ndarray, text_bytes: np.ndarray, seed: int) -> BitsPerByte:
