@@ -33,10 +33,11 @@ METHODS = {
 
 class CompareRequest(NamedTuple):
     """The options of `firstwords compare`. Without `prompts` those of the growth samples are
-    answered; with an empty tuple none are."""
+    answered. Without `run_models` only files are read, which takes a second instead of many."""
 
     stage: Stage | None = None
     prompts: tuple[str, ...] | None = None
+    run_models: bool = True
 
 
 def compare_runs(runs: list[Run], request: CompareRequest) -> dict[str, Any]:
@@ -51,20 +52,27 @@ def compare_runs(runs: list[Run], request: CompareRequest) -> dict[str, Any]:
             "compare needs the names of two different runs", "list them: firstwords runs"
         )
     stage = request.stage or latest_common_stage(runs)
-    models = [load_model(run, stage) for run in runs]
-    prompts = default_prompts(stage) if request.prompts is None else request.prompts
     document: dict[str, Any] = {
         "runs": RunSummaries().list([run.directory for run in runs]),
         "stage": stage,
-        "steps": [model.step for model in models],
+        "steps": [run.newest_of(stage)[1].step for run in runs],
         "differences": [difference._asdict() for difference in run_differences(runs)],
         "benchmarks": compare_benchmarks(runs, stage),
-        "bits_per_byte": compare_bits_per_byte(models, held_out_text(runs)),
-        "answers": answer_prompts(models, stage, prompts) if prompts else [],
+        **(_run_models(runs, stage, request) if request.run_models else {}),
         "curves": [run_curves(run) for run in runs],
         "methods": METHODS,
     }
     return {"verdicts": find_verdicts(document), "notes": find_notes(document), **document}
+
+
+def _run_models(runs: list[Run], stage: Stage, request: CompareRequest) -> dict[str, Any]:
+    """Return the parts of the document that need the models."""
+    models = [load_model(run, stage) for run in runs]
+    prompts = default_prompts(stage) if request.prompts is None else request.prompts
+    return {
+        "bits_per_byte": compare_bits_per_byte(models, held_out_text(runs)),
+        "answers": answer_prompts(models, stage, prompts) if prompts else [],
+    }
 
 
 def latest_common_stage(runs: list[Run]) -> Stage:

@@ -1,4 +1,4 @@
-"""What needs the models of the runs: bits per byte of the same text, answers to the same prompts."""
+"""What needs the models of the runs: bits per byte of the same text, and answers."""
 
 import math
 import tempfile
@@ -27,7 +27,7 @@ from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 
-MEASURED_BYTES = 200_000  # of held-out text
+MEASURED_BYTES = 100_000  # of held-out text
 MAX_TOKENS = 96  # of an answer
 
 

@@ -14,7 +14,7 @@ def find_verdicts(document: JsonObject) -> list[JsonObject]:
     `worse` or `unclear`, and sentences with figures."""
     first, *others = (run["name"] for run in document["runs"])
     exam = next((one for one in document["benchmarks"] if one["name"] == "exam"), None)
-    bits = document["bits_per_byte"]
+    bits = document.get("bits_per_byte")
     verdicts = []
     for index, name in enumerate(others):
         sentences, outcomes = [], []
@@ -22,10 +22,12 @@ def find_verdicts(document: JsonObject) -> list[JsonObject]:
             outcome, sentence = _exam_verdict(first, name, exam["pairs"][index])
             outcomes.append(outcome)
             sentences += [sentence, *_parts_verdict(name, exam["parts"], index)]
-        outcome, sentence = _bits_verdict(first, name, bits, index)
-        outcomes.append(outcome)
-        sentences.append(sentence)
-        verdicts.append({"run": name, "outcome": outcomes[0], "sentences": sentences})
+        if bits:
+            outcome, sentence = _bits_verdict(first, name, bits, index)
+            outcomes.append(outcome)
+            sentences.append(sentence)
+        outcome = outcomes[0] if outcomes else "unclear"
+        verdicts.append({"run": name, "outcome": outcome, "sentences": sentences})
     return verdicts
 
 
@@ -53,7 +55,12 @@ def _parts_verdict(second: str, parts: list[JsonObject], index: int) -> list[str
     if not compared:
         return []
     if not clear:
-        return [f"No single part of the {len(compared)} differs clearly."]
+        sizes = sorted({pair["n"] for _, pair in compared})
+        questions = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        return [
+            f"No part differs clearly by itself: each of the {len(compared)} has {questions} "
+            "questions, and the level is corrected for their number."
+        ]
     clear.sort(key=lambda one: -abs(one[1]))
     named = ", ".join(f"{title} ({100 * points:+.0f})" for title, points in clear[:MAX_PARTS])
     n_more = len(clear) - MAX_PARTS

@@ -6,6 +6,7 @@ every few seconds.
 
 import json
 import os
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,13 +34,15 @@ class RunSummaries:
     """The summaries of runs, each computed again only after a file of the run has changed."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._known: dict[Path, tuple[DirectorySize, dict[str, Any]]] = {}
 
     def list(self, directories: list[Path]) -> list[dict[str, Any]]:
         """Return the summary of each run, in the given order."""
-        found = {directory: self._summary(directory) for directory in directories}
-        self._known = {path: self._known[path] for path in found}
-        return list(found.values())
+        with self._lock:
+            found = {directory: self._summary(directory) for directory in directories}
+            self._known = {path: self._known[path] for path in found}
+        return [*found.values()]
 
     def _summary(self, directory: Path) -> dict[str, Any]:
         size = directory_size(directory)

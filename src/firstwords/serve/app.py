@@ -18,8 +18,10 @@ from firstwords import __version__
 from firstwords.common.errors import UserError
 from firstwords.runs.run import Run
 from firstwords.runs.status import run_progress
+from firstwords.runs.summary import RunSummaries
 from firstwords.serve import xray
 from firstwords.serve.chat_completions import ChatResponseBuilder
+from firstwords.serve.compare import add_compare_endpoint
 from firstwords.serve.docs.pages import add_docs_pages
 from firstwords.serve.errors import ApiError, install_error_handlers
 from firstwords.serve.metrics import RequestCounter, ServerMetrics
@@ -74,6 +76,7 @@ def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = li
     _add_completion_endpoints(app, models, limits, metrics)
     xray.add_xray_endpoint(app, models)
     _add_run_endpoints(app, find_runs)
+    add_compare_endpoint(app, find_runs)
     add_docs_pages(app)
     _add_pages(app)
     app.add_middleware(RequestCounter, requests=metrics.requests)
@@ -209,10 +212,13 @@ def resolve_name(models: ModelPool, requested: str | None) -> str:
 
 
 def _add_run_endpoints(app: FastAPI, find_runs: FindRuns) -> None:
+    summaries = RunSummaries()
+
     @app.get("/v1/runs")
     def list_runs() -> dict[str, Any]:
-        """List the names of all runs, the newest first."""
-        return {"object": "list", "data": [run.name for run in find_runs()]}
+        """List all runs, the newest first: state, size, data, time, scores, disk."""
+        data = summaries.list([run.directory for run in find_runs()])
+        return {"object": "list", "data": data}
 
     @app.get("/v1/runs/{name}")
     def get_run(name: str) -> dict[str, Any]:

@@ -25,8 +25,8 @@ async function errorOf(response) {
   return new ApiError(message, response.status);
 }
 
-async function get(path, key) {
-  const response = await fetch(urlOf(path), { headers: requestHeaders(key) });
+async function get(path, key, signal) {
+  const response = await fetch(urlOf(path), { headers: requestHeaders(key), signal });
   if (!response.ok) throw await errorOf(response);
   return response.json();
 }
@@ -48,7 +48,20 @@ export async function listModels(key) {
 
 // The names of all runs, the newest first.
 export async function listRuns(key) {
+  return (await listRunSummaries(key)).map(({ name }) => name);
+}
+
+// {name, state, created, parameters, exam, …} of all runs, the newest first;
+// firstwords/runs/summary.py has all fields.
+export async function listRunSummaries(key) {
   return (await get("v1/runs", key)).data;
+}
+
+// The document that firstwords/compare/document.py describes, of two runs or more. With `measure`,
+// the models run on held-out text, which takes some seconds.
+export async function compareRuns(names, measure, key, signal) {
+  const query = new URLSearchParams({ runs: names.join(","), measure });
+  return get(`v1/compare?${query}`, key, signal);
 }
 
 export async function getRun(name, key) {

@@ -14,7 +14,7 @@
 // The selected run is in the address, ?run=NAME, and stored for the next page. If no run is selected,
 // bar.run is the newest one, so it changes when a new run starts. shortcuts.js describes shortcuts.
 
-import { listModels, listRuns } from "./api.js";
+import { listModels, listRunSummaries } from "./api.js";
 import { element } from "./dom.js";
 import { loadPreference, savePreference } from "./preferences.js";
 import { describeRun } from "./run_facts.js";
@@ -241,8 +241,7 @@ class AppBar extends HTMLElement {
 // The runs, the newest first. A model's run may be missing in the list while its files are copied.
 async function findRuns() {
   const { key } = loadSettings();
-  const [listed, models] = await Promise.all([listRuns(key), listModels(key)]);
-  const runs = listed.map((run) => (typeof run === "string" ? { name: run } : run));
+  const [runs, models] = await Promise.all([listRunSummaries(key), listModels(key)]);
   const byName = new Map(runs.map((run) => [run.name, run]));
   for (const { run, created, max_model_len: context } of models) {
     byName.set(run, { name: run, created, context, ...byName.get(run) });
