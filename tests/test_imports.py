@@ -58,6 +58,8 @@ def write_run(directory: Path) -> None:
         ["slurm", "init", "new.toml"],
         ["slurm", "render", "--site", "site.toml"],
         ["slurm", "status", "--site", "site.toml"],
+        ["runs"],
+        ["runs", "show", "x"],
         ["data", "list"],
         ["data", "list", "--json"],
         ["data", "verify"],
@@ -85,7 +87,7 @@ def test_run_modules_import_no_torch() -> None:
     code = (
         "import sys\n"
         "from firstwords.runs import checkpoints, curves, manifest, metrics, phases, registry, "
-        "run, status\n"
+        "run, status, summary\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

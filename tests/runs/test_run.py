@@ -70,7 +70,7 @@ def test_without_any_run_the_hint_names_train(home: Path) -> None:
 
 
 def test_an_unknown_run_is_reported_with_the_existing_ones(run: Run) -> None:
-    with pytest.raises(UserError, match="run frist does not exist; did you mean first[?]"):
+    with pytest.raises(UserError, match=r"run frist does not exist; did you mean first\?"):
         registry.open_run("frist")
 
 

@@ -43,7 +43,8 @@ def run(bench: Bench, tmp_path: Path) -> Run:
 
 def test_runs_are_listed_and_returned_by_name(serve: Serve, run: Run) -> None:
     client = serve(find_runs=lambda: [run]).client
-    assert client.get("/v1/runs").json()["data"] == ["x"]
+    [summary] = client.get("/v1/runs").json()["data"]
+    assert (summary["name"], summary["state"], summary["stage"]) == ("x", "stopped", "midtrain")
     stage = client.get("/v1/runs/x").json()["stage"]
     assert (stage["name"], stage["step"]) == ("midtrain", 3)
     missing = client.get("/v1/runs/y")

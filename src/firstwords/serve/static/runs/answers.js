@@ -38,8 +38,8 @@ function answerCard(names, stage, prompt, key, signal) {
     return element("div", {}, element("h4", {}, name), answer);
   });
   return element(
-    "article",
-    { class: "card", role: "status" },
+    "div",
+    { class: "card", "aria-live": "polite" },
     element("h3", {}, prompt),
     element("div", { class: "columns" }, ...columns),
   );
