@@ -149,15 +149,14 @@ def test_a_run_at_work_is_neither_removed_nor_renamed(make_run: MakeRun, command
 
 def test_rm_asks(make_run: MakeRun, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run("first")
-    monkeypatch.setattr("click.confirm", lambda *given, **options: _abort())
-    assert command("rm", "first")[0] != 0
-    assert run.directory.exists()
-
-
-def _abort() -> None:
-    import click
-
-    raise click.Abort
+    questions: list[str] = []
+    for answer in (False, True):
+        monkeypatch.setattr(
+            "click.confirm", lambda text, err, answer=answer: questions.append(text) or answer
+        )
+        assert command("rm", "first")[0] == 0
+        assert run.directory.exists() is not answer
+    assert "Remove first (" in questions[0]
 
 
 def test_a_run_moves_to_another_machine(
@@ -176,7 +175,6 @@ def test_a_run_moves_to_another_machine(
         assert {p.name: p.read_bytes() for p in directory.rglob("*.json*")} == files
         assert registry.open_run(name).manifest == run.manifest
     assert "already exists with the same files" in command("import", archive)[2]
-    write_steps_again = registry.runs_home() / "first" / "metrics" / "pretrain.jsonl"
-    write_steps_again.write_text("")
+    (registry.runs_home() / "first" / "metrics" / "pretrain.jsonl").write_text("")
     assert "differs from the run in the bundle" in command("import", archive)[2]
     assert "unknown file type" in command("export", "first", tmp_path / "first.zip")[2]

@@ -108,8 +108,9 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
         f"{directory.name} ({format_size(size)})"
         for directory, size in zip(directories, sizes, strict=True)
     )
-    if not yes:
-        click.confirm(f"Remove {listed}? This cannot be undone.", abort=True, err=True)
+    if not yes and not click.confirm(f"Remove {listed}? This cannot be undone.", err=True):
+        console.say("nothing was removed")
+        return
     with StopSignal().listening():
         for directory in directories:
             manage.remove_run(directory)

@@ -85,7 +85,7 @@ def _compare(runs: list[Run], items: list[Items], titles: dict[str, str]) -> dic
     parts = [
         {
             "name": name,
-            "title": titles.get(name, name),
+            "title": titles.get(name, name.replace("_", " ")),
             "scores": [score_items(_of(one.values(), name)) for one in items],
             "pairs": [
                 None if reason else compare_items(_of_part(both, name))

@@ -124,14 +124,18 @@ function differences(names, found) {
   return table("Differences", ["of recipe, data and machine", ...names], rows);
 }
 
-function benchmarkSection(names, { title, scores, pairs, parts }) {
+// The parts of the exam are shown; those of other benchmarks open with a click.
+function benchmarkSection(names, { name, title, scores, pairs, parts }) {
   const others = names.slice(1).map((name) => `${name} − ${names[0]}`);
-  const row = (name, of) => [
-    name,
+  const row = (part, of) => [
+    part,
     ...of.scores.map(scoreCell),
     ...of.pairs.map((pair) => pairCell(pair, 100, 1)),
   ];
-  const rows = [row("all", { scores, pairs }), ...parts.map((part) => row(part.title, part))];
+  const all = row("all", { scores, pairs });
+  const rows = parts.map((part) => row(part.title, part));
+  const header = ["part", ...names, ...others];
+  const isFolded = name !== "exam" && rows.length > 0;
   const reasons = pairs.filter((pair) => pair.reason).map(({ reason }) => reason);
   const hint = "Differences in points on the questions that both answered. Marked ones are clear";
   const corrected = parts.length ? ", parts after a correction for their number." : ".";
@@ -139,8 +143,13 @@ function benchmarkSection(names, { title, scores, pairs, parts }) {
     title[0].toUpperCase() + title.slice(1),
     element("p", { class: "hint" }, hint + corrected),
     ...reasons.map((reason) => element("p", {}, `Not compared item by item: ${reason}.`)),
-    table(title, ["part", ...names, ...others], rows),
+    table(title, header, isFolded ? [all] : [all, ...rows]),
+    ...(isFolded ? [folded(`${rows.length} parts`, table(`${title}, parts`, header, rows))] : []),
   );
+}
+
+function folded(summary, content) {
+  return element("details", {}, element("summary", {}, summary), content);
 }
 
 function scoreCell(score) {
