@@ -58,6 +58,7 @@ def lock_run(name: str) -> Iterator[Path]:
     move_misplaced_aside(directory)
     try:
         with exclusive_lock(directory / "lock"):
+            (directory / "lock").touch()  # when this process began, for status.py
             files.remove_temporaries(directory)
             yield directory
     except Timeout:

@@ -17,7 +17,6 @@ from starlette.background import BackgroundTask
 from firstwords import __version__
 from firstwords.common.errors import UserError
 from firstwords.runs.run import Run
-from firstwords.runs.status import run_progress
 from firstwords.runs.summary import RunSummaries
 from firstwords.serve import xray
 from firstwords.serve.chat_completions import ChatResponseBuilder
@@ -29,6 +28,7 @@ from firstwords.serve.middleware import RequestGuard
 from firstwords.serve.model_pool import LoadedModel, ModelPool
 from firstwords.serve.model_worker import QueueFullError
 from firstwords.serve.origins import OriginGuard, parse_origin
+from firstwords.serve.progress import add_progress_endpoints
 from firstwords.serve.responses import ResponseBuilder, complete_response, server_sent_events
 from firstwords.serve.schema import ChatRequest, CompletionRequest
 from firstwords.serve.text_completions import CompletionResponseBuilder
@@ -77,6 +77,7 @@ def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = li
     xray.add_xray_endpoint(app, models)
     _add_run_endpoints(app, find_runs)
     add_compare_endpoint(app, find_runs)
+    add_progress_endpoints(app, find_runs)
     add_docs_pages(app)
     _add_pages(app)
     app.add_middleware(RequestCounter, requests=metrics.requests)
@@ -219,14 +220,6 @@ def _add_run_endpoints(app: FastAPI, find_runs: FindRuns) -> None:
         """List all runs, the newest first: state, size, data, time, scores, disk."""
         data = summaries.list([run.directory for run in find_runs()])
         return {"object": "list", "data": data}
-
-    @app.get("/v1/runs/{name}")
-    def get_run(name: str) -> dict[str, Any]:
-        """Return the progress of a run: phases, loss curves, and the newest samples."""
-        for run in find_runs():
-            if run.name == name:
-                return run_progress(run)
-        raise ApiError(404, f"no run {name!r}", code="run_not_found", param="name")
 
 
 def _add_pages(app: FastAPI) -> None:

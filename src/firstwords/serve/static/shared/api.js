@@ -64,8 +64,15 @@ export async function compareRuns(names, measure, key, signal) {
   return get(`v1/compare?${query}`, key, signal);
 }
 
-export async function getRun(name, key) {
-  return get(`v1/runs/${encodeURIComponent(name)}`, key);
+// The progress of a run. `known` is {revision, start}: the curve that the page has, and the index of
+// the first point that it lacks; without it, the document has the whole curve.
+export async function getRun(name, key, known = {}) {
+  return get(`v1/runs/${encodeURIComponent(name)}?${new URLSearchParams(known)}`, key);
+}
+
+// What the growing model made of the same prompts, in the order of training.
+export async function getSamples(name, key) {
+  return (await get(`v1/runs/${encodeURIComponent(name)}/samples`, key)).data;
 }
 
 // The description of the API in the OpenAPI format.

@@ -13,19 +13,35 @@ export function element(name, attributes = {}, ...children) {
   return node;
 }
 
+// The nodes of an answer's text: a chip for each call of the calculator, with a space between it and
+// the text around it, so that copied text has one too.
+export function textNodes(text) {
+  const call = TOOL_CALL.exec(text);
+  if (!call) return text ? [document.createTextNode(text)] : [];
+  const [whole, expression, result] = call;
+  const before = text.slice(0, call.index);
+  const after = text.slice(call.index + whole.length);
+  return [
+    ...textNodes(before),
+    ...spaceUnless(!before || /\s$/.test(before)),
+    toolChip(expression, result),
+    ...spaceUnless(!after || /^\s/.test(after)),
+    ...textNodes(after),
+  ];
+}
+
+function spaceUnless(present) {
+  return present ? [] : [document.createTextNode(" ")];
+}
+
+function toolChip(expression, result) {
+  const kind = result === "error" ? "tool error" : "tool";
+  return element("span", { class: kind }, `${expression} = ${result}`);
+}
+
 // A piece is {text, tokens}: the text of one chunk of an answer, and the tokens in it.
 export function pieceNodes(piece) {
-  const call = TOOL_CALL.exec(piece.text);
-  if (!call) return [pieceNode(piece)];
-  const [whole, expression, result] = call;
-  const before = piece.text.slice(0, call.index);
-  const after = piece.text.slice(call.index + whole.length);
-  const kind = result === "error" ? "tool error" : "tool";
-  return [
-    ...(before ? [document.createTextNode(before)] : []),
-    element("span", { class: kind }, `${expression} = ${result}`),
-    ...(after ? pieceNodes({ text: after, tokens: [] }) : []),
-  ];
+  return TOOL_CALL.test(piece.text) ? textNodes(piece.text) : [pieceNode(piece)];
 }
 
 function pieceNode(piece) {

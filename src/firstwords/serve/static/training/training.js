@@ -1,126 +1,171 @@
-// Training progress: asks the server for the run's state every two seconds and draws it.
+// The training page: watches the run that is selected in the bar, by default the newest one.
 
-import { getRun, listRuns } from "../shared/api.js";
+import { getSamples, listRuns } from "../shared/api.js";
 import { ChartView, lineChart, viewControls } from "../shared/chart.js";
-import { element } from "../shared/dom.js";
 import { loadSettings } from "../shared/storage.js";
+import { Comparison } from "./comparison.js";
+import { DoneNotice, titleOf } from "./notice.js";
+import {
+  describeNumbers,
+  describeState,
+  fractionDone,
+  percent,
+  phaseNodes,
+  resultNodes,
+} from "./overview.js";
+import { RunFeed } from "./run_feed.js";
+import { SampleSlider } from "./samples.js";
 
-const REFRESH_MILLISECONDS = 2000;
-const STOPPED_AFTER_SECONDS = 60; // without a new step
-const STAGES = ["pretrain", "midtrain", "sft"];
+const RUNNING_MILLISECONDS = 2000; // between two looks at a run in training
+const WAITING_MILLISECONDS = 5000; // at other runs, or for a run
 const page = Object.fromEntries(
-  [...document.querySelectorAll("[id]")].map((node) => [node.id, node]),
+  [...document.querySelectorAll("main [id]")].map((node) => [node.id, node]),
 );
-const { key } = loadSettings();
-const view = new ChartView({ axes: [{ key: "x", title: "Million tokens", unit: "plain" }] });
+const bar = document.querySelector("app-bar");
+const axes = [
+  { key: "tokens", title: "Tokens", unit: "count" },
+  { key: "steps", title: "Steps", unit: "count" },
+  { key: "seconds", title: "Training time", unit: "time" },
+];
+const view = new ChartView({ axes });
 const charts = {
   loss: lineChart(page.loss, { view, label: "Training loss" }),
   bits: lineChart(page.bits, { view, label: "Bits per byte" }),
-  lr: lineChart(page.lr, { view, label: "Learning rate", log: false }),
+  rate: lineChart(page.rate, { view, label: "Learning rate", log: false, height: 180 }),
 };
-page.phases.after(viewControls(view));
+const samples = new SampleSlider({
+  slider: page["samples-slider"],
+  position: page["samples-position"],
+  list: page.samples,
+  earlier: page["samples-earlier"],
+  later: page["samples-later"],
+});
+const notice = new DoneNotice(page.notify);
+const comparison = new Comparison({
+  details: page.compare,
+  list: page["compare-list"],
+  onChange: () => look(),
+});
+let feed = null; // of the run on the page
+let timer = 0;
+let looking = null;
 
-async function start() {
-  const names = await listRuns(key);
-  page.run.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
-  const requested = new URLSearchParams(location.search).get("run");
-  if (names.includes(requested)) page.run.value = requested;
-  page.run.addEventListener("change", refresh);
-  if (!names.length) showStatus("No runs yet. To start one, run: firstwords train");
+// One look at a time: a second one waits for the first.
+function look() {
+  clearTimeout(timer);
+  looking = (looking ?? Promise.resolve()).then(lookOnce).then(() => {
+    clearTimeout(timer);
+    const isRunning = feed?.progress?.state === "running";
+    timer = setTimeout(look, isRunning ? RUNNING_MILLISECONDS : WAITING_MILLISECONDS);
+  });
 }
 
-async function refresh() {
-  if (!page.run.value || document.hidden) return;
+async function lookOnce() {
+  const { key } = loadSettings(); // again each time: the key may be entered in another tab
   try {
-    showRun(await getRun(page.run.value, key));
+    if (feed?.progress?.state !== "running") await bar.refresh(); // is there a newer run?
+    selectFeed(bar.run);
+    if (!feed) showNoRun(await listRuns(key));
+    else await refreshFeed(feed, key);
+    showProblem("");
   } catch (error) {
-    showError(error);
+    showProblem(describeError(error));
   }
 }
 
-function showRun(run) {
-  const current = run.phases.find((phase) => !phase.done);
-  showStatus(current ? describePhase(run, current) : "This run is finished.");
-  page.phases.replaceChildren(
-    ...run.phases.map((phase) => phaseNode(run, phase, phase === current)),
-  );
-  charts.loss.update({ series: curveSeries(run, "loss") });
-  charts.lr.update({ series: curveSeries(run, "lr") });
-  charts.bits.update({ series: bitsPerByteSeries(run) });
-  if (run.samples) showSamples(run.samples);
+function selectFeed(name) {
+  if (name === (feed?.name ?? null)) return;
+  feed = name ? new RunFeed(name) : null;
+  view.set({ zoom: null, cursor: null });
+  samples.clear();
 }
 
-function describePhase(run, phase) {
-  const stage = run.stage;
-  if (!stage || stage.name !== phase.name) return `${phase.title} is running.`;
-  const stopped = stage.idle_seconds > STOPPED_AFTER_SECONDS;
-  const speed = `${formatCount(Math.round(stage.tokens_per_second))} tokens/s`;
-  return (
-    `${phase.title}: step ${formatCount(stage.step)} of ${formatCount(stage.steps)}, ` +
-    `loss ${stage.loss.toFixed(3)}, ` +
-    (stopped
-      ? "no new step for a minute. If training stopped, run the same command again to resume."
-      : `${speed}, ${formatDuration(stage.seconds_left)} left.`)
-  );
+async function refreshFeed(current, key) {
+  const before = current.progress?.state;
+  await current.refresh(key);
+  await comparison.refresh(key);
+  if (current.progress.n_samples !== samples.count) samples.show(await getSamples(current.name, key));
+  if (before === "running" && current.isFinished) notice.send(current.progress);
+  showRun(current);
 }
 
-function formatCount(number) {
-  return number.toLocaleString("en");
+function showRun({ name, progress }) {
+  const fraction = fractionDone(progress);
+  page.run.hidden = false;
+  page["run-title"].textContent = `Training ${name}`;
+  document.title = titleOf(progress);
+  showStatus(describeState(progress));
+  page.numbers.textContent = describeNumbers(progress);
+  page.resume.hidden = progress.state !== "stopped";
+  page.command.textContent = `firstwords train --run ${name}`;
+  page.overall.hidden = fraction === null || fraction === 1;
+  page["overall-bar"].value = fraction ?? 0;
+  page["overall-text"].textContent = percent(fraction ?? 0);
+  notice.offer(progress.state === "running");
+  showNewer(name);
+  page.phases.replaceChildren(...phaseNodes(progress));
+  showResult(progress);
+  comparison.show(bar.runs.map((run) => run.name).filter((other) => other !== name));
+  drawCharts();
 }
 
-function formatDuration(seconds) {
-  const rounded = Math.round(seconds);
-  return `${Math.floor(rounded / 60)}:${String(rounded % 60).padStart(2, "0")}`;
+function showNewer(name) {
+  const newest = bar.runs[0]?.name ?? name;
+  page.newer.hidden = newest === name;
+  page["newer-name"].textContent = newest;
 }
 
-function phaseNode(run, phase, isCurrent) {
-  const kind = phase.done ? "done" : isCurrent ? "current" : "";
-  const state = phase.done ? "done" : isCurrent ? "running" : "not started";
-  const node = element("li", { class: kind }, phase.title, element("br"), state);
-  if (isCurrent && run.stage?.name === phase.name) {
-    const bar = element("progress", { max: run.stage.steps, "aria-label": phase.title });
-    bar.value = run.stage.step;
-    node.append(bar);
-  }
-  return node;
+// Drawn once, so that its links keep the focus.
+function showResult(run) {
+  const isFinished = run.state === "finished";
+  const shown = page.result.dataset.run === run.run && !page.result.hidden;
+  page.result.hidden = !isFinished;
+  if (isFinished && !shown) page["result-content"].replaceChildren(...resultNodes(run));
+  page.result.dataset.run = run.run;
 }
 
-function curveSeries(run, metric) {
-  return STAGES.map((stage) => ({
-    name: stage,
-    points: run.curves[stage][metric].map(([x, y]) => ({ x, y })),
-  }));
+function drawCharts() {
+  const feeds = [feed, ...comparison.loaded];
+  const { stages } = feed;
+  for (const axis of axes) axis.max = stages.at(-1).to[axis.key];
+  const series = (pointsOf) => feeds.map((other) => ({ name: other.name, points: pointsOf(other) }));
+  const forecast = feed.forecastPoint();
+  const planned = { name: "forecast", markers: true, points: [forecast], style: 3 };
+  const bits = series((other) => other.bitsPoints()).map((line) => ({ ...line, markers: true }));
+  charts.loss.update({ bands: stages, series: series((other) => other.lossPoints()) });
+  charts.bits.update({ bands: stages, series: forecast ? [...bits, planned] : bits });
+  charts.rate.update({ bands: stages, series: series((other) => other.learningRatePoints()) });
 }
 
-function bitsPerByteSeries(run) {
-  return STAGES.map((stage) => ({
-    name: stage,
-    markers: true,
-    points: run.bits_per_byte
-      .filter((bits) => bits.stage === stage)
-      .map(({ million_tokens: x, score: y, ci95: [low, high] }) => ({ x, y, low, high })),
-  }));
+function showNoRun() {
+  page.run.hidden = true;
+  page["run-title"].textContent = "Training";
+  document.title = titleOf(null);
+  showStatus("No run yet. To start one, run: firstwords train. It will be shown here.");
 }
 
-function showSamples({ step, stage, samples }) {
-  page["samples-step"].textContent = `After step ${formatCount(step)} of ${stage}.`;
-  page.samples.replaceChildren(
-    ...samples.flatMap(({ prompt, answer }) => [
-      element("dt", {}, prompt),
-      element("dd", {}, answer || "(empty)"),
-    ]),
-  );
+function describeError(error) {
+  if (error.status === 401)
+    return "This server needs an API key. Enter it in the settings of the chat page; this page then continues.";
+  if (error.status === undefined)
+    return "The server does not answer. Is firstwords serve still running? Trying again.";
+  return `The server reports a problem: ${error.message}.`;
 }
 
+// Only changes are written, so that screen readers do not repeat them.
 function showStatus(text) {
-  // Only changes are written, so that screen readers do not repeat the status every two seconds.
   if (page.status.textContent !== text) page.status.textContent = text;
 }
 
-function showError(error) {
-  showStatus(`Cannot reach the server: ${error.message}`);
+function showProblem(text) {
+  if (page.problem.textContent !== text) page.problem.textContent = text;
 }
 
-await start().catch(showError);
-await refresh();
-setInterval(refresh, REFRESH_MILLISECONDS);
+page["newer-show"].addEventListener("click", () => {
+  bar.selectRun(null);
+  page["run-title"].focus();
+});
+page.controls.append(viewControls(view, { fileName: "training.csv", label: "All charts" }));
+await bar.ready;
+bar.addEventListener("runchange", look);
+look();
