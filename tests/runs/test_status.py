@@ -8,76 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_manifest, make_metrics_line, make_recipe
+from factories import make_manifest, make_metrics_line
+from fake_runs import (
+    PLANNED,
+    STEPS,
+    add_sample,
+    add_steps,
+    evaluate,
+    finish,
+    make_old,
+    phases_of,
+    start_run,
+)
 
 from firstwords.common import files
 from firstwords.common.locks import exclusive_lock
-from firstwords.recipe import STAGES, ModelConfig, Stage
+from firstwords.recipe import STAGES
 from firstwords.runs import live_metrics, registry
 from firstwords.runs.run import Run
 from firstwords.runs.status import RunProgress
 from firstwords.runs.time_left import PhaseTime, seconds_left
 
-STEPS = 4
-PLANNED = {"tokenizer": 20, "pretrain": 40, "midtrain": 40, "sft": 40, "evaluation": 20}
-
 
 @pytest.fixture
-def run(tiny_model: ModelConfig) -> Run:
-    """A run that has a plan and a tokenizer, 100 s after its last change."""
-    recipe = make_recipe(model=tiny_model).replace_stages(steps=STEPS)
-    bits = {"stage": "pretrain", "expected": 2.0, "range": [1.8, 2.2]}
-    predicted = {"phase_seconds": PLANNED, "bits_per_byte": bits}
-    with registry.lock_run("first") as directory:
-        run = registry.create_run(directory, make_manifest(recipe, predicted=predicted))
-    for path in (run.tokenizer_path, run.tokenizer_stats_path):
-        files.write_text(path, "{}")
-    record_time(run, tokenizer=20.0)
+def run(home: Path) -> Run:
+    """A run 100 s after its last change."""
+    run = start_run("first")
     make_old(run)
     return run
-
-
-def record_time(run: Run, **seconds: float) -> None:
-    timings = {name: {"seconds": time, "peak_memory": 1.0} for name, time in seconds.items()}
-    files.write_json(run.timings_path, timings)
-
-
-def make_old(run: Run) -> None:
-    for path in run.directory.rglob("*"):
-        os.utime(path, (time.time() - 100, time.time() - 100))
-
-
-def add_steps(run: Run, stage: Stage, *steps: int) -> None:
-    run.metrics(stage).parent.mkdir(exist_ok=True)
-    with run.metrics(stage).open("a") as file:
-        file.writelines(f"{make_metrics_line(step)}\n" for step in steps)
-
-
-def finish(run: Run, *stages: Stage) -> None:
-    for stage in stages:
-        add_steps(run, stage, *range(1, STEPS + 1))
-        (run.checkpoints(stage) / f"{STEPS:07d}").mkdir(parents=True)
-
-
-def add_sample(run: Run, stage: Stage, step: int, answer: str = "yes") -> None:
-    bits = {"score": 2.0, "ci95": [1.9, 2.1], "n": 3}
-    answers = [{"prompt": "Hi", "kind": "question", "answer": answer}]
-    sample = {"stage": stage, "step": step, "bits_per_byte": bits, "samples": answers}
-    files.write_json(run.samples_path(stage, step), sample)
-
-
-def add_evaluation(run: Run, stage: Stage) -> None:
-    score = {"title": "exam", "score": 0.5, "chance": 0.1, "ci95": [0.4, 0.6], "n": 10}
-    part = score | {"note": ""}
-    exam = score | {"categories": {"sums": part}, "empty": 0, "broken_call": 0}
-    bits = score | {"text_bytes": 9, "categories": {}}
-    tasks = {"bits_per_byte": bits, "exam": exam, "blimp": {"title": "BLiMP", "absent": "no data"}}
-    document = {"stage": stage, "step": STEPS, "tasks": tasks, "chat_loss": 1.0, "samples": []}
-    files.write_json(run.evaluation(stage), document)
-
-
-def phases_of(document: dict[str, Any], key: str) -> list[Any]:
-    return [phase[key] for phase in document["phases"]]
 
 
 def evaluation_phase(run: Run) -> dict[str, Any]:
@@ -118,8 +76,7 @@ def test_a_run_in_training(run: Run) -> None:
 
 def test_a_finished_run_has_scores(run: Run) -> None:
     finish(run, *STAGES)
-    for stage in STAGES:
-        add_evaluation(run, stage)
+    evaluate(run, *STAGES)
     document = RunProgress(run).document()
     assert document["state"] == "finished"
     assert document["seconds_left"] == 0
@@ -196,7 +153,7 @@ def test_samples_are_in_the_order_of_training_and_read_again_after_a_change(run:
 
 def test_unchanged_files_are_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     finish(run, *STAGES)
-    add_evaluation(run, "sft")
+    evaluate(run, "sft")
     add_sample(run, "sft", 4)
     progress = RunProgress(run)
     document = progress.document()

@@ -32,9 +32,18 @@ export { ChartView, viewControls };
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { right: 12, top: 22, bottom: 26 };
 const CHARACTER = 7.5; // pixels, at least as wide as a digit of a label
+const LABEL_LENGTH = 4; // of y, at least, so that charts of one page line up
 const MARKER_DISTANCE = 90; // pixels between the markers that only tell lines apart
 const CURSOR_DISTANCE = 24; // pixels from a point within which the cursor shows its value
 const DRAG_PIXELS = 8; // below, a drag is a click
+const KEY_MOVES = {
+  ArrowLeft: -1,
+  ArrowRight: 1,
+  ArrowDown: -1,
+  ArrowUp: 1,
+  PageDown: -20,
+  PageUp: 20,
+};
 const STYLES = [
   { dashes: "", marker: "M-4 0A4 4 0 1 1 4 0A4 4 0 1 1 -4 0Z" },
   { dashes: "7 3", marker: "M-3.5 -3.5H3.5V3.5H-3.5Z" },
@@ -71,9 +80,11 @@ class LineChart {
   }
 
   update(options) {
+    const range = String(this.view.range);
     Object.assign(this, options);
     // Charts that share a view share its x axis, which the new data may have made longer.
-    for (const chart of this.view.charts) chart.draw();
+    if (String(this.view.range) === range) this.draw();
+    else this.view.dispatchEvent(new Event("change"));
   }
 
   remove() {
@@ -122,7 +133,8 @@ class LineChart {
   // The plot is a slider for screen readers: its value is the cursor, its text all values there.
   #describe(position, values) {
     const [from, to] = this.view.shown;
-    const texts = this.lines.map(({ name }, index) => `${name} ${valueText(values[index], this.unit)}`);
+    const textOf = ({ name }, index) => `${name} ${valueText(values[index], this.unit)}`;
+    const texts = this.lines.map(textOf);
     const attributes = {
       "aria-label": this.label,
       "aria-valuemin": from,
@@ -153,7 +165,6 @@ class LineChart {
   }
 
   #press(event) {
-    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -20, PageUp: 20 };
     const actions = {
       Home: () => this.#moveTo(0),
       End: () => this.#moveTo(Infinity),
@@ -163,7 +174,7 @@ class LineChart {
       0: () => this.view.set({ zoom: null }),
     };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in moves) this.#moveBy(moves[event.key]);
+    if (event.key in KEY_MOVES) this.#moveBy(KEY_MOVES[event.key]);
     else if (event.key in actions) actions[event.key]();
     else return;
     event.preventDefault();
@@ -265,7 +276,7 @@ function makeAxes({ lines, view, width, height, unit, log: mayBeLog }) {
   const y = (value) => end - ((scale(value) - bottom) / (top - bottom)) * (end - MARGIN.top);
   const tickRange = { from: domain[0], to: domain[1], log, unit };
   const yTicks = axisTicks({ ...tickRange, position: y, size: () => 30 });
-  const left = 12 + CHARACTER * Math.max(2, ...yTicks.map(({ label }) => label.length));
+  const left = 12 + CHARACTER * Math.max(LABEL_LENGTH, ...yTicks.map(({ label }) => label.length));
   const right = width - MARGIN.right;
   const x = (value) => left + ((value - from) / (to - from)) * (right - left);
   const xAt = (pixels) => from + ((pixels - left) / (right - left)) * (to - from);
@@ -325,7 +336,8 @@ function drawLine(line, axes) {
   const raw = smoothed ? [path(line, axes, (_, point) => point.y, `${style.class} chart-raw`)] : [];
   const own = path(line, axes, (index) => line.ys[index], style.class);
   own.setAttribute("stroke-dasharray", style.dashes);
-  const intervals = line.markers ? line.points.flatMap((point) => intervalNode(line, point, axes)) : [];
+  const measured = line.markers ? line.points : [];
+  const intervals = measured.flatMap((point) => intervalNode(line, point, axes));
   return [...raw, own, ...intervals, ...markers(line, axes)];
 }
 
@@ -383,11 +395,13 @@ function valueAt(line, cursor, axes) {
 
 function cursorNodes(lines, values, cursor, { axes }) {
   const x = axes.x(cursor);
-  const vertical = svg("line", { class: "chart-cursor", x1: x, x2: x, y1: MARGIN.top, y2: axes.end });
+  const ends = { x1: x, x2: x, y1: MARGIN.top, y2: axes.end };
+  const vertical = svg("line", { class: "chart-cursor", ...ends });
   const dots = lines.flatMap((line, index) => {
     const value = values[index];
     if (!value || (axes.log && value.y <= 0)) return [];
-    return [svg("circle", { class: `chart-dot ${line.style.class}`, cx: axes.x(value.x), cy: axes.y(value.y), r: 5 })];
+    const place = { cx: axes.x(value.x), cy: axes.y(value.y), r: 5 };
+    return [svg("circle", { class: `chart-dot ${line.style.class}`, ...place })];
   });
   return [vertical, ...dots];
 }
@@ -405,7 +419,8 @@ function describeX(x, axis, { bands, view }) {
 }
 
 function legendItem(line, value, unit) {
-  const swatch = svg("svg", { class: "chart-swatch", width: 34, height: 12, "aria-hidden": "true" });
+  const size = { width: 34, height: 12 };
+  const swatch = svg("svg", { class: "chart-swatch", ...size, "aria-hidden": "true" });
   const dashes = { "stroke-dasharray": line.style.dashes };
   swatch.append(
     svg("path", { class: `chart-line ${line.style.class}`, d: "M1 6H33", ...dashes }),
@@ -418,6 +433,7 @@ function legendItem(line, value, unit) {
 function valueText(value, unit) {
   if (!value) return "–";
   const { low, high } = value.point;
-  const interval = low === undefined ? "" : ` (${formatValue(low, unit)} to ${formatValue(high, unit)})`;
-  return formatValue(value.y, unit) + interval;
+  const text = formatValue(value.y, unit);
+  if (low === undefined) return text;
+  return `${text} (${formatValue(low, unit)} to ${formatValue(high, unit)})`;
 }

@@ -1,7 +1,11 @@
 // Scales, ticks and labels of charts: pure functions that know no page.
 
 const DIGITS = [[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 5], [1]];
-const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+const SECONDS = [
+  ...[1, 2, 5, 10, 15, 30],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => 60 * minutes),
+  ...[1, 2, 3, 6, 12].map((hours) => 3600 * hours),
+];
 const DAY = 86400;
 const MAX_TICKS = 10;
 const TIMES_TO_BE_LOG = 8; // from the first to the last value; below, round steps read better
@@ -63,7 +67,8 @@ function* steps(smallest, unit) {
 
 function* decimalSteps(smallest) {
   for (let power = Math.floor(Math.log10(smallest)); ; power += 1)
-    for (const digit of [1, 2, 5]) yield digit * 10 ** power;
+    for (const digit of [1, 2, 5])
+      if (digit * 10 ** power >= smallest * (1 - 1e-9)) yield digit * 10 ** power;
 }
 
 function fit(ticks, position, size) {
@@ -80,18 +85,20 @@ function fit(ticks, position, size) {
 export function tickLabels(values, unit, step) {
   const largest = Math.max(...values.map(Math.abs), 0);
   if (unit === "time") return values.map((value) => timeLabel(value, largest, step));
-  const [divisor, prefix] = PREFIXES.find(([size]) => hasPrefix(largest, unit) && largest >= size) ?? [1, ""];
+  const [divisor, prefix] = prefixOf(largest, unit === "count" ? 1e3 : 1e5);
   if (!step) return values.map((value) => `${Number((value / divisor).toPrecision(3))}${prefix}`);
   const decimals = Math.max(0, -Math.floor(Math.log10(step / divisor) + 1e-9));
   if (decimals > 5) {
-    const digits = Math.max(0, Math.floor(Math.log10(largest)) - Math.floor(Math.log10(step) + 1e-9));
+    const powers = [largest, step].map((value) => Math.floor(Math.log10(value) + 1e-9));
+    const digits = Math.max(0, powers[0] - powers[1]);
     return values.map((value) => value.toExponential(digits));
   }
   return values.map((value) => (value ? `${(value / divisor).toFixed(decimals)}${prefix}` : "0"));
 }
 
-function hasPrefix(largest, unit) {
-  return unit === "count" || largest >= 1e5;
+// The divisor and the name of the prefix for a value; none below `smallest`.
+function prefixOf(value, smallest) {
+  return PREFIXES.find(([size]) => value >= size && value >= smallest) ?? [1, ""];
 }
 
 function timeLabel(seconds, largest, step) {
@@ -105,15 +112,17 @@ function timeLabel(seconds, largest, step) {
 }
 
 function hoursAndMinutes(seconds) {
-  return `${Math.floor(seconds / 3600)}:${String(Math.round((seconds % 3600) / 60)).padStart(2, "0")}`;
+  const minutes = Math.round((seconds % 3600) / 60);
+  return `${Math.floor(seconds / 3600)}:${String(minutes).padStart(2, "0")}`;
 }
 
 // A value as text with about four digits, for readouts.
 export function formatValue(value, unit = "plain") {
   if (unit === "time") return formatTime(value);
   if (unit === "count") {
-    const [divisor, prefix] = PREFIXES.find(([size]) => value >= size && value >= 1e5) ?? [1, ""];
-    return divisor === 1 ? Math.round(value).toLocaleString("en") : `${(value / divisor).toFixed(2)}${prefix}`;
+    const [divisor, prefix] = prefixOf(value, 1e5);
+    if (divisor === 1) return Math.round(value).toLocaleString("en");
+    return `${(value / divisor).toFixed(2)}${prefix}`;
   }
   return String(Number(value.toPrecision(4)));
 }
@@ -140,8 +149,8 @@ export function valueDomain(values, log) {
   return [fromZero ? 0 : smallest - padding, largest + padding];
 }
 
-// The exponential moving average; each value is the mean of those up to it, so that the first ones
-// are not drawn towards 0. `weight` is that of the average so far, from 0 (no smoothing) to below 1.
+// The exponential moving average; each value is a mean of those up to it, so that the first
+// ones are not drawn towards 0. `weight` is that of the average so far: 0 is no smoothing, 1 is not allowed.
 export function movingAverage(values, weight) {
   let [sum, total] = [0, 0];
   return values.map((value) => {

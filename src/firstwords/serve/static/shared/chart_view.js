@@ -57,11 +57,12 @@ export class ChartView extends EventTarget {
   // All data as CSV, a row for each point.
   csv() {
     const keys = this.axes.map((axis) => axis.key);
+    const place = (point) => keys.map((key) => point[key]);
     const rows = [["chart", "series", ...keys, "value", "low", "high"]];
     for (const { label, series } of this.charts)
       for (const { name, points } of series)
         for (const point of points)
-          rows.push([label, name, ...keys.map((key) => point[key]), point.y, point.low, point.high]);
+          rows.push([label, name, ...place(point), point.y, point.low, point.high]);
     return rows.map((row) => `${row.map(csvField).join(",")}\r\n`).join("");
   }
 }

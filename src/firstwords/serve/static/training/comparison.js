@@ -16,15 +16,19 @@ export class Comparison {
   show(names) {
     this.details.hidden = !names.length;
     for (const name of this.feeds.keys()) if (!names.includes(name)) this.feeds.delete(name);
-    const shown = [...this.list.querySelectorAll("input")].map((box) => box.value);
-    if (shown.join("/") !== names.join("/")) this.list.replaceChildren(...names.map(this.#item));
+    for (const item of [...this.list.children])
+      if (!names.includes(item.dataset.run)) item.remove();
+    for (const [index, name] of names.entries()) {
+      const item = this.list.children[index] ?? null;
+      if (item?.dataset.run !== name) this.list.insertBefore(this.#item(name), item);
+    }
     this.#limit();
   }
 
   #item = (name) => {
     const box = element("input", { type: "checkbox", value: name, onchange: this.#choose });
     box.checked = this.feeds.has(name);
-    return element("li", {}, element("label", {}, box, ` ${name}`));
+    return element("li", { "data-run": name }, element("label", {}, box, ` ${name}`));
   };
 
   #choose = ({ target }) => {

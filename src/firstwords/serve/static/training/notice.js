@@ -7,7 +7,7 @@ export function titleOf(run) {
   const fraction = fractionDone(run);
   if (run.state === "finished") return `Done: ${run.run} · Firstwords`;
   if (run.state === "stopped") return `Stopped: ${run.run} · Firstwords`;
-  return fraction === null ? `Training ${run.run} · Firstwords` : `${percent(fraction)} · Firstwords`;
+  return `${fraction === null ? `Training ${run.run}` : percent(fraction)} · Firstwords`;
 }
 
 // A button that turns the notification on and off.
@@ -29,7 +29,11 @@ export class DoneNotice {
   send(run) {
     if (!this.#wanted) return;
     const text = run.scores.sft?.exam && `Exam: ${Math.round(100 * run.scores.sft.exam.score)} %`;
-    new Notification(`Run ${run.run} is finished`, { body: text || "The model is ready." });
+    try {
+      new Notification(`Run ${run.run} is finished`, { body: text || "The model is ready." });
+    } catch {
+      // Browsers of phones may refuse; the title says it, too.
+    }
   }
 
   async #toggle() {

@@ -63,7 +63,8 @@ function phaseState(run, phase) {
   if (phase.done) return "done";
   if (!phase.current) return "not started";
   const state = run.state === "running" ? "running" : "stopped";
-  if (phase.steps) return `${state}, step ${formatCount(phase.step)} of ${formatCount(phase.steps)}`;
+  const { step, steps } = phase;
+  if (steps) return `${state}, step ${formatCount(step)} of ${formatCount(steps)}`;
   const parts = phase.parts ?? [];
   if (!parts.length) return state;
   const [stage, part] = parts.at(-1).split(".");

@@ -84,7 +84,8 @@ async function refreshFeed(current, key) {
   const before = current.progress?.state;
   await current.refresh(key);
   await comparison.refresh(key);
-  if (current.progress.n_samples !== samples.count) samples.show(await getSamples(current.name, key));
+  const hasNewSamples = current.progress.n_samples !== samples.count;
+  if (hasNewSamples) samples.show(await getSamples(current.name, key));
   if (before === "running" && current.isFinished) notice.send(current.progress);
   showRun(current);
 }
@@ -106,7 +107,7 @@ function showRun({ name, progress }) {
   page.phases.replaceChildren(...phaseNodes(progress));
   showResult(progress);
   comparison.show(bar.runs.map((run) => run.name).filter((other) => other !== name));
-  drawCharts();
+  if (!document.hidden) drawCharts();
 }
 
 function showNewer(name) {
@@ -128,7 +129,8 @@ function drawCharts() {
   const feeds = [feed, ...comparison.loaded];
   const { stages } = feed;
   for (const axis of axes) axis.max = stages.at(-1).to[axis.key];
-  const series = (pointsOf) => feeds.map((other) => ({ name: other.name, points: pointsOf(other) }));
+  const series = (pointsOf) =>
+    feeds.map((other) => ({ name: other.name, points: pointsOf(other) }));
   const forecast = feed.forecastPoint();
   const planned = { name: "forecast", markers: true, points: [forecast], style: 3 };
   const bits = series((other) => other.bitsPoints()).map((line) => ({ ...line, markers: true }));
@@ -146,7 +148,10 @@ function showNoRun() {
 
 function describeError(error) {
   if (error.status === 401)
-    return "This server needs an API key. Enter it in the settings of the chat page; this page then continues.";
+    return (
+      "This server needs an API key. Enter it in the settings of the chat page; " +
+      "this page then continues."
+    );
   if (error.status === undefined)
     return "The server does not answer. Is firstwords serve still running? Trying again.";
   return `The server reports a problem: ${error.message}.`;
@@ -168,4 +173,5 @@ page["newer-show"].addEventListener("click", () => {
 page.controls.append(viewControls(view, { fileName: "training.csv", label: "All charts" }));
 await bar.ready;
 bar.addEventListener("runchange", look);
+document.addEventListener("visibilitychange", () => document.hidden || look());
 look();
