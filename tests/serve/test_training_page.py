@@ -128,7 +128,7 @@ def test_page_follows_runs_from_none_to_the_next_one(url: str, page: Any) -> Non
     pages = ("", "report/", "exam/", "xray/")
     assert links == [f"{root}{path}?run=first" for path in pages]
     start_run("second")
-    page.get_by_role("heading", name="Training second").wait_for()
+    page.get_by_role("heading", name="Run second").wait_for()
     assert not page.get_by_role("heading", name="Result").is_visible()
 
 
@@ -137,13 +137,13 @@ def test_chosen_run_stays_and_can_be_compared(url: str, page: Any) -> None:
     for name in ("first", "second"):
         finish_everything(start_run(name))
     page.goto(f"{url}?run=first")
-    page.get_by_role("heading", name="Training first").wait_for()
+    page.get_by_role("heading", name="Run first").wait_for()
     page.get_by_text("Compare with other runs").click()
     page.get_by_label("second", exact=True).check()
     page.locator("#loss .chart-item", has_text="second").wait_for()
     assert page.locator("#loss .chart-plot .chart-line").count() == 2
     page.get_by_role("button", name="Follow the newest run").click()
-    page.get_by_role("heading", name="Training second").wait_for()
+    page.get_by_role("heading", name="Run second").wait_for()
     assert page.evaluate("document.activeElement.tagName") == "H1", "focus stays on the page"
     assert "run=" not in page.url
 
@@ -184,7 +184,7 @@ def test_missing_key_is_named_and_the_page_goes_on_with_it(
     problem.filter(has_text="Enter it in the settings of the chat page").wait_for()
     assert problem.evaluate("node => node.className") == "error"
     page.evaluate("localStorage.setItem('firstwords.settings', JSON.stringify({key: 'secret'}))")
-    page.get_by_role("heading", name="Training first").wait_for()
+    page.get_by_role("heading", name="Run first").wait_for()
     assert problem.inner_text() == ""
 
 

@@ -150,7 +150,8 @@ export function valueDomain(values, log) {
 }
 
 // The exponential moving average; each value is a mean of those up to it, so that the first
-// ones are not drawn towards 0. `weight` is that of the average so far: 0 is no smoothing, 1 is not allowed.
+// ones are not drawn towards 0. `weight` is that of the average so far: 0 is no smoothing, and it is
+// below 1.
 export function movingAverage(values, weight) {
   let [sum, total] = [0, 0];
   return values.map((value) => {

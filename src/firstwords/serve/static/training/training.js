@@ -93,7 +93,7 @@ async function refreshFeed(current, key) {
 function showRun({ name, progress }) {
   const fraction = fractionDone(progress);
   page.run.hidden = false;
-  page["run-title"].textContent = `Training ${name}`;
+  page["run-title"].textContent = `Run ${name}`;
   document.title = titleOf(progress);
   showStatus(describeState(progress));
   page.numbers.textContent = describeNumbers(progress);
