@@ -34,6 +34,12 @@ def find_runs(home: Path) -> Callable[[], Any]:
     return run_finder(())
 
 
+def serve_runs(serve: Serve, find_runs: Callable[[], Any], *limits: ServerLimits) -> Any:
+    """A server of the runs on the disk, of which none has a usable checkpoint."""
+    models = ModelPool(find_runs, max_batch_size=1, max_queue=1)
+    return serve(*limits, models=models, find_runs=find_runs)
+
+
 # --- API ------------------------------------------------------------------------------------------
 
 
@@ -81,8 +87,7 @@ def test_run_without_a_checkpoint_can_be_watched(
     serve: Serve, find_runs: Callable[[], Any]
 ) -> None:
     add_steps(start_run("x"), "midtrain", 1)
-    models = ModelPool(find_runs, max_batch_size=1, max_queue=1)
-    client = serve(models=models, find_runs=find_runs).client
+    client = serve_runs(serve, find_runs).client
     assert client.get("/v1/models").json()["data"] == []
     assert client.get("/v1/runs/x").json()["stage"]["name"] == "midtrain"
     body = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -94,7 +99,7 @@ def test_run_without_a_checkpoint_can_be_watched(
 
 @pytest.fixture
 def url(serve: Serve, find_runs: Callable[[], Any]) -> str:
-    return f"{serve(find_runs=find_runs).url}/training/"
+    return f"{serve_runs(serve, find_runs).url}/training/"
 
 
 @pytest.mark.slow
@@ -178,7 +183,7 @@ def test_missing_key_is_named_and_the_page_goes_on_with_it(
     serve: Serve, find_runs: Callable[[], Any], page: Any
 ) -> None:
     start_run("first")
-    server = serve(ServerLimits(api_key="secret"), find_runs=find_runs)
+    server = serve_runs(serve, find_runs, ServerLimits(api_key="secret"))
     page.goto(f"{server.url}/training/")
     problem = page.get_by_role("alert")
     problem.filter(has_text="Enter it in the settings of the chat page").wait_for()
