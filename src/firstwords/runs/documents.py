@@ -162,7 +162,7 @@ class AnswerRecord(Document):
 
     category: str
     correct: bool
-    prompt: list[Message]
+    prompt: list[Message] | str  # plain text for the pretrained model
     reference: str
     answer: str
     problem: str = ""  # of an answer to an open prompt

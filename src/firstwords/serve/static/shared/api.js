@@ -75,6 +75,11 @@ export async function getSamples(name, key) {
   return (await get(`v1/runs/${encodeURIComponent(name)}/samples`, key)).data;
 }
 
+// A page of the questions of a run's exam that match `query`, with the answers of all stages.
+export async function getExam(name, query, key) {
+  return get(`v1/runs/${encodeURIComponent(name)}/exam?${new URLSearchParams(query)}`, key);
+}
+
 // The description of the API in the OpenAPI format.
 export async function getOpenApi() {
   return get("openapi.json");
