@@ -146,7 +146,7 @@ def test_the_model_card_has_the_figures_of_the_run(
     assert re.search(r"\| pretrain \| `.*` \| 4 \| ", card)
     assert re.search(r"\| midtrain \| `.*` \| 2 \| ", card)
     assert "| sft |" not in card.split("## Scores")[0]
-    assert "## Limitations" in card
+    assert "What it cannot do" in card
 
 
 @pytest.mark.parametrize(

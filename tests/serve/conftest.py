@@ -192,3 +192,15 @@ def check_accessibility() -> Callable[[Any], None]:
             raise AssertionError(f"wider than the screen: {page.evaluate(TOO_WIDE)}")
 
     return check
+
+
+@pytest.fixture
+def find_violations() -> Callable[..., list[Any]]:
+    """Return a function that lists all that axe finds in a part of a page, however small."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def find(page: Any, selector: str) -> list[Any]:
+        violations = axe.run(page, context=selector).response["violations"]
+        return [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
+
+    return find

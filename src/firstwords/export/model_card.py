@@ -5,16 +5,11 @@ from typing import Any
 from firstwords.common.markdown import table
 from firstwords.common.units import format_duration
 from firstwords.evaluation.table import table_rows
-from firstwords.model.size import matmul_parameters, n_parameters
+from firstwords.model.size import matmul_parameters
 from firstwords.recipe import STAGES, Stage
+from firstwords.report.headline import make_headline, render_headline, total_seconds
 from firstwords.runs.checkpoints import Checkpoint
 from firstwords.runs.run import Run
-
-ABILITIES = {
-    "pretrain": "continues text; it was not trained on conversations",
-    "midtrain": "continues text and conversations",
-    "sft": "answers in a conversation",
-}
 
 TRANSFORMERS_EXAMPLE = """from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -32,33 +27,23 @@ def render_model_card(
     run: Run, stage: Stage, checkpoint: Checkpoint, kind: str, name: str, dtype: str
 ) -> str:
     """Return the model card of a checkpoint exported as `name` in the format `kind`."""
+    evaluation = run.read_evaluation(stage)
     sections = [
         _front_matter(),
         f"# {name}",
-        _summary(run, stage),
+        render_headline(make_headline(run, stage, evaluation)),
         "## Use",
         _usage(kind, name, dtype),
     ]
     sections += ["## Training", _training(run, stage, checkpoint)]
-    if evaluation := run.read_evaluation(stage):
+    if evaluation:
         sections += ["## Scores", _scores(stage, evaluation["tasks"])]
-    sections += ["## Limitations", _limitations(run)]
     return "\n\n".join(sections) + "\n"
 
 
 def _front_matter() -> str:
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
     return "\n".join([*lines, "language: en", "tags: [firstwords, small]", "---"])
-
-
-def _summary(run: Run, stage: Stage) -> str:
-    model = run.recipe.model
-    return (
-        f"A language model of {n_parameters(model) / 1e6:.2f}M parameters "
-        f"({model.n_layer} layers, {model.n_embd} channels, vocabulary {model.vocab_size:,}, "
-        f"context {model.max_seq_len} tokens), trained with Firstwords {run.manifest.firstwords}. "
-        f"It {ABILITIES[stage]}."
-    )
 
 
 def _usage(kind: str, name: str, dtype: str) -> str:
@@ -80,26 +65,16 @@ def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
         steps = checkpoint.step if name == stage else config.steps
         data = sources.data if name == "pretrain" else sources.chat_data
         lines.append([name, f"`{data}`", f"{steps:,}", f"{steps * config.batch_tokens:,}"])
-    seconds = sum(timing["seconds"] for timing in run.timings().values())
     return (
         table(["stage", "data", "steps", "tokens"], lines)
         + f"\n\n{matmul_parameters(recipe.model) / 1e6:.2f}M matmul parameters. "
-        f"Seed {recipe.seed}, {recipe.dtype}, {format_duration(seconds)} on "
+        f"Seed {recipe.seed}, {recipe.dtype}, {format_duration(total_seconds(run))} on "
         f"{run.manifest.machine.get('cpu', 'a CPU')}. The full recipe is in the run's `run.json`."
     )
 
 
 def _scores(stage: Stage, tasks: dict[str, Any]) -> str:
-    return table(["", stage, "chance"], table_rows({stage: tasks})) + (
+    return table(["task", stage, "chance"], table_rows({stage: tasks})) + (
         "\n\nThe 95 % interval is in parentheses; a score whose interval includes chance is marked "
         "*at chance*."
-    )
-
-
-def _limitations(run: Run) -> str:
-    return (
-        "A model of this size knows little beyond its training data. It states falsehoods as "
-        "confidently as facts, its context holds only about "
-        f"{run.recipe.model.max_seq_len // 2} words, and it was not trained to refuse harmful "
-        "requests. Use it to learn and to experiment; do not rely on its answers."
     )

@@ -1,13 +1,16 @@
 """The plots, as SVG in the text color of the page: readable in light and dark mode and print."""
 
 import io
+import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from firstwords.recipe import STAGES, Stage
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
@@ -24,6 +27,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,  # grid lines behind bars
     "grid.alpha": 0.2,
     "legend.frameon": False,
     **dict.fromkeys(
@@ -39,6 +43,8 @@ STYLE = {
         TEXT_COLOR,
     ),
 }
+SMOOTHED_PARTS = 20  # of a curve
+MIN_TICKS = 3  # of a logarithmic axis
 DrawPlot = Callable[[Figure], None]
 
 
@@ -47,9 +53,14 @@ def render_curves(run: Run, evaluations: Evaluations) -> dict[str, tuple[str, st
     curves = Curves(run)
     plots: dict[str, tuple[str, DrawPlot]] = {
         "loss": (
-            "Training loss in nats per target. The stages have different targets, so a jump "
-            "between them does not mean that the model got worse.",
+            "Training loss in nats per target: each group of steps (thin), and smoothed. "
+            "The stages have different targets, so a jump between them does not mean that the "
+            "model got worse.",
             lambda figure: _draw_losses(figure, curves),
+        ),
+        "small": (
+            "Bits per byte of held-out text while it trained. Lower is better; guessing needs 8.",
+            lambda figure: _draw_small_curve(figure, curves),
         ),
         "bits": (
             "Bits per byte on a sample of held-out text during training, with 95 % confidence "
@@ -70,27 +81,64 @@ def render_curves(run: Run, evaluations: Evaluations) -> dict[str, tuple[str, st
 
 
 def render_svg(draw: DrawPlot) -> str:
-    """Draw a plot and return its SVG."""
+    """Draw a plot and return its SVG, without inline styles: the page's policy forbids them."""
     with rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(8, 3.6), layout="constrained")
+        figure = Figure(figsize=(7.2, 3.2), layout="constrained")
         figure.patch.set_alpha(0)
         draw(figure)
         for axes in figure.axes:
             axes.patch.set_alpha(0)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
-    text = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
+    text = re.sub(r"<(metadata|style)\b.*?</\1>", "", file.getvalue(), flags=re.DOTALL)
+    text = re.sub(r' style="([^"]*)"', _style_attributes, text)
     return text[text.index("<svg") :].replace(TEXT_COLOR, "currentColor")
+
+
+def _style_attributes(style: re.Match[str]) -> str:
+    """Return the declarations of an inline style as attributes of SVG."""
+    declarations = [part.split(":", 1) for part in style[1].split(";") if ":" in part]
+    return "".join(f' {name.strip()}="{value.strip()}"' for name, value in declarations)
 
 
 def _draw_losses(figure: Figure, curves: Curves) -> None:
     axes = figure.subplots()
     for stage in STAGES:
-        axes.plot(*curves.line(stage, lambda step: step["loss"]), color=STAGE_COLORS[stage], lw=1.2)
+        xs, losses = curves.line(stage, lambda step: step["loss"])
+        axes.plot(xs, losses, color=STAGE_COLORS[stage], lw=0.8, alpha=0.35)
+        axes.plot(xs, _smooth(losses), color=STAGE_COLORS[stage], lw=1.8)
     _mark_stages(axes, curves)
     axes.set(ylabel="nats per target", yscale="log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if value < 10 else "")
+    _set_log_ticks(axes)
+
+
+def _smooth(values: Any) -> Any:
+    """Return the moving average over a twentieth of a curve."""
+    if len(values) < 2 * SMOOTHED_PARTS:
+        return values
+    window = np.ones(len(values) // SMOOTHED_PARTS)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
+
+
+def _set_log_ticks(axes: Axes) -> None:
+    """Label a logarithmic y axis with round values that are far enough apart to read."""
+    low, high = axes.get_ylim()
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        values = [digit * 10.0**power for power in powers for digit in digits]
+        ticks = [value for value in values if low <= value <= high]
+        if len(ticks) >= MIN_TICKS:
+            break
+    else:
+        ticks = [v for v in MaxNLocator(5).tick_values(low, high) if low <= v <= high]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+
+
+def _draw_small_curve(figure: Figure, curves: Curves) -> None:
+    figure.set_size_inches(4.6, 2.6)
+    _draw_bits_per_byte(figure, curves)
 
 
 def _draw_bits_per_byte(figure: Figure, curves: Curves) -> None:
@@ -113,12 +161,11 @@ def _draw_bits_per_byte(figure: Figure, curves: Curves) -> None:
         )
     _mark_stages(axes, curves)
     axes.set(ylabel="bits per byte", yscale="log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    _set_log_ticks(axes)
 
 
 def _draw_norms(figure: Figure, curves: Curves) -> None:
-    figure.set_size_inches(8, 5.4)
+    figure.set_size_inches(7.2, 4.8)
     metrics: tuple[tuple[str, str, bool], ...] = (
         ("lr", "learning rate", False),
         ("grad_norm", "gradient norm", True),
@@ -129,6 +176,8 @@ def _draw_norms(figure: Figure, curves: Curves) -> None:
             xs, values = curves.line(stage, lambda step, key=key: step.get(key))  # type: ignore[misc]
             axes.plot(xs, values, color=STAGE_COLORS[stage], lw=1.2)
         axes.set(ylabel=title, yscale="log" if log else "linear")
+        if log:
+            _set_log_ticks(axes)
     _mark_stages(axes, curves, legend=False)
 
 
@@ -155,21 +204,20 @@ def _mark_stages(axes: Axes, curves: Curves, legend: bool = True) -> None:
     """Label the axis of tokens and draw a line where each stage starts."""
     axes.set_xlabel("million training tokens")
     for stage in STAGES[1:]:
-        axes.axvline(curves.first_tokens[stage] / 1e6, color=TEXT_COLOR, alpha=0.3, lw=0.8)
+        axes.axvline(curves.first_tokens[stage] / 1e6, color=TEXT_COLOR, alpha=0.5, lw=0.8, ls="--")
     if legend:
         for stage in STAGES:
             axes.plot([], [], color=STAGE_COLORS[stage], label=STAGE_TITLES[stage])
         axes.legend()
 
 
-def render_exam_plot(evaluations: Evaluations) -> str:
-    """Return the SVG of the accuracy in each category of the exam, with intervals and chance
-    lines."""
+def render_exam_plot(evaluations: Evaluations) -> tuple[str, str]:
+    """Return the caption and SVG of the accuracy in each category of the exam."""
     exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
     categories = exams["sft"]["categories"]
 
     def draw(figure: Figure) -> None:
-        figure.set_size_inches(8, 0.42 * len(categories) + 1)
+        figure.set_size_inches(7.2, 0.3 * len(categories) + 0.8)
         axes = figure.subplots()
         for offset, stage in enumerate(STAGES):
             for row, name in enumerate(categories):
@@ -192,4 +240,8 @@ def render_exam_plot(evaluations: Evaluations) -> str:
         axes.invert_yaxis()
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
 
-    return render_svg(draw)
+    caption = (
+        "Share of right answers in each part of the exam, with 95 % confidence intervals; the bars "
+        "mark the best constant answer."
+    )
+    return caption, render_svg(draw)

@@ -1,23 +1,37 @@
-"""The report of a run: its sections in order, written as Markdown and as an HTML page."""
+"""The report of a run: its sections in order, as Markdown, as an HTML page, and as data."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from firstwords.common import console, disk, files
 from firstwords.common.errors import UserError
+from firstwords.common.markdown import paragraphs
 from firstwords.recipe import STAGES
-from firstwords.report import html_page, plots
+from firstwords.report import answers, data_files, growth, html_page, plots
+from firstwords.report.first_screen import render_first_screen
+from firstwords.report.headline import Headline, make_headline, render_headline
 from firstwords.report.sections import evaluation, glossary, setup, tokenizer, training
 from firstwords.report.sections.evaluation import Evaluations
 from firstwords.runs.run import Run
 
 
 class Section(NamedTuple):
-    """A section of the report: Markdown, and plots as (caption, SVG)."""
+    """A section of the report: Markdown, then what only one of the documents shows."""
 
     title: str
     text: str
-    plots: tuple[tuple[str, str], ...] = ()
+    plots: tuple[tuple[str, str], ...] = ()  # (caption, SVG)
+    more_markdown: str = ""
+    more_html: str = ""
+
+
+class Report(NamedTuple):
+    """What both documents show."""
+
+    title: str
+    headline: Headline
+    curve: tuple[str, str]  # of the first screen
+    sections: list[Section]
 
 
 def publish(run: Run) -> str:
@@ -25,10 +39,13 @@ def publish(run: Run) -> str:
 
     Raises UserError if a stage is not evaluated, and OSError if neither can be written to.
     """
-    sections = make_sections(run)
+    evaluations = read_evaluations(run)
+    report, figures = make_report(run, evaluations), data_files.list_figures(run, evaluations)
     documents = {
-        "report.md": render_markdown(run, sections),
-        "report.html": render_html(run, sections),
+        "report.md": render_markdown(report),
+        "report.html": render_html(report),
+        "report.csv": data_files.render_csv(figures),
+        "report.json": data_files.render_json(run, figures),
     }
     in_run = disk.is_writable(run.directory)  # a read-only run is reported elsewhere
     if in_run:
@@ -48,8 +65,8 @@ def _write_documents(directory: Path, documents: dict[str, str]) -> None:
         files.write_text(directory / name, text)
 
 
-def make_sections(run: Run) -> list[Section]:
-    """Return the sections that have something to show."""
+def read_evaluations(run: Run) -> Evaluations:
+    """Return the evaluations of all stages. Raises UserError if one is missing."""
     evaluations: Evaluations = {
         stage: found for stage in STAGES if (found := run.read_evaluation(stage))
     }
@@ -58,47 +75,91 @@ def make_sections(run: Run) -> list[Section]:
             f"{run.evaluation(missing[0])} is missing",
             f"to evaluate again, run: firstwords report --run {run.name}",
         )
+    return evaluations
+
+
+def make_report(run: Run, evaluations: Evaluations) -> Report:
+    """Return the report, with the sections that have something to show: results first."""
     curves = plots.render_curves(run, evaluations)
-    exam = evaluation.render_exam(run, evaluations)
-    exam_plot = (("", plots.render_exam_plot(evaluations)),) if exam else ()
     sections = [
-        Section("", setup.render_summary(run, evaluations)),
+        *_answer_sections(run, evaluations),
         Section("Plan vs. actual", training.render_plan_vs_actual(run, evaluations)),
-        Section("Machine", setup.render_machine(run)),
+        Section("Training", training.render_losses(run), (curves["loss"], curves["norms"])),
+        Section("Held-out text", evaluation.render_held_out(evaluations), (curves["bits"],)),
+        Section("Benchmarks", evaluation.render_benchmarks(evaluations)),
+        Section("Time and memory", training.render_timings(run), (curves["speed"],)),
         Section("Model and recipe", setup.render_recipe(run)),
         Section("Parameters and FLOPs", setup.render_parameters(run)),
         Section("Tokenizer", tokenizer.render_tokenizer(run)),
-        Section("Training", training.render_losses(run), (curves["loss"], curves["norms"])),
-        Section("Evaluation", evaluation.render_held_out(evaluations), (curves["bits"],)),
-        Section("Benchmarks", evaluation.render_benchmarks(evaluations)),
-        Section("Exam", exam, exam_plot),
-        Section("Answers to open prompts", evaluation.render_babble(run, evaluations)),
-        Section("Samples during training", evaluation.render_samples(run)),
-        Section("Time and memory", training.render_timings(run), (curves["speed"],)),
+        Section("Machine", setup.render_machine(run)),
         Section("Comparison with a GPU node", setup.render_gpu_comparison(run)),
-        Section("Glossary", glossary.render_glossary(run, evaluations)),
+        Section(
+            "Glossary",
+            "The terms of this report.",
+            more_markdown=glossary.render_glossary(run, evaluations),
+            more_html=glossary.render_folded_glossary(run, evaluations),
+        ),
     ]
-    return [section for section in sections if section.text]
+    return Report(
+        title=f"Firstwords report: {run.name}",
+        headline=make_headline(run, "sft", evaluations["sft"]),
+        curve=curves["small"],
+        sections=[section for section in sections if section.text],
+    )
 
 
-def render_markdown(run: Run, sections: list[Section]) -> str:
+def _answer_sections(run: Run, evaluations: Evaluations) -> list[Section]:
+    """The sections on what the model says: exam, open prompts, samples during training."""
+    tasks, sections = evaluations["sft"]["tasks"], []
+    if exam := evaluation.render_exam(evaluations):
+        sections.append(
+            Section(
+                "Exam",
+                exam,
+                (plots.render_exam_plot(evaluations),),
+                more_markdown=paragraphs(
+                    evaluation.render_criteria(tasks["exam"]),
+                    evaluation.render_examples(run, "exam"),
+                ),
+                more_html=answers.render_answers(run, "exam", tasks["exam"]["categories"]),
+            )
+        )
+    if babble := evaluation.render_babble(evaluations):
+        sections.append(
+            Section(
+                "Answers to open prompts",
+                babble,
+                more_markdown=evaluation.render_examples(run, "babble"),
+                more_html=answers.render_answers(run, "babble", tasks["babble"]["categories"]),
+            )
+        )
+    if run.samples():
+        sections.append(
+            Section(
+                "Samples during training",
+                evaluation.SAMPLES_DESCRIPTION,
+                more_markdown=evaluation.render_samples(run),
+                more_html=growth.render_strip(run),
+            )
+        )
+    return sections
+
+
+def render_markdown(report: Report) -> str:
     """Return report.md. The plots are only in report.html."""
-    parts = [f"# Firstwords report: {run.name}"]
-    for section in sections:
-        parts += [f"## {section.title}"] * bool(section.title) + [section.text]
+    parts = [f"# {report.title}", render_headline(report.headline)]
+    for section in report.sections:
+        parts += [f"## {section.title}", section.text, section.more_markdown]
         if section.plots:
             parts.append("*The plots of this section are in report.html.*")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def render_html(run: Run, sections: list[Section]) -> str:
+def render_html(report: Report) -> str:
     """Return report.html."""
-    title = f"Firstwords report: {run.name}"
-    rendered = [
-        html_page.render_section(
-            section.title or title, section.text, section.plots, is_first=section.title == ""
-        )
-        for section in sections
-    ]
-    titles = [section.title for section in sections if section.title]
-    return html_page.render_page(title, titles, rendered)
+    first = render_first_screen(report.title, report.headline, report.curve)
+    sections = []
+    for title, text, figures, _, more_html in report.sections:
+        body = html_page.render_section(title, html_page.render_markdown(text), figures)
+        sections.append((title, f"{body}\n{more_html}"))
+    return html_page.render_page(report.title, first, sections)

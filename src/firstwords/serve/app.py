@@ -18,7 +18,7 @@ from firstwords import __version__
 from firstwords.common.errors import UserError
 from firstwords.runs.run import Run
 from firstwords.runs.summary import RunSummaries
-from firstwords.serve import exam, xray
+from firstwords.serve import exam, report_pages, xray
 from firstwords.serve.chat_completions import ChatResponseBuilder
 from firstwords.serve.compare import add_compare_endpoint
 from firstwords.serve.docs.pages import add_docs_pages
@@ -79,6 +79,7 @@ def create_app(models: ModelPool, limits: ServerLimits, find_runs: FindRuns = li
     add_compare_endpoint(app, find_runs)
     add_progress_endpoints(app, find_runs)
     exam.add_exam_endpoint(app, find_runs)
+    report_pages.add_report_pages(app, find_runs, needs_key=limits.api_key is not None)
     add_docs_pages(app)
     _add_pages(app)
     app.add_middleware(RequestCounter, requests=metrics.requests)

@@ -7,11 +7,22 @@ from firstwords.common.units import format_size
 from firstwords.evaluation.blimp_paradigms import PHENOMENA, PUBLISHED_MEANS, PUBLISHED_MODELS
 from firstwords.evaluation.table import table_header, table_rows
 from firstwords.recipe import STAGES, Stage
+from firstwords.report.growth import format_progress, shown_samples
+from firstwords.report.tool_calls import describe_tool_calls
 from firstwords.runs.run import Run
 
 STAGE_TITLES: dict[Stage, str] = {"pretrain": "Pretrain", "midtrain": "Midtrain", "sft": "SFT"}
 Evaluations = dict[Stage, dict[str, Any]]
-ANSWERS_PER_CATEGORY = 3  # of the exam
+ANSWERS_PER_CATEGORY = 3
+SAMPLES_DESCRIPTION = (
+    "Answers to the same prompts before the first step, after each fifth of pretraining, and after "
+    "each later stage. The model continues the beginnings of texts and answers the questions as "
+    "chat messages, which it first sees in midtraining."
+)
+EXAMPLES = {
+    "exam": ("Correct answers (examples)", "Wrong answers (examples)"),
+    "babble": ("Answers in English (examples)", "Babble (examples)"),
+}
 
 
 def render_held_out(evaluations: Evaluations) -> str:
@@ -64,7 +75,7 @@ def render_benchmarks(evaluations: Evaluations) -> str:
         "ChatCORE are means of centered scores: 0 is guessing, 1 is perfect. With only some of "
         "their tasks they cannot be compared with published results."
     )
-    scores = table(table_header(list(results)), table_rows(results))
+    scores = table(["task", *table_header(list(results))[1:]], table_rows(results))
     return paragraphs(description, scores, blimp)
 
 
@@ -92,8 +103,8 @@ def render_blimp(evaluations: Evaluations) -> str:
     return paragraphs(description, table(header, lines))
 
 
-def render_exam(run: Run, evaluations: Evaluations) -> str:
-    """Scores on the exam, and example answers; empty if the exam was not run."""
+def render_exam(evaluations: Evaluations) -> str:
+    """Scores on the exam; empty if it was not run."""
     exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
     if len(exams) < len(STAGES):
         return ""
@@ -101,9 +112,9 @@ def render_exam(run: Run, evaluations: Evaluations) -> str:
     lines = []
     for name, category in last["categories"].items():
         scores = [_format_accuracy(exams[s]["categories"].get(name)) for s in STAGES]
-        lines.append([category["title"], *scores, f"{category['chance']:.0%}", category["note"]])
+        lines.append([category["title"], *scores, f"{category['chance']:.0%}"])
     overall = [_format_accuracy(exams[s]) for s in STAGES]
-    lines.append(["**all**", *overall, f"{last['chance']:.0%}", ""])
+    lines.append(["**all**", *overall, f"{last['chance']:.0%}"])
     n = next(iter(last["categories"].values()))["n"]
     description = (
         f"{n} questions per category that are not in the training data, answered with greedy "
@@ -111,18 +122,22 @@ def render_exam(run: Run, evaluations: Evaluations) -> str:
         "of the best constant answer. The pretrained model has not seen conversations, so it gets "
         "plain text with a few solved examples, in the categories where that is possible. After "
         f"finetuning, {last['empty']} answers were empty and {last['broken_call']} calculator "
-        "calls were broken. All answers are in `evaluation/`."
+        "calls were broken."
     )
     return paragraphs(
         description,
-        table(["category", *STAGE_TITLES.values(), "chance line", "correct means"], lines),
-        folded("Correct answers (examples)", _render_answers(run, "exam", correct=True)),
-        folded("Wrong answers (examples)", _render_answers(run, "exam", correct=False)),
+        table(["category", *STAGE_TITLES.values(), "chance line"], lines),
     )
 
 
-def render_babble(run: Run, evaluations: Evaluations) -> str:
-    """How many answers to open prompts are English, with examples; empty if not measured."""
+def render_criteria(exam: dict[str, Any]) -> str:
+    """What counts as a correct answer in each category, as Markdown, folded."""
+    lines = [f"- {part['title']}: {part['note']}" for part in exam["categories"].values()]
+    return folded("What counts as correct", "\n".join(lines))
+
+
+def render_babble(evaluations: Evaluations) -> str:
+    """How many answers to open prompts are English; empty if not measured."""
     scores = {s: e["tasks"].get("babble", {}) for s, e in evaluations.items()}
     chat = {stage: score for stage, score in scores.items() if "categories" in score}
     if "sft" not in chat:
@@ -144,8 +159,16 @@ def render_babble(run: Run, evaluations: Evaluations) -> str:
     return paragraphs(
         description,
         table(["prompts", *(STAGE_TITLES[stage] for stage in chat)], lines),
-        folded("Answers in English (examples)", _render_answers(run, "babble", correct=True)),
-        folded("Babble (examples)", _render_answers(run, "babble", correct=False)),
+    )
+
+
+def render_examples(run: Run, task: Literal["exam", "babble"]) -> str:
+    """Examples of correct and wrong answers as Markdown, folded."""
+    correct, wrong = EXAMPLES[task]
+    return paragraphs(
+        f"All answers are in `evaluation/sft.{task}.jsonl`.",
+        folded(correct, _render_answers(run, task, correct=True)),
+        folded(wrong, _render_answers(run, task, correct=False)),
     )
 
 
@@ -166,24 +189,15 @@ def _render_answers(run: Run, task: Literal["exam", "babble"], correct: bool) ->
             lines += [f"correct: {record['reference']}"] if record["reference"] else []
             lines.append(f"model: {record['answer'] or '(empty)'}")
             lines += [f"problem: {record['problem']}"] if record.get("problem") else []
-            parts.append(quote("\n".join(lines)))
+            parts.append(quote(describe_tool_calls("\n".join(lines))))
     return paragraphs(*(part for parts in shown.values() for part in parts)) or "None."
 
 
 def render_samples(run: Run) -> str:
-    """Every prompt with the model's answers during training; empty if none were written."""
-    samples = run.samples()
-    if not samples:
-        return ""
-    description = (
-        "Answers to the same prompts before the first step, after each fifth of pretraining, and "
-        "after each later stage. The model continues the beginnings of texts and answers the "
-        "questions as chat messages, which it first sees in midtraining."
-    )
-    last_step = {stage: run.recipe.stage(stage).steps for stage in STAGES}
-    shown = [s for s in samples if s["stage"] == "pretrain" or s["step"] == last_step[s["stage"]]]
-    parts = [description]
-    for index, first in enumerate(shown[0]["samples"]):
+    """Every prompt with the model's answers during training, as Markdown."""
+    shown = shown_samples(run)
+    parts = []
+    for index, first in enumerate(shown[0]["samples"] if shown else ()):
         answers = [
             f"{format_progress(run, sample)}\n{_indent(sample['samples'][index]['answer'])}"
             for sample in shown
@@ -192,14 +206,6 @@ def render_samples(run: Run) -> str:
     return paragraphs(*parts)
 
 
-def format_progress(run: Run, sample: dict[str, Any]) -> str:
-    """Format how far training was when a sample was written."""
-    if sample["stage"] == "pretrain" and sample["step"] == 0:
-        return "before the first step"
-    config = run.recipe.stage(sample["stage"])
-    tokens = sample["step"] * config.batch_tokens
-    return f"{sample['stage']}, {sample['step'] / config.steps:.0%} ({tokens:,} tokens)"
-
-
 def _indent(text: str) -> str:
-    return "\n".join(f"    {line}" for line in (text or "(empty)").splitlines())
+    shown = describe_tool_calls(text) or "(empty)"
+    return "\n".join(f"    {line}" for line in shown.splitlines())

@@ -1,5 +1,7 @@
 """The glossary section: every term with its value in this run."""
 
+import html
+
 from firstwords.common.markdown import table
 from firstwords.common.units import format_duration
 from firstwords.evaluation.benchmark import at_chance
@@ -19,6 +21,22 @@ def render_glossary(run: Run, evaluations: Evaluations) -> str:
         ["term", "this run", "definition"],
         [[term.name, values.get(term.name, ""), term.definition] for term in TERMS],
     )
+
+
+def render_folded_glossary(run: Run, evaluations: Evaluations) -> str:
+    """The same as HTML, folded: it is longer than the rest of the report."""
+    values = recipe_values(run) | measured_values(run, evaluations)
+    terms = "".join(
+        f"<div><dt>{html.escape(term.name)}</dt>{_render_value(values.get(term.name))}"
+        f"<dd>{html.escape(term.definition)}</dd></div>"
+        for term in TERMS
+    )
+    summary = f"<summary>All {len(TERMS)} terms, with their values in this run</summary>"
+    return f'<details class="glossary">{summary}<dl>{terms}</dl></details>'
+
+
+def _render_value(value: str | None) -> str:
+    return f'<dd class="value">this run: {html.escape(value)}</dd>' if value else ""
 
 
 def recipe_values(run: Run) -> dict[str, str]:

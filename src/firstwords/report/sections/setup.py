@@ -1,25 +1,12 @@
-"""Sections on the setup: summary, machine, recipe, parameters, comparison with a GPU node."""
+"""Sections on the setup: machine, recipe, parameters, comparison with a GPU node."""
 
 from firstwords.common.markdown import paragraphs, table
 from firstwords.common.units import format_duration, format_size
-from firstwords.model.size import flops_per_token, n_parameters
+from firstwords.model.size import flops_per_token
 from firstwords.planning import estimates, gpus
 from firstwords.recipe import STAGES
-from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
+from firstwords.report.sections.evaluation import STAGE_TITLES
 from firstwords.runs.run import Run
-
-
-def render_summary(run: Run, evaluations: Evaluations) -> str:
-    """Size, time, data and result of the run, in a few sentences."""
-    total = sum(timing["seconds"] for timing in run.timings().values())
-    bits = evaluations["sft"]["tasks"]["bits_per_byte"]
-    sources = run.manifest.sources
-    return (
-        f"A model with {n_parameters(run.recipe.model) / 1e6:.2f}M parameters, trained in "
-        f"{format_duration(total)} (budget {format_duration(run.manifest.time)}) on text from "
-        f"`{sources.data}` and conversations from `{sources.chat_data}`. After finetuning it needs "
-        f"{bits['score']:.3f} bits per byte of held-out text; guessing needs 8."
-    )
 
 
 def render_machine(run: Run) -> str:
@@ -40,7 +27,7 @@ def render_machine(run: Run) -> str:
             "training step",
         ],
     ]
-    return table(["", ""], rows)
+    return table(["item", "value"], rows)
 
 
 def render_recipe(run: Run) -> str:
@@ -66,7 +53,7 @@ def render_recipe(run: Run) -> str:
         for config in [recipe.stage(stage)]
     ]
     return paragraphs(
-        table(["", ""], shape),
+        table(["item", "value"], shape),
         table(["stage", "steps", "tokens per step", "tokens", "learning rate scale"], stages),
         "The complete recipe is in `run.json`. To train with it again, run `firstwords train "
         "--recipe run.json --run NAME`.",

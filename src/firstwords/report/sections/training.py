@@ -1,38 +1,71 @@
 """Sections on training: losses, time and memory, plan vs. actual."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
 from firstwords.common.markdown import paragraphs, table
 from firstwords.common.units import format_duration, format_size
 from firstwords.data.token_store import open_store
-from firstwords.recipe import STAGES
+from firstwords.recipe import STAGES, Stage
+from firstwords.report.headline import total_seconds
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.metrics import read_metrics, summarize_loss
 from firstwords.runs.run import Run
 
+AVERAGED_FRACTION = 0.05  # of a stage's steps, at its start and at its end
+FORMATS: dict[str, Callable[[float], str]] = {
+    "seconds": format_duration,
+    "bits per byte": lambda bits: f"{bits:.3f}",
+    "bytes": format_size,
+}
+
 
 def render_losses(run: Run) -> str:
-    """First and last loss, speed and time of each stage."""
-    rows = []
+    """Loss at the start and at the end of each stage, and its speed."""
+    rows, rising = [], []
     for stage in STAGES:
-        summary = summarize_loss(read_metrics(run.metrics(stage)))
+        metrics = read_metrics(run.metrics(stage))
+        summary = summarize_loss(metrics)
         if summary is None:
-            rows.append([STAGE_TITLES[stage], "metrics missing", "", "", ""])
+            rows.append([STAGE_TITLES[stage], "metrics missing", "", "", "", ""])
             continue
+        losses = np.array([step["loss"] for step in metrics])
+        n_averaged = max(1, round(len(losses) * AVERAGED_FRACTION))
+        first, last = losses[:n_averaged].mean(), losses[-n_averaged:].mean()
+        if last >= first:
+            rising.append(STAGE_TITLES[stage])
         rows.append(
             [
                 STAGE_TITLES[stage],
-                f"{summary.first_loss:.3f}",
-                f"{summary.last_loss:.3f}",
+                f"{first:.3f}",
+                f"{last:.3f}",
+                f"{losses[-n_averaged:].std():.3f}",
                 f"{run.recipe.stage(stage).batch_tokens / summary.seconds_per_step:,.0f}",
                 format_duration(summary.seconds),
             ]
         )
-    header = ["stage", "first loss", "last loss", "tokens/s", "time in steps"]
+    header = ["stage", "loss at first", "loss at last", "varies by", "tokens/s", "time in steps"]
     return paragraphs(
-        table(header, rows),
-        "Losses are in nats per target token; the last one is the mean of 20 steps. The stages "
-        "have different targets, so their losses cannot be compared with each other.",
-        _render_split_conversations(run),
+        table(header, rows), _explain_losses(rising), _render_split_conversations(run)
     )
+
+
+def _explain_losses(rising: list[str]) -> str:
+    explanation = (
+        f"Losses are in nats per target token, averaged over the first and the last "
+        f"{AVERAGED_FRACTION:.0%} of a stage's steps. *Varies by* is the standard deviation from "
+        "one step to the next: a batch of easy conversations has a much lower loss than one of "
+        "hard ones. The stages have different targets, so their losses cannot be compared with "
+        "each other; SFT learns only the assistant's answers, of which a batch has few."
+    )
+    if rising:
+        explanation += (
+            f" The loss of {' and '.join(rising)} did not fall by more than it varies. The stage "
+            "may still have improved the answers: compare the stages in the evaluation."
+        )
+    return explanation
 
 
 def _render_split_conversations(run: Run) -> str:
@@ -55,29 +88,33 @@ def render_timings(run: Run) -> str:
         for stage in STAGES
         if (summary := summarize_loss(read_metrics(run.metrics(stage))))
     }
-    total_seconds, peak_memory = _total_seconds_and_peak_memory(run)
+    measuring = run.manifest.predicted.get("measuring_seconds", 0.0)
+    total = total_seconds(run)
     rows = []
+    if measuring:
+        time = format_duration(measuring)
+        rows.append(["benchmarking", time, f"{measuring / total:.0%}", "", "", time])
     for phase, timing in timings.items():
         outside_steps = timing["seconds"] - in_steps.get(phase, 0.0)
         rows.append(
             [
                 phase,
                 format_duration(timing["seconds"]),
-                f"{timing['seconds'] / total_seconds:.0%}",
+                f"{timing['seconds'] / total:.0%}",
                 format_duration(outside_steps) if phase in in_steps else "",
                 format_size(timing["peak_memory"]),
                 format_duration(planned[phase]) if phase in planned else "",
             ]
         )
-    planned_seconds = format_duration(sum(planned.values())) if planned else ""
+    planned_total = run.manifest.predicted.get("total_seconds")
     rows.append(
         [
             "**all**",
-            format_duration(total_seconds),
+            format_duration(total),
             "",
             "",
-            format_size(peak_memory),
-            planned_seconds,
+            format_size(_peak_memory(run)),
+            format_duration(planned_total) if planned_total else "",
         ]
     )
     header = ["phase", "wall time", "share", "outside steps", "peak memory so far", "planned time"]
@@ -88,36 +125,61 @@ def render_timings(run: Run) -> str:
     )
 
 
-def _total_seconds_and_peak_memory(run: Run) -> tuple[float, float]:
-    """Return the seconds of all phases, and the peak memory in bytes."""
-    timings = run.timings().values()
-    return (
-        sum(t["seconds"] for t in timings),
-        max((t["peak_memory"] for t in timings), default=0.0),
-    )
+def _peak_memory(run: Run) -> float:
+    return max((timing["peak_memory"] for timing in run.timings().values()), default=0.0)
+
+
+class Planned(NamedTuple):
+    """A value that the plan estimated, with its range if there is one, and the actual value."""
+
+    name: str
+    plan: float
+    actual: float
+    unit: str
+    stage: Stage | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def plan_vs_actual(run: Run, evaluations: Evaluations) -> list[Planned]:
+    """Return the plan's estimates and the actual values; empty if the run was not planned."""
+    predicted = run.manifest.predicted
+    if not predicted:
+        return []
+    bits, (low, high) = predicted["bits_per_byte"], predicted["bits_per_byte"]["range"]
+    stage: Stage = bits["stage"]
+    actual_bits = evaluations[stage]["tasks"]["bits_per_byte"]["score"]
+    return [
+        Planned("time", predicted["total_seconds"], total_seconds(run), "seconds"),
+        Planned(
+            f"bits per byte after {stage}",
+            bits["expected"],
+            actual_bits,
+            "bits per byte",
+            stage,
+            low,
+            high,
+        ),
+        Planned("peak memory", predicted["memory_bytes"], _peak_memory(run), "bytes"),
+        Planned("disk", predicted["disk_bytes"], _disk_bytes(run), "bytes"),
+    ]
+
+
+def _disk_bytes(run: Run) -> float:
+    return sum(path.stat().st_size for path in run.directory.rglob("*") if path.is_file())
 
 
 def render_plan_vs_actual(run: Run, evaluations: Evaluations) -> str:
     """The plan's estimates next to the actual values; empty if the run was not planned."""
-    predicted = run.manifest.predicted
-    if not predicted:
+    rows = []
+    for row in plan_vs_actual(run, evaluations):
+        show = FORMATS[row.unit]
+        extent = f" ({show(row.low)} to {show(row.high)})" if row.low and row.high else ""
+        rows.append([row.name, show(row.plan) + extent, show(row.actual)])
+    if not rows:
         return ""
-    seconds, memory = _total_seconds_and_peak_memory(run)
-    disk = sum(path.stat().st_size for path in run.directory.rglob("*") if path.is_file())
-    bits, (low, high) = predicted["bits_per_byte"], predicted["bits_per_byte"]["range"]
-    actual_bits = evaluations[bits["stage"]]["tasks"]["bits_per_byte"]["score"]
-    rows = [
-        [
-            "time, including benchmarking",
-            format_duration(predicted["total_seconds"]),
-            format_duration(predicted["measuring_seconds"] + seconds),
-        ],
-        [
-            "bits per byte after pretraining",
-            f"{bits['expected']:.3f} ({low:.3f} to {high:.3f})",
-            f"{actual_bits:.3f}",
-        ],
-        ["peak memory", format_size(predicted["memory_bytes"]), format_size(memory)],
-        ["disk", format_size(predicted["disk_bytes"]), format_size(disk)],
-    ]
-    return table(["", "plan", "actual"], rows)
+    explanation = (
+        f"The budget was {format_duration(run.manifest.time)}. Time includes everything: "
+        "benchmarking the machine, all phases of training, and evaluation."
+    )
+    return paragraphs(table(["quantity", "plan", "actual"], rows), explanation)
