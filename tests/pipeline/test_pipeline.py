@@ -33,14 +33,14 @@ from waiting import LIMIT_SECONDS
 from firstwords.cli.main import run_command
 
 SECTIONS = (
-    "Machine",
+    "Samples during training",
+    "Training",
+    "Held-out text",
+    "Time and memory",
     "Model and recipe",
     "Parameters and FLOPs",
     "Tokenizer",
-    "Training",
-    "Evaluation",
-    "Samples during training",
-    "Time and memory",
+    "Machine",
     "Comparison with a GPU node",
     "Glossary",
 )
