@@ -47,8 +47,10 @@ def _message(error: Any) -> str:
 
 def _path(error: Any, body: Any) -> Path:
     """Return where the error is in the body, without the names of alternatives."""
+    place, *parts = error["loc"]
+    if place != "body":  # "query": a parameter of the address
+        return tuple(parts)
     path: list[Any] = []
-    parts = error["loc"][1:]  # the first one is "body"
     for number, part in enumerate(parts, 1):
         is_missing = error["type"] == "missing" and number == len(parts)
         is_index = isinstance(body, list) and isinstance(part, int)
