@@ -38,17 +38,18 @@ class Report:
     """The report of an evaluated run."""
 
     def __init__(self, run: Run) -> None:
-        self._run, self._sections = run, report.make_sections(run)
+        self._run = run
+        self._report = report.make_report(run, report.read_evaluations(run))
 
     @property
     def markdown(self) -> str:
         """The report as Markdown."""
-        return report.render_markdown(self._run, self._sections)
+        return report.render_markdown(self._report)
 
     @property
     def html(self) -> str:
         """The report as one HTML page."""
-        return report.render_html(self._run, self._sections)
+        return report.render_html(self._report)
 
     def _repr_html_(self) -> str:
         return frame(self.html, f"Report of {self._run.name}")

@@ -58,10 +58,6 @@ def render_curves(run: Run, evaluations: Evaluations) -> dict[str, tuple[str, st
             "model got worse.",
             lambda figure: _draw_losses(figure, curves),
         ),
-        "small": (
-            "Bits per byte of held-out text while it trained. Lower is better; guessing needs 8.",
-            lambda figure: _draw_small_curve(figure, curves),
-        ),
         "bits": (
             "Bits per byte on a sample of held-out text during training, with 95 % confidence "
             "intervals. Lower is better, and models can be compared by it.",
@@ -78,6 +74,13 @@ def render_curves(run: Run, evaluations: Evaluations) -> dict[str, tuple[str, st
         ),
     }
     return {name: (caption, render_svg(draw)) for name, (caption, draw) in plots.items()}
+
+
+def render_small_curve(run: Run) -> tuple[str, str]:
+    """Return the caption and SVG of the curve on the report's first screen."""
+    caption = "Bits per byte of held-out text while it trained. Lower is better; guessing needs 8."
+    curves = Curves(run)
+    return caption, render_svg(lambda figure: _draw_small_curve(figure, curves))
 
 
 def render_svg(draw: DrawPlot) -> str:

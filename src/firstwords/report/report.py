@@ -103,7 +103,7 @@ def make_report(run: Run, evaluations: Evaluations) -> Report:
     return Report(
         title=f"Firstwords report: {run.name}",
         headline=make_headline(run, "sft", evaluations["sft"]),
-        curve=curves["small"],
+        curve=plots.render_small_curve(run),
         sections=[section for section in sections if section.text],
     )
 
