@@ -57,11 +57,16 @@ def make_headline(run: Run, stage: Stage, evaluation: dict[str, Any] | None) -> 
     )
 
 
-def total_seconds(run: Run) -> float:
-    """Return the wall time from the plan's benchmark to the end of evaluation: the only time of the
-    whole run that a report states."""
+def phase_seconds(run: Run) -> dict[str, float]:
+    """Return the wall time of each phase, with that of the plan's benchmark."""
     measuring: float = run.manifest.predicted.get("measuring_seconds", 0.0)
-    return measuring + sum(timing["seconds"] for timing in run.timings().values())
+    phases = {name: timing["seconds"] for name, timing in run.timings().items()}
+    return {"benchmarking": measuring, **phases} if measuring else phases
+
+
+def total_seconds(run: Run) -> float:
+    """Return the wall time of all phases: the only time of the whole run that a report states."""
+    return sum(phase_seconds(run).values())
 
 
 def _describe_model(run: Run, stage: Stage) -> str:

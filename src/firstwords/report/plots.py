@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from firstwords.recipe import STAGES, Stage
+from firstwords.report.headline import phase_seconds
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.curves import Curves
 from firstwords.runs.run import Run
@@ -193,11 +194,11 @@ def _draw_speed(figure: Figure, curves: Curves) -> None:
     left.set_ylim(bottom=0)
     left.set_ylabel("thousand tokens/s")
     _mark_stages(left, curves, legend=False)
-    timings = curves.run.timings()
-    names, seconds = list(timings), [timing["seconds"] for timing in timings.values()]
-    colors = [STAGE_COLORS.get(name, "#8a8f98") for name in names]  # type: ignore[call-overload]
-    bars = right.barh(names, np.array(seconds) / 60, color=colors)
-    right.bar_label(bars, [f"{s / sum(seconds):.0%}" for s in seconds], padding=3)
+    phases = phase_seconds(curves.run)
+    total = sum(phases.values())
+    colors = [STAGE_COLORS.get(name, "#8a8f98") for name in phases]  # type: ignore[call-overload]
+    bars = right.barh(list(phases), np.array(list(phases.values())) / 60, color=colors)
+    right.bar_label(bars, [f"{seconds / total:.0%}" for seconds in phases.values()], padding=3)
     right.invert_yaxis()
     right.set_xlabel("minutes")
     right.margins(x=0.15)

@@ -16,6 +16,7 @@
     evaluation/{pretrain,midtrain,sft}.*.part.json  finished parts of an unfinished evaluation
     timings.json                     seconds and peak memory of each phase
     report.{html,md}                 the report
+    report.{csv,json}                its figures as data
     lock                             held by the process that works on the run
 
 Which phases are done is read from these files; there is no other state that could disagree.

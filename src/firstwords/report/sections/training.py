@@ -46,7 +46,7 @@ def render_losses(run: Run) -> str:
                 format_duration(summary.seconds),
             ]
         )
-    header = ["stage", "loss at first", "loss at last", "varies by", "tokens/s", "time in steps"]
+    header = ["stage", "first loss", "last loss", "varies by", "tokens/s", "time in steps"]
     return paragraphs(
         table(header, rows), _explain_losses(rising), _render_split_conversations(run)
     )
