@@ -121,8 +121,8 @@ def test_page_filters_and_keeps_them_in_the_address(serve: Serve, run: Run, page
     assert second.get_by_text(HOSTILE, exact=True).count() == 3
     assert page.locator(".score").all_inner_texts()[2].startswith("sft\n71 %")
 
-    page.get_by_label("midtrain").select_option("wrong")
-    page.get_by_label("sft").select_option("right")
+    page.locator("#midtrain").select_option("wrong")
+    page.locator("#sft").select_option("right")
     page.get_by_text("9 questions of 42.").wait_for()
     page.get_by_role("button", name="places on the map").click()
     page.get_by_text("Right means: the answer names it.").wait_for()
@@ -142,6 +142,7 @@ def test_page_filters_and_keeps_them_in_the_address(serve: Serve, run: Run, page
     page.get_by_text("42 questions of 42.").wait_for()
     page.go_back()
     page.get_by_text("1 question of 42.").wait_for()
+    assert page.locator("#search").input_value() == "place 20"
 
 
 @pytest.mark.slow

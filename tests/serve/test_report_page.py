@@ -99,7 +99,7 @@ def test_page_has_bar_slider_and_no_violation(
         blocked: list[str] = []
         page.on("console", lambda message, found=blocked: found.append(message.text))
         page.goto(f"{url}/report/first")
-        page.get_by_role("link", name="Report", exact=True).wait_for()
+        page.locator("app-bar a").first.wait_for(state="attached")
         assert page.locator(".tool").inner_text() == "2+2 = 4"
         page.get_by_label("Progress of training").fill("0")
         assert page.locator(".strip > li:visible").inner_text().endswith("qq")

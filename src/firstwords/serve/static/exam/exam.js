@@ -154,6 +154,7 @@ page.previous.addEventListener("click", () => turnPage(-1, "first"));
 page.next.addEventListener("click", () => turnPage(1, "first"));
 addEventListener("popstate", () => {
   query = readAddress();
+  page.search.value = query.search; // even if it has the focus
   refresh();
 });
 addEventListener("keydown", (event) => {
