@@ -203,6 +203,31 @@ def test_the_end_of_a_too_long_message_is_kept(tk: Tokenizer) -> None:
     assert text.endswith("What is the last word?<|im_end|>\n<|im_start|>assistant\n")
 
 
+def test_a_begun_answer_stays_open(tk: Tokenizer) -> None:
+    begun = {"role": "assistant", "content": "I think"}
+    ids, dropped, truncated = fit_prompt(tk, [*turns(1), begun], 10_000)
+    assert tk.decode(ids).endswith("And now?<|im_end|>\n<|im_start|>assistant\nI think")
+    assert (dropped, truncated) == (0, False)
+    assert ids[: -len(tk.encode("I think"))] == encode_prompt(tk, turns(1))
+    _, dropped, truncated = fit_prompt(tk, [*turns(20), begun], 100)
+    assert 0 < dropped < 40
+    assert not truncated
+
+
+@pytest.mark.parametrize("n_question", [0, 500])
+def test_the_end_of_a_too_long_begun_answer_is_kept(n_question: int, tk: Tokenizer) -> None:
+    question = {"role": "user", "content": "why " * n_question + "Tell me more."}
+    begun = {"role": "assistant", "content": "word " * 500 + "and so it ends"}
+    ids, dropped, truncated = fit_prompt(tk, [*turns(2)[:-1], question, begun], 100)
+    assert truncated
+    assert dropped == 4
+    assert len(ids) <= 100 - 25
+    text = tk.decode(ids)
+    assert text.startswith("<|im_start|>user\n")
+    assert "Tell me more.<|im_end|>\n<|im_start|>assistant\n" in text
+    assert text.endswith("and so it ends")
+
+
 def test_a_too_long_system_message_does_not_garble_the_prompt(
     tk: Tokenizer,
 ) -> None:

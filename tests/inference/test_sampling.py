@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from firstwords.inference.sampling import GREEDY, Sampling, log_probabilities, sample_token, uniform
+from firstwords.inference.sampling import (
+    GREEDY,
+    Sampling,
+    log_probabilities,
+    penalize_generated,
+    sample_token,
+    uniform,
+)
 
 P = np.array([0.05, 0.4, 0.15, 0.3, 0.1])
 MOST_LIKELY_FIRST = [1, 3, 2, 4, 0]
@@ -97,6 +104,16 @@ def test_a_penalty_lowers_positive_and_negative_logits() -> None:
         assert sample_token(logits, sampling, set(), 0) == 0
         assert sample_token(logits, sampling, {0}, 0) == 1
         assert sample_token(logits, sampling, {2}, 0) == 0
+
+
+def test_openais_penalties_count_the_generated_tokens() -> None:
+    logits, generated = np.zeros(3), [0, 2, 2, 2]
+    sampling = GREEDY.replace(frequency_penalty=0.5, presence_penalty=0.25)
+    assert penalize_generated(logits, sampling, generated).tolist() == [-0.75, 0.0, -1.75]
+    rewarded = GREEDY.replace(presence_penalty=-1)
+    assert penalize_generated(logits, rewarded, generated).tolist() == [1.0, 0.0, 1.0]
+    assert penalize_generated(logits, GREEDY, generated) is logits
+    assert logits.tolist() == [0.0] * 3
 
 
 def test_draws_depend_only_on_seed_and_count() -> None:

@@ -25,15 +25,20 @@ def fit_prompt(tokenizer: Tokenizer, messages: Messages, context: int) -> Fitted
     """Encode a conversation so that `context` tokens have room for an answer.
 
     The oldest turns are dropped first, question and answer together; a system message stays. If the
-    last message alone is too long, only its end is kept. Turns are encoded from the last one
-    backwards, so the time does not depend on the length of what is dropped.
+    last message alone is too long, only its end is kept. If that is the beginning of an answer,
+    the question before it has a quarter of the room. Turns are encoded from the last one backwards,
+    so the time does not depend on the length of what is dropped.
     """
     room = context - min(MIN_ANSWER_TOKENS, context // 4)
+    begun = messages[-1:] if messages[-1]["role"] == "assistant" else []
+    answer, is_cut = _keep_end(
+        tokenizer, encode_prompt(tokenizer, begun), "assistant", room * 3 // 4
+    )
     system = messages[:1] if messages[0]["role"] == "system" else []
-    turns = messages[len(system) :]
-    start, end = encode_messages(tokenizer, system), encode_prompt(tokenizer, [])
-    n_dropped, pairs = len(turns), [end]
-    n_tokens = len(start) + len(end)
+    turns = messages[len(system) : len(messages) - len(begun)]
+    start = encode_messages(tokenizer, system)
+    n_dropped, pairs = len(turns), [answer]
+    n_tokens = len(start) + len(answer)
     for first in reversed(range(0, len(turns), 2)):
         pair = encode_messages(tokenizer, turns[first : first + 2])
         n_tokens += len(pair)
@@ -41,11 +46,19 @@ def fit_prompt(tokenizer: Tokenizer, messages: Messages, context: int) -> Fitted
             break
         n_dropped, pairs = first, [pair, *pairs]
     if n_dropped < len(turns):
-        return FittedPrompt(start + list(chain.from_iterable(pairs)), n_dropped, False)
-    header = [tokenizer.special(IM_START), *tokenizer.encode("user\n")]
-    rest = encode_prompt(tokenizer, turns[-1:])[len(header) :]
-    room -= len(header)
-    return FittedPrompt(header + rest[-room:], len(messages) - 1, len(rest) > room)
+        return FittedPrompt(start + list(chain.from_iterable(pairs)), n_dropped, is_cut)
+    question = encode_messages(tokenizer, turns[-1:])
+    ids, question_is_cut = _keep_end(tokenizer, question + answer, "user", room)
+    return FittedPrompt(ids, len(system) + len(turns) - 1, is_cut or question_is_cut)
+
+
+def _keep_end(tokenizer: Tokenizer, ids: list[int], role: str, room: int) -> tuple[list[int], bool]:
+    """Return the tokens of a message of `role` without as much of its beginning as exceeds `room`,
+    and whether that is any."""
+    header = [tokenizer.special(IM_START), *tokenizer.encode(f"{role}\n")]
+    if len(ids) <= room:
+        return ids, False
+    return header + ids[len(header) :][len(header) - room :], True
 
 
 def stream_answer(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from firstwords.inference.decoder import Decoder
-from firstwords.inference.sampling import Sampling, sample_token
+from firstwords.inference.sampling import Sampling, penalize_generated, sample_token
 
 PREFILL_BATCH_SIZE = 32  # prompts prefilled together
 
@@ -52,7 +52,8 @@ class Sequence:
             token = None
         else:
             seen = set(self.ids) if self.sampling.repetition_penalty != 1 else set()
-            token = sample_token(logits_V, self.sampling, seen, len(self.generated))
+            penalized_V = penalize_generated(logits_V, self.sampling, self.generated)
+            token = sample_token(penalized_V, self.sampling, seen, len(self.generated))
             self.logits_V = logits_V
             self.ids.append(token)
             self.generated.append(token)

@@ -18,8 +18,10 @@ class Sampling(FrozenModel):
     min-p (arXiv 2407.01082: drop tokens with less than this fraction of the most likely one's
     probability) cut the tail before drawing; `top_k` 0, `top_p` 1 and `min_p` 0 cut nothing.
     `repetition_penalty` (arXiv 1909.05858) divides the positive logits of tokens that already
-    occurred and multiplies the negative ones. `stop` lists strings that end the answer and are not
-    part of it.
+    occurred and multiplies the negative ones. `frequency_penalty` and `presence_penalty` are OpenAI's:
+    from the logits of generated tokens they subtract themselves, the first for each time that a
+    token was generated, the second once. `stop` lists strings that end the answer and are not part
+    of it.
     """
 
     temperature: float = Field(default=0.7, ge=0)
@@ -27,6 +29,8 @@ class Sampling(FrozenModel):
     top_p: float = Field(default=0.95, gt=0, le=1)
     min_p: float = Field(default=0.0, ge=0, le=1)
     repetition_penalty: float = Field(default=1.0, ge=0.01, le=100)
+    frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
     max_tokens: int = Field(default=256, ge=1)
     seed: int = 0
     stop: tuple[str, ...] = ()
@@ -52,6 +56,19 @@ def sample_token(logits_V: np.ndarray, sampling: Sampling, seen: set[int], n_dra
     cumulative_K = p_K.cumsum()
     point = uniform(sampling.seed, n_drawn) * cumulative_K[-1]
     return int(order_K[np.searchsorted(cumulative_K, point, side="right")])
+
+
+def penalize_generated(
+    logits_V: np.ndarray, sampling: Sampling, generated: list[int]
+) -> np.ndarray:
+    """Return the logits with `frequency_penalty` and `presence_penalty` for generated tokens."""
+    frequency, presence = sampling.frequency_penalty, sampling.presence_penalty
+    if not generated or not (frequency or presence):
+        return logits_V
+    tokens, counts = np.unique(generated, return_counts=True)
+    logits_V = logits_V.astype(np.float64)
+    logits_V[tokens] -= frequency * counts + presence
+    return logits_V
 
 
 def truncated_probabilities(

@@ -175,13 +175,21 @@ def encode_conversations(
 
 def encode_messages(tokenizer: Tokenizer, messages: Messages) -> list[int]:
     """Return the tokens of messages, those of one after those of the other."""
-    ids: list[int] = []
-    for span in split_spans(messages):
-        ids += [tokenizer.special(span.text)] if span.is_special else tokenizer.encode(span.text)
-    return ids
+    return _encode_spans(tokenizer, split_spans(messages))
 
 
 def encode_prompt(tokenizer: Tokenizer, messages: Messages) -> list[int]:
-    """Return the tokens before the assistant's next answer."""
+    """Return the tokens before the assistant's next answer. If the last message is the assistant's,
+    its turn stays open, and the answer continues it."""
+    begun = messages[-1]["content"] if messages and messages[-1]["role"] == "assistant" else None
+    closed = messages if begun is None else messages[:-1]
     header = [tokenizer.special(IM_START), *tokenizer.encode("assistant\n")]
-    return encode_messages(tokenizer, messages) + header
+    begin = _encode_spans(tokenizer, _assistant_spans((begun or "").strip()))
+    return encode_messages(tokenizer, closed) + header + begin
+
+
+def _encode_spans(tokenizer: Tokenizer, spans: Iterable[Span]) -> list[int]:
+    ids: list[int] = []
+    for span in spans:
+        ids += [tokenizer.special(span.text)] if span.is_special else tokenizer.encode(span.text)
+    return ids
