@@ -1,109 +1,88 @@
 // The API page, built from the server's OpenAPI description.
 
-import { getOpenApi } from "../shared/api.js";
+import { getOpenApi, listModels } from "../shared/api.js";
 import { element } from "../shared/dom.js";
+import { loadSettings } from "../shared/storage.js";
+import { CodeBlock } from "./code_block.js";
+import { LANGUAGES, example, root } from "./examples.js";
+import { proseNodes, schemaNode, typeOf } from "./schemas.js";
+import { startTryIt } from "./try_it.js";
 
-const EXAMPLES = {
-  "/v1/chat/completions": {
-    messages: [{ role: "user", content: "Who are you?" }],
-    max_tokens: 64,
-  },
-  "/v1/completions": { prompt: "Once upon a time", max_tokens: 32, logprobs: 3 },
-  "/xray/inspect": { text: "The old fox", generate: 8 },
-};
+const FIRST = ["/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{name}"];
 const page = Object.fromEntries(
   [...document.querySelectorAll("[id]")].map((node) => [node.id, node]),
 );
+const blocks = []; // {block, path, method}
 
 async function start() {
+  const base = new CodeBlock("the base URL");
+  base.show(`${root}v1`);
+  page.base.append(base.node);
+  page.start.append(exampleBlock(FIRST[0], "POST", "the first example"));
+  page.languages.append(...Object.entries(LANGUAGES).map(languageChoice));
+  showExamples("curl");
   const openApi = await getOpenApi();
-  for (const [path, methods] of Object.entries(openApi.paths)) {
+  for (const [path, methods] of sorted(openApi.paths)) {
     for (const [method, operation] of Object.entries(methods)) {
-      page.endpoints.append(endpointNode(path, method.toUpperCase(), operation));
+      addEndpoint(path, method.toUpperCase(), operation);
     }
   }
+  showExamples("curl");
   for (const [name, schema] of Object.entries(openApi.components.schemas)) {
-    if (schema.properties) page.schemas.append(schemaNode(name, schema));
+    const isBody = schema.properties && !name.includes("Validation"); // errors of FastAPI's own
+    if (isBody) page.schemas.append(schemaNode(name, schema));
   }
+  startTryIt(
+    { ...page, node: page.try },
+    await listModels(loadSettings().key).catch(() => []), // as the server has a key, for example
+  );
 }
 
-function endpointNode(path, method, operation) {
-  const title = element("h3", {}, element("span", { class: "method" }, method), ` ${path}`);
-  const node = element("section", {}, title, element("p", {}, operation.description ?? ""));
+// Chat first, and what /v1 does not have last.
+function sorted(paths) {
+  const rank = ([path]) => {
+    const place = FIRST.indexOf(path);
+    if (place >= 0) return place;
+    return path.startsWith("/v1/") ? FIRST.length : FIRST.length + 1;
+  };
+  return Object.entries(paths).sort((a, b) => rank(a) - rank(b));
+}
+
+function languageChoice([language, title], index) {
+  const id = `language-${language}`;
+  const radio = element("input", { type: "radio", name: "language", id });
+  radio.checked = index === 0;
+  radio.addEventListener("change", () => showExamples(language));
+  return element("span", {}, radio, " ", element("label", { for: id }, title));
+}
+
+function showExamples(language) {
+  for (const { block, path, method } of blocks) block.show(example(language, path, method));
+}
+
+function exampleBlock(path, method, label) {
+  const block = new CodeBlock(label);
+  blocks.push({ block, path, method });
+  return block.node;
+}
+
+function addEndpoint(path, method, operation) {
+  const id = `${method}${path}`.replace(/[^\w]+/g, "-").replace(/-$/, "");
+  const name = `${method} ${path}`;
+  page.contents.append(element("li", {}, element("a", { href: `#${id}` }, name)));
+  const title = element("h3", { id }, element("span", { class: "method" }, method), ` ${path}`);
+  const about = element("p", {}, ...proseNodes(operation.description ?? ""));
+  const node = element("section", {}, title, about);
   const body = operation.requestBody?.content["application/json"]?.schema;
   if (body) node.append(element("p", {}, "Body: ", ...typeOf(body)));
   for (const parameter of operation.parameters ?? []) {
     const text = `${parameter.in === "path" ? "Path" : "Query"} parameter: `;
     node.append(element("p", {}, text, element("code", {}, parameter.name)));
   }
-  node.append(element("pre", { tabindex: "0" }, element("code", {}, curlCommand(path, method))));
-  return node;
-}
-
-function curlCommand(path, method) {
-  const relative = path.slice(1).replace(/{(\w+)}/, (_, name) => name.toUpperCase());
-  const url = new URL(`../${relative}`, document.baseURI);
-  if (method === "GET") return `curl ${url}`;
-  const body = JSON.stringify(EXAMPLES[path] ?? {});
-  return `curl ${url} -H 'content-type: application/json' \\\n  -d '${body}'`;
-}
-
-function schemaNode(name, schema) {
-  const rows = Object.entries(schema.properties).map(([field, fieldSchema]) =>
-    element(
-      "tr",
-      {},
-      element("td", {}, element("code", {}, field)),
-      element("td", {}, ...typeOf(fieldSchema)),
-      element(
-        "td",
-        {},
-        schema.required?.includes(field) ? "required" : formatValue(fieldSchema.default),
-      ),
-    ),
-  );
-  const titles = ["field", "type", "default"].map((title) =>
-    element("th", { scope: "col" }, title),
-  );
-  const head = element("thead", {}, element("tr", {}, ...titles));
-  const table = element("table", {}, head, element("tbody", {}, ...rows));
-  return element(
-    "section",
-    {},
-    element("h3", { id: name }, name),
-    element("p", {}, schema.description ?? ""),
-    element("div", { class: "wide", tabindex: "0" }, table),
-  );
-}
-
-const formatValue = (value) => (value === undefined || value === null ? "" : JSON.stringify(value));
-
-// A short description of a JSON schema, as nodes.
-function typeOf(schema) {
-  if (schema.$ref) {
-    const name = schema.$ref.split("/").pop();
-    return [element("a", { href: `#${name}` }, name)];
-  }
-  const choices = schema.anyOf?.filter((choice) => choice.type !== "null");
-  if (choices) return choices.flatMap((choice, i) => [...(i ? [" or "] : []), ...typeOf(choice)]);
-  if (schema.type === "array") return ["list of ", ...typeOf(schema.items ?? {})];
-  const values = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
-  if (values) return [values.map(formatValue).join(" or ")];
-  return [[schema.type ?? "any type", ...boundsOf(schema)].join(" ")];
-}
-
-function boundsOf(schema) {
-  const symbols = {
-    minimum: "≥",
-    exclusiveMinimum: ">",
-    maximum: "≤",
-    exclusiveMaximum: "<",
-  };
-  return Object.entries(symbols)
-    .filter(([keyword]) => keyword in schema)
-    .map(([keyword, symbol]) => `${symbol} ${schema[keyword]}`);
+  node.append(exampleBlock(path, method, `the example of ${name}`));
+  page.endpoints.append(node);
 }
 
 start().catch((error) => {
-  page.status.textContent = `Cannot reach the server: ${error.message}`;
+  page.status.textContent = `Cannot load the description of the API: ${error.message}.`;
 });
