@@ -27,9 +27,9 @@ def api() -> str:
     return page(
         "API",
         "The HTTP API of `firstwords serve`. The paths under `/v1` follow OpenAI's API, so OpenAI "
-        "clients work unchanged ([how](../how-to/use-your-model-elsewhere.md)). A running server "
-        "publishes its OpenAPI document at `/openapi.json`. Unknown fields are ignored; a known "
-        "field with a wrong value gets an error that names it.",
+        "clients work unchanged ([how](../how-to/clients.md)). A running server publishes its "
+        "OpenAPI document at `/openapi.json`. A field with a wrong value gets an error that names "
+        "it; [fields without effect](../how-to/clients.md#fields) are listed in the response.",
         table(["endpoint", "purpose", "body"], rows),
         *(_schema(name, schemas[name]) for name in [*used, *inner]),
     )

@@ -40,12 +40,13 @@ class FakeModelPool:
                     name=name.rpartition("-")[0],
                     recipe=SimpleNamespace(
                         stage=lambda stage: SimpleNamespace(steps=2),
-                        model=SimpleNamespace(max_seq_len=256),
+                        model=loaded[name].model.config,
                     ),
                 ),
                 stage=name.rpartition("-")[2],
                 step=1,
                 created=1,
+                size=1,
             )
             for name in loaded
         }

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from fakes import ScriptedDecoder
 from waiting import wait_until
 
 from firstwords.inference.decoder import Decoder
@@ -51,11 +52,15 @@ def expected(model: Transformer, tokenizer: Tokenizer, prompt: list[int], n: int
     return tokenizer.decode(tokens)
 
 
-def test_models_lists_the_default_model_first(client: httpx.Client) -> None:
+def test_models_lists_the_default_model_first(
+    client: httpx.Client, wide_model: Transformer
+) -> None:
     models = client.get("/v1/models").json()["data"]
     assert [model["id"] for model in models] == ["toy-sft", "toy-pretrain"]
     assert models[0]["stage"] == "sft"
     assert models[0]["max_model_len"] == 256
+    assert models[0]["parameters"] == sum(p.numel() for p in wide_model.parameters())
+    assert [model["chat"] for model in models] == [True, False]
     assert client.get("/v1/models/toy-pretrain").json()["id"] == "toy-pretrain"
     assert client.get("/health").json()["status"] == "ok"
 
@@ -147,18 +152,94 @@ def test_stop_text_ends_the_answer(client: httpx.Client) -> None:
     assert choice["finish_reason"] == "stop"
 
 
-def test_calculator_calls_are_part_of_the_content(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
-    from fakes import ScriptedDecoder
+@pytest.fixture
+def calculating(serve: Serve, tiny_tokenizer: Tokenizer) -> Callable[[], httpx.Client]:
+    """Return a function that starts a server whose model calls its calculator twice."""
 
-    special, encode = tiny_tokenizer.special, tiny_tokenizer.encode
-    call = [special(TOOL_CALL), *encode("2*3"), special(TOOL_CALL_END)]
-    script = [*call, *encode("So 6."), special(IM_END)]
-    decoder = ScriptedDecoder(tiny_tokenizer.vocab_size, script, 256)
-    choice = chat(serve(decoders={"toy-sft": decoder}).client, max_tokens=50).json()["choices"][0]
-    assert choice["message"]["content"] == (
-        "<tool_call>2*3</tool_call><tool_response>6</tool_response>So 6."
-    )
+    def start() -> httpx.Client:
+        special, encode = tiny_tokenizer.special, tiny_tokenizer.encode
+        script: list[int] = []
+        for before, expression in ((" So", "2*3"), (" and", "1/0")):
+            call = [special(TOOL_CALL), *encode(expression), special(TOOL_CALL_END)]
+            script += [*encode(before), *call]
+        script += [*encode(" ok."), special(IM_END)]
+        decoder = ScriptedDecoder(tiny_tokenizer.vocab_size, script, 256)
+        return serve(decoders={"toy-sft": decoder}).client  # type: ignore[no-any-return]
+
+    return start
+
+
+AS_TEXT = (
+    "So<tool_call>2*3</tool_call><tool_response>6</tool_response>"
+    " and<tool_call>1/0</tool_call><tool_response>error</tool_response> ok."
+)
+CALLS = [
+    {"name": "calculator", "input": "2*3", "output": "6", "offset": 2},
+    {"name": "calculator", "input": "1/0", "output": "error", "offset": 6},
+]
+
+
+def test_calculator_calls_are_beside_the_content(calculating: Callable[[], httpx.Client]) -> None:
+    choice = chat(calculating(), max_tokens=50).json()["choices"][0]
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "So and ok.",
+        "reasoning_content": "2*3 = 6\n1/0 = error",
+        "firstwords": {"tool_calls": CALLS},
+    }
     assert choice["finish_reason"] == "stop"
+
+
+def test_calculator_calls_are_text_on_request(calculating: Callable[[], httpx.Client]) -> None:
+    choice = chat(calculating(), max_tokens=50, tool_calls_as_text=True).json()["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": AS_TEXT}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_streamed_calls_and_logprobs_agree_with_the_content(
+    as_text: bool, calculating: Callable[[], httpx.Client]
+) -> None:
+    body = {"messages": HELLO, "max_tokens": 50, "temperature": 0, "logprobs": True}
+    chunks = streamed(
+        calculating(), "/v1/chat/completions", {**body, "tool_calls_as_text": as_text}
+    )
+    choices = [chunk["choices"][0] for chunk in chunks]
+    deltas = [choice["delta"] for choice in choices]
+    content = "".join(delta.get("content", "") for delta in deltas)
+    logprobs = [choice["logprobs"] or {"content": []} for choice in choices]
+    tokens = "".join(entry["token"] for part in logprobs for entry in part["content"])
+    results = re.compile("<tool_response>.*?</tool_response>")  # the model does not write these
+    assert tokens == results.sub("", content) + IM_END
+    if as_text:
+        assert content == " " + AS_TEXT
+        return
+    assert content == " So and ok."
+    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == (
+        "2*3 = 6\n1/0 = error"
+    )
+    calls = [call for delta in deltas for call in delta.get("firstwords", {}).get("tool_calls", [])]
+    assert [call["offset"] for call in calls] == [3, 7]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_response_says_what_the_model_did_not_read(stream: bool, client: httpx.Client) -> None:
+    turn = [HELLO[0], {"role": "assistant", "content": "went home"}]
+    body = {"messages": [*turn * 40, *HELLO], "max_tokens": 300, "temperature": 0, "seed": 1}
+    body |= {"metadata": {"a": "b"}, "user": None}
+    if stream:
+        first, *_, last = streamed(client, "/v1/chat/completions", body)
+        assert first["firstwords"] == last["firstwords"]
+    else:
+        last = client.post("/v1/chat/completions", json=body).json()
+    details = last["firstwords"]
+    assert (details["context"], details["cut"], details["ignored"]) == (256, False, ["metadata"])
+    assert 0 < details["dropped_messages"] < 80
+    (choice,) = last["choices"]
+    assert (choice["finish_reason"], choice["firstwords"]["context_full"]) == ("length", True)
+    long = [{"role": "user", "content": "The old fox " * 200}]
+    document = chat(client, messages=long, max_tokens=2).json()
+    assert document["firstwords"]["cut"]
+    assert document["choices"][0]["firstwords"] == {"context_full": False}
 
 
 def test_completion_continues_the_text(
@@ -225,14 +306,19 @@ def test_openai_client_works(serve: Serve) -> None:
         ("chat/completions", {}, "messages"),
         ("chat/completions", {"messages": []}, "messages"),
         ("chat/completions", {"messages": [{"role": "robot", "content": "x"}]}, "role"),
-        ("chat/completions", {"messages": [{"role": "assistant", "content": "x"}]}, "last"),
+        ("chat/completions", {"messages": [{"role": "assistant", "content": "x"}]}, "role user"),
+        ("chat/completions", {"messages": HELLO, "top_logprobs": 2}, '"logprobs": true'),
         ("chat/completions", {"messages": HELLO, "temperature": -1}, "temperature"),
         ("chat/completions", {"messages": HELLO, "temperature": "hot"}, "temperature"),
         ("chat/completions", {"messages": HELLO, "max_tokens": 0}, "max_tokens"),
         ("chat/completions", {"messages": HELLO, "n": 1000}, "n"),
         ("chat/completions", {"messages": HELLO, "stop": ["a"] * 9}, "stop"),
         ("chat/completions", {"messages": HELLO, "stop": ""}, "stop"),
-        ("chat/completions", {"messages": HELLO, "top_logprobs": 99}, "top_logprobs"),
+        (
+            "chat/completions",
+            {"messages": HELLO, "logprobs": True, "top_logprobs": 99},
+            "at most 20",
+        ),
         ("completions", {"prompt": []}, "prompt"),
         ("completions", {"prompt": [10**6]}, "vocabulary"),
         (
@@ -241,7 +327,7 @@ def test_openai_client_works(serve: Serve) -> None:
             "5,000 tokens, but the model's context of 256",
         ),
         ("completions", {"prompt": "x", "seed": 2**70}, "seed"),
-        ("completions", {"prompt": ["a" + " " * 1_000_000 + "b"]}, "200000 characters"),
+        ("completions", {"prompt": ["a" + " " * 1_000_000 + "b"]}, "at most 200,000 may be sent"),
         ("completions", {"prompt": ["x"] * 8, "n": 8}, "64 answers, but the server runs"),
     ],
 )

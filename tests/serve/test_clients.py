@@ -11,13 +11,16 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from fakes import ScriptedDecoder
 
 from firstwords.common.errors import UserError
 from firstwords.serve import connections, middleware
 from firstwords.serve.app import ServerLimits
+from firstwords.serve.chat_messages import to_conversation
 from firstwords.serve.origins import parse_origin
+from firstwords.serve.schema import ChatMessage
 from firstwords.serve.server import check_api_key, listen, raise_open_files_limit
-from firstwords.tokenizer.bpe import IM_END, Tokenizer
+from firstwords.tokenizer.bpe import IM_END, TOOL_CALL, TOOL_CALL_END, Tokenizer
 
 Serve = Callable[..., Any]
 CHAT = "/v1/chat/completions"
@@ -167,7 +170,12 @@ def test_wrong_path_gets_a_hint(client: httpx.Client) -> None:
         ("POST", "/v1//chat/completions", f"did you mean {CHAT}?"),
         ("POST", "/v1/v1/chat/completions", f"did you mean {CHAT}?"),
         ("GET", "/models", "did you mean /v1/models?"),
-        ("POST", "/v1/responses", "/api/"),
+        ("POST", "/v1/responses", f"use {CHAT}"),
+        ("GET", "/v1/responses/r1", f"use {CHAT}"),
+        ("POST", "/v1/embeddings", "no embeddings"),
+        ("POST", "/v1/moderations", "no moderation"),
+        ("POST", "/v1/audio/speech", "text only"),
+        ("POST", "/v1/fine_tuning/jobs", "firstwords train"),
         ("POST", "/api/chat", "/api/"),
         ("DELETE", "/", "/api/"),
         ("GET", "/a%00b", "/api/"),
@@ -245,35 +253,164 @@ def test_assistant_message_may_have_no_content(client: httpx.Client) -> None:
         body = {
             "messages": [*HELLO["messages"], {"role": "assistant", **answer}, *HELLO["messages"]],
             "max_tokens": 2,
-            "stream_options": {"include_usage": None},
-            "tools": [],
-            "tool_choice": "auto",
-            "response_format": {"type": "text"},
         }
         assert client.post(CHAT, json=body).status_code == 200
 
 
+def assistant(content: Any, **fields: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": content, **fields}
+
+
+BLOCK = "<tool_call>2*3</tool_call><tool_response>6</tool_response>"
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "9"}
+RESULT_BLOCK = f'{TOOL_CALL}f({{"a":1}}){TOOL_CALL_END}<tool_response>9</tool_response>'
+
+
+@pytest.mark.parametrize(
+    ("messages", "conversation"),
+    [
+        (
+            [
+                {"role": "system", "content": "A"},
+                {"role": "developer", "content": "B"},
+                user("x"),
+                {"role": "system", "content": "C"},
+                user([{"type": "text", "text": "y"}, {"type": "text", "text": "z"}]),
+            ],
+            [("system", "A\n\nB\n\nC"), ("user", "x\n\nyz")],
+        ),
+        ([user("x"), assistant("Once")], [("user", "x"), ("assistant", "Once")]),
+        ([user("x"), assistant(BLOCK)], [("user", "x"), ("assistant", BLOCK)]),
+        (  # an answer of this server, sent back
+            [
+                user("x"),
+                assistant("It is 6.", firstwords={"tool_calls": [{"input": "2*3", "output": "6"}]}),
+                user("y"),
+            ],
+            [("user", "x"), ("assistant", f"{BLOCK}It is 6."), ("user", "y")],
+        ),
+        (  # a tool of the client, called by another model
+            [user("x"), assistant(None, tool_calls=[CALL]), RESULT],
+            [("user", "x"), ("assistant", RESULT_BLOCK)],
+        ),
+        (
+            [user("x"), assistant("So", tool_calls=[CALL]), RESULT, assistant("9."), user("y")],
+            [("user", "x"), ("assistant", f"So{RESULT_BLOCK}9."), ("user", "y")],
+        ),
+        (
+            [user("x"), assistant(None), user("y")],
+            [("user", "x"), ("assistant", ""), ("user", "y")],
+        ),
+    ],
+)
+def test_conversation_that_the_model_reads(
+    messages: list[dict[str, Any]], conversation: list[tuple[str, str]]
+) -> None:
+    read = to_conversation([ChatMessage.model_validate(message) for message in messages])
+    assert [(message["role"], message["content"]) for message in read] == conversation
+
+
+def test_answer_continues_a_begun_one(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
+    rest = [*tiny_tokenizer.encode(" went home."), tiny_tokenizer.special(IM_END)]
+    for begun, text in (
+        ("The fox", " went home."),
+        ("The fox ", "went home."),
+        (" ", "went home."),
+    ):
+        decoder = ScriptedDecoder(tiny_tokenizer.vocab_size, rest, 256)
+        body = {"messages": [user("Hi"), assistant(begun)], "temperature": 0, "max_tokens": 50}
+        answer = serve(decoders={"toy-sft": decoder}).client.post(CHAT, json=body).json()
+        assert answer["choices"][0]["message"]["content"] == text
+        prompt = tiny_tokenizer.decode(decoder.fed[: -len(rest) + 1])
+        assert prompt.endswith(f"<|im_start|>assistant\n{begun.strip()}")
+
+
+def test_unsupported_field_is_refused_or_reported(client: httpx.Client) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    for fields, words in (
+        ({"response_format": {"type": "json_object"}}, "plain text"),
+        ({"tools": tools, "tool_choice": "required"}, "'auto' or 'none'"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "calculator"),
+        ({"logit_bias": {"5": -100}}, "not supported"),
+        ({"modalities": ["text", "audio"]}, "text only"),
+    ):
+        for path, body in ((CHAT, HELLO), ("/v1/completions", {"prompt": "a", "max_tokens": 1})):
+            response = client.post(path, json={**body, **fields})
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] == list(fields)[-1]
+            assert words in message(response)
+    for fields, ignored in (
+        ({"tools": tools, "tool_choice": "auto"}, ["tools"]),
+        (
+            {"metadata": {}, "foo": 0, "user": "u", "store": True},
+            ["metadata", "foo", "user", "store"],
+        ),
+        ({"tools": [], "tool_choice": "none", "response_format": {"type": "text"}}, []),
+        ({"logit_bias": {}, "modalities": ["text"], "store": False, "foo": None}, []),
+        ({"frequency_penalty": 0.5, "presence_penalty": -0.5}, []),
+    ):
+        response = client.post(CHAT, json={**HELLO, **fields})
+        assert response.json()["firstwords"]["ignored"] == ignored
+
+
+def test_requests_of_open_webui(client: httpx.Client) -> None:
+    """It sends its own tools, a memory as a system message, and an answer to continue."""
+    memory = {"role": "system", "content": "User Context:\n1. They like foxes."}
+    tool = {"type": "function", "function": {"name": "get_current_timestamp", "parameters": {}}}
+    body = {
+        "model": "toy-sft",
+        "messages": [memory, *HELLO["messages"], assistant("The fox")],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "tools": [tool],
+        "user": {"name": "Ada", "id": "1", "email": "", "role": "admin"},
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+        "frequency_penalty": 0.0,
+        "logit_bias": {},
+        "max_tokens": 3,
+    }
+    response = client.post(CHAT, json=body)
+    assert response.status_code == 200
+    events = [
+        json.loads(line[6:]) for line in response.text.splitlines() if line[6:].startswith("{")
+    ]
+    assert events[0]["firstwords"]["ignored"] == ["tools", "user"]
+    assert events[-1]["usage"]["total_tokens"] > 0
+
+
 def test_error_names_the_field_and_the_type_that_was_sent(client: httpx.Client) -> None:
-    image, as_json = {"type": "image_url", "image_url": {}}, {"type": "json_object"}
+    image = {"type": "image_url", "image_url": {"url": "data:"}}
     for path, body, param, words in (
-        (CHAT, {"messages": [user(None)]}, "messages.0", "a user message needs content"),
-        (CHAT, {"messages": [user(5)]}, "messages.0.content", "list, not a number"),
-        (CHAT, {"messages": [user([image])]}, "messages.0.content.0.type", "not 'image_url'"),
-        (CHAT, {**HELLO, "stop": "x" * 201}, "stop", "at most 200 characters"),
-        (CHAT, {**HELLO, "stop": ["x", None]}, "stop.1", "string, not null"),
-        (CHAT, {**HELLO, "tool_choice": "required"}, "tool_choice", "not 'required'"),
-        (CHAT, {**HELLO, "tool_choice": {"type": "function"}}, "tool_choice", "not an object"),
-        (CHAT, {**HELLO, "response_format": as_json}, "response_format.type", "json_object"),
+        (CHAT, {"messages": [user(None)]}, "messages[0]", "a user message needs content"),
+        (CHAT, {"messages": [user(5)]}, "messages[0].content", "a string or a list, not 5"),
+        (CHAT, {"messages": [user([image])]}, "messages[0].content[0].type", '"image_url", but'),
+        (CHAT, {"messages": [user("x" * 200_001)]}, "messages[0].content", "has 200,001 char"),
+        (CHAT, {"messages": [user("x"), RESULT]}, "messages[1].tool_call_id", "no tool call"),
+        (CHAT, {"messages": [{"role": "robot"}]}, "messages[0].role", "'user'"),
+        (CHAT, {"messages": []}, "messages", "messages is empty"),
+        (CHAT, {**HELLO, "stop": "x" * 201}, "stop", "but at most 200 may be sent"),
+        (CHAT, {**HELLO, "stop": ["x", None]}, "stop[1]", "a string, not null"),
+        (CHAT, {**HELLO, "temperature": 3}, "temperature", "must be at most 2, not 3"),
+        (CHAT, {**HELLO, "temperature": "hot"}, "temperature", 'must be a number, not "hot"'),
+        (CHAT, {**HELLO, "seed": "9" * 23}, "seed", "must be less than 9,223"),
+        (CHAT, {**HELLO, "seed": 1.5}, "seed", "must be an integer, not 1.5"),
+        (CHAT, {**HELLO, "stream": "maybe"}, "stream", "must be true or false"),
         (CHAT, {**HELLO, "stream_options": []}, "stream_options", "an object, not a list"),
-        ("/v1/completions", {"prompt": ["a", 1]}, "prompt.1", "string, not a number"),
-        ("/v1/completions", {"prompt": [1, "a"]}, "prompt.1", "integer"),
-        ("/v1/completions", {"prompt": {}}, "prompt", "valid list, not an object"),
-        ("/v1/completions", {}, "prompt", "required"),
+        (CHAT, [], None, "the body must be an object, not a list"),
+        ("/v1/completions", {"prompt": ["a", 1]}, "prompt[1]", "a string, not 1"),
+        ("/v1/completions", {"prompt": [1, "a"]}, "prompt[1]", "integer"),
+        ("/v1/completions", {"prompt": {}}, "prompt", "a string or a list, not an object"),
+        ("/v1/completions", {"prompt": [-1]}, "prompt[0]", "must be at least 0, not -1"),
+        ("/v1/completions", {}, "prompt", "prompt is required"),
     ):
         response = client.post(path, json=body)
         assert response.status_code == 400
-        assert response.json()["error"]["param"] == param
+        assert response.json()["error"]["param"] == param, message(response)
         assert words in message(response)
+        assert "constrained" not in message(response)
+        assert "Input should" not in message(response)
 
 
 def test_a_list_of_invalid_items_is_refused_at_the_first(client: httpx.Client) -> None:
@@ -285,7 +422,7 @@ def test_a_list_of_invalid_items_is_refused_at_the_first(client: httpx.Client) -
     ):
         response = client.post(path, json=body)
         assert response.status_code == 400
-        assert ".0" in response.json()["error"]["param"]
+        assert "[0]" in response.json()["error"]["param"]
 
 
 def test_half_of_an_emoji_becomes_a_replacement_character(client: httpx.Client) -> None:
@@ -300,8 +437,6 @@ def test_half_of_an_emoji_becomes_a_replacement_character(client: httpx.Client) 
 
 
 def test_no_line_of_a_stream_is_cut(serve: Serve, tiny_tokenizer: Tokenizer) -> None:
-    from fakes import ScriptedDecoder
-
     text = "a\u2028b\u2029c\u0085d é"
     script = [*tiny_tokenizer.encode(text), tiny_tokenizer.special(IM_END)]
     decoder = ScriptedDecoder(tiny_tokenizer.vocab_size, script, 256)

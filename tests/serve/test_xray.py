@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from firstwords.runs.run import Run
 from firstwords.serve.app import ServerLimits
 from firstwords.serve.model_pool import ModelPool
 from firstwords.serve.model_worker import QueueFullError
-from firstwords.serve.server import readable_runs
+from firstwords.serve.server import ServeOptions, open_models, readable_runs, run_finder
 from firstwords.tokenizer.bpe import Tokenizer
 
 Serve = Callable[..., Any]
@@ -121,15 +122,54 @@ def test_answers_use_the_listed_checkpoint(
 ) -> None:
     body = {"prompt": "The old fox", "max_tokens": 0, "echo": True, "logprobs": 1}
 
-    def scores() -> Any:
-        response = client.post("/v1/completions", json=body).json()
+    def scores(model: str = "young-pretrain") -> Any:
+        response = client.post("/v1/completions", json={**body, "model": model}).json()
         return response["choices"][0]["logprobs"]["token_logprobs"]
 
     before = scores()
     save_step(run, "pretrain", 7, tiny_tokenizer, seed=1)
-    assert scores() == before  # until the models are listed again
+    assert scores() == before  # until the models are listed again, or the default one is asked for
+    assert scores("default") != before
     assert steps(client) == {"young-pretrain": 7}
-    assert scores() != before
+
+
+def test_default_model_is_that_of_the_newest_finished_run(
+    run: Run, client: Any, tiny_model: ModelConfig, tiny_tokenizer: Tokenizer
+) -> None:
+    n_steps = run.recipe.sft.steps
+    save_step(run, "sft", n_steps, tiny_tokenizer)
+    younger = tiny_run("younger", tiny_model, tiny_tokenizer)
+    save_step(younger, "pretrain", 1, tiny_tokenizer)
+    save_step(younger, "sft", n_steps - 1, tiny_tokenizer)
+
+    def default() -> str:
+        body = {"prompt": "The", "max_tokens": 1, "model": "default"}
+        return str(client.post("/v1/completions", json=body).json()["model"])
+
+    assert default() == "young-sft"
+    assert list(steps(client)) == ["young-sft", "young-pretrain", "younger-sft", "younger-pretrain"]
+    save_step(younger, "sft", n_steps, tiny_tokenizer)
+    assert default() == "younger-sft"
+
+
+def test_server_without_a_run_finds_the_first_one(
+    home: Path, serve: Serve, tiny_model: ModelConfig, tiny_tokenizer: Tokenizer
+) -> None:
+    options = ServeOptions("127.0.0.1", 0, (), 1, 1, 60.0, None, ())
+    find_runs = run_finder(())
+    client = serve(models=open_models(find_runs, options), find_runs=find_runs).client
+    assert client.get("/").status_code == 200
+    assert client.get("/v1/models").json()["data"] == []
+    assert client.get("/v1/runs").json()["data"] == []
+    body = {"prompt": "The", "max_tokens": 1}
+    missing = client.post("/v1/completions", json=body)
+    assert missing.status_code == 404
+    assert "firstwords train" in missing.json()["error"]["message"]
+    first = tiny_run("first", tiny_model, tiny_tokenizer)
+    assert client.get("/v1/runs").json()["data"] == ["first"]
+    save_step(first, "pretrain", 1, tiny_tokenizer)
+    answer = client.post("/v1/completions", json=body)
+    assert answer.json()["model"] == "first-pretrain"
 
 
 def test_damaged_checkpoint_is_skipped(run: Run, client: Any, tiny_tokenizer: Tokenizer) -> None:

@@ -18,10 +18,9 @@ class Sampling(FrozenModel):
     min-p (arXiv 2407.01082: drop tokens with less than this fraction of the most likely one's
     probability) cut the tail before drawing; `top_k` 0, `top_p` 1 and `min_p` 0 cut nothing.
     `repetition_penalty` (arXiv 1909.05858) divides the positive logits of tokens that already
-    occurred and multiplies the negative ones. `frequency_penalty` and `presence_penalty` are OpenAI's:
-    from the logits of generated tokens they subtract themselves, the first for each time that a
-    token was generated, the second once. `stop` lists strings that end the answer and are not part
-    of it.
+    occurred and multiplies the negative ones. OpenAI's `frequency_penalty` is subtracted from a
+    token's logit for each time it was generated, `presence_penalty` once. `stop` lists strings that
+    end the answer and are not part of it.
     """
 
     temperature: float = Field(default=0.7, ge=0)

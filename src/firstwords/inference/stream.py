@@ -126,9 +126,14 @@ class StopFilter:
         return "stop" if self._stopped else "length"
 
     @property
+    def in_call(self) -> bool:
+        """Whether a call has begun and not ended."""
+        return self._parser.in_call
+
+    @property
     def broken_call(self) -> bool:
         """Whether a call did not end, or the calculator could not evaluate one."""
-        return self._failed_call or self._parser.in_call
+        return self._failed_call or self.in_call
 
     def _stop(self) -> None:
         self._stopped = True

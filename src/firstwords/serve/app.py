@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 
 from firstwords import __version__
 from firstwords.common.errors import UserError
+from firstwords.model.size import n_parameters
 from firstwords.runs.run import Run
 from firstwords.runs.summary import RunSummaries
 from firstwords.serve import exam, report_pages, xray
@@ -25,7 +26,7 @@ from firstwords.serve.docs.pages import add_docs_pages
 from firstwords.serve.errors import ApiError, install_error_handlers
 from firstwords.serve.metrics import RequestCounter, ServerMetrics
 from firstwords.serve.middleware import RequestGuard
-from firstwords.serve.model_pool import LoadedModel, ModelPool
+from firstwords.serve.model_pool import LoadedModel, ModelInfo, ModelPool
 from firstwords.serve.model_worker import QueueFullError
 from firstwords.serve.origins import OriginGuard, parse_origin
 from firstwords.serve.progress import add_progress_endpoints
@@ -126,22 +127,10 @@ def _add_status_endpoints(app: FastAPI, models: ModelPool, metrics: ServerMetric
 def _add_model_endpoints(app: FastAPI, models: ModelPool) -> None:
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        """List the available models, the default one first."""
+        """List the available models, the default one first. `chat` is false for a stage that only
+        continues text, `parameters` counts the weights, and `size` is their bytes."""
         await run_in_thread(models.refresh)
-        data = [
-            {
-                "id": info.name,
-                "object": "model",
-                "created": info.created,
-                "owned_by": "you",
-                "run": info.run.name,
-                "stage": info.stage,
-                "step": info.step,
-                "max_model_len": info.run.recipe.model.max_seq_len,
-            }
-            for info in models.available.values()
-        ]
-        return {"object": "list", "data": data}
+        return {"object": "list", "data": list(map(model_fields, models.available.values()))}
 
     @app.get("/v1/models/{name}")
     async def get_model(name: str) -> dict[str, Any]:
@@ -149,6 +138,24 @@ def _add_model_endpoints(app: FastAPI, models: ModelPool) -> None:
         listed = (await list_models())["data"]
         resolved = resolve_name(models, name)
         return next(dict(model) for model in listed if model["id"] == resolved)
+
+
+def model_fields(info: ModelInfo) -> dict[str, Any]:
+    """Return a model in OpenAI's format, with vLLM's field for the context and more of ours."""
+    return {
+        "id": info.name,
+        "object": "model",
+        "created": info.created,
+        "owned_by": "you",
+        "run": info.run.name,
+        "stage": info.stage,
+        "step": info.step,
+        "steps": info.run.recipe.stage(info.stage).steps,
+        "chat": info.stage != "pretrain",
+        "max_model_len": info.run.recipe.model.max_seq_len,
+        "parameters": n_parameters(info.run.recipe.model),
+        "size": info.size,
+    }
 
 
 def _add_completion_endpoints(
@@ -169,6 +176,8 @@ def _add_completion_endpoints(
         return await respond(request, response, body.stream)
 
     async def load(requested: str | None) -> tuple[str, LoadedModel]:
+        if requested not in models.available:  # the default one, or that of a newer run
+            await run_in_thread(models.refresh)
         name = resolve_name(models, requested)
         try:
             return name, await run_in_thread(models.load, name)
@@ -205,7 +214,10 @@ def resolve_name(models: ModelPool, requested: str | None) -> str:
     """
     name = models.default if requested in (None, "", "default") else requested
     if name is None:
-        message = "no model has a checkpoint yet; training saves one about every 30 seconds"
+        message = (
+            "there is no model yet; train one with: firstwords train (its first checkpoint, after "
+            "about half a minute, can be used)"
+        )
         raise ApiError(404, message, code="model_not_found", param="model")
     if name not in models.available:
         names = ", ".join(models.available) or "none yet"

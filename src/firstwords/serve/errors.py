@@ -16,6 +16,21 @@ from firstwords.serve.invalid_fields import describe_invalid_field
 
 MIN_PATH_SIMILARITY = 0.8  # "/v1/v1/chat/completions" has 0.93, "/v1/responses" 0.64
 
+# What OpenAI's API has below /v1 besides, by the first part of the path.
+NOT_SUPPORTED = {
+    "assistants": "send the conversation to /v1/chat/completions",
+    "audio": "the models read and write text only",
+    "batches": "send the requests one by one; the server answers several at a time",
+    "conversations": "send the conversation to /v1/chat/completions",
+    "embeddings": "the models write text and return no embeddings",
+    "files": "the server stores no files",
+    "fine_tuning": "train a model with: firstwords train",
+    "images": "the models read and write text only",
+    "moderations": "the server has no moderation model",
+    "responses": "use /v1/chat/completions",
+    "threads": "send the conversation to /v1/chat/completions",
+}
+
 
 class ApiError(Exception):
     """An error that the client gets: HTTP status, message, and OpenAI's `type`, `code`, `param`."""
@@ -66,7 +81,7 @@ def install_error_handlers(app: FastAPI) -> None:
     async def handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         param, message = describe_invalid_field(error.errors(), error.body)
-        return error_response(ApiError(400, f"{param}: {message}", param=param))
+        return error_response(ApiError(400, message, param=param))
 
     async def handle_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -92,6 +107,8 @@ def _wrong_path(app: FastAPI, request: Request) -> ApiError:
         allowed = ", ".join(methods)
         message = f"{path} does not accept {method}; use {allowed}"
         return ApiError(405, message, headers={"allow": allowed})
+    if hint := NOT_SUPPORTED.get(path.removesuffix("/").removeprefix("/v1/").partition("/")[0]):
+        return ApiError(404, f"there is no {path}: {hint}", code="path_not_found")
     closest = difflib.get_close_matches(path, app.openapi()["paths"], 1, MIN_PATH_SIMILARITY)
     hint = f"did you mean {closest[0]}?" if closest else "/api/ lists the paths of the API"
     return ApiError(404, f"there is no {path}; {hint}", code="path_not_found")

@@ -5,6 +5,7 @@ alternative, with the alternative's name in the middle of the field's path. The 
 the alternative that it meant, or all types that would be valid.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,31 +19,75 @@ JSON_TYPES = (  # bool is an int in Python, so it comes first
     (list, "a list"),
     (dict, "an object"),
 )
+VALID_TYPES = {  # by the beginning of the error's type
+    "string": "a string",
+    "list": "a list",
+    "model": "an object",
+    "dict": "an object",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+}
+BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+MAX_SHOWN = 40  # characters of a value
+MAX_SHOWN_NUMBER = 1e15
 
 
-def describe_invalid_field(errors: Sequence[Any], body: Any) -> tuple[str, str]:
-    """Return the path of the first invalid field, such as "messages.0.role", and a message."""
+def describe_invalid_field(errors: Sequence[Any], body: Any) -> tuple[str | None, str]:
+    """Return the first invalid field, such as "messages[0].role" (None: the body), and a sentence
+    about it."""
     first = errors[0]
     if first["type"] == "json_invalid":
         position = first["loc"][-1]
-        return "body", f"invalid JSON at character {position}: {first['ctx']['error']}"
+        return None, f"the body is not valid JSON (character {position}: {first['ctx']['error']})"
     path = _path(first, body)
     of_field = [error for error in errors if _path(error, body)[: len(path)] == path]
     # An alternative of another type has an error for the field itself, not for what is in it.
     meant = [e for e in of_field if not _is_type_error(e) or _path(e, body) != path]
     error = _of_most_similar_alternative(meant or of_field, body)
-    messages = [_message(e) for e in ([error] if meant else of_field)]
-    others = [message.removeprefix("Input should be ") for message in messages[1:]]
-    message = " or ".join(dict.fromkeys([messages[0], *others]))
-    if _is_type_error(error) or error["type"] == "literal_error":
-        message += f", not {_describe_value(error['input'])}"
-    return ".".join(map(str, _path(error, body))) or "body", message
+    field = _written(_path(error, body))
+    return field, _sentence(field or "the body", error, [error] if meant else of_field)
 
 
-def _message(error: Any) -> str:
-    if error["type"].startswith("model_"):
-        return "Input should be an object"
-    return str(error["msg"]).removeprefix("Value error, ")
+def _sentence(field: str, error: Any, of_field: Sequence[Any]) -> str:
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "value_error":
+        return f"{field}: {context['error']}"
+    if kind == "missing":
+        return f"{field} is required"
+    if kind == "finite_number":
+        return f"{field} must be a finite number"
+    if kind in BOUNDS:
+        key, words = BOUNDS[kind]
+        bound = f"{context[key]:,}".removesuffix(".0")
+        return f"{field} must be {words} {bound}, not {_shown(value)}"
+    if kind == "literal_error":
+        if field.endswith("].type"):
+            part = field.removesuffix(".type")
+            return f"{part} is of the type {_shown(value)}, but the model reads text only"
+        return f"{field} must be {context['expected']}, not {_shown(value)}"
+    if kind == "string_unicode":
+        return f"{field} is not valid Unicode"
+    if kind in ("string_too_short", "too_short"):
+        return f"{field} is empty"
+    if kind in ("string_too_long", "too_long"):
+        unit = "characters" if kind == "string_too_long" else "items"
+        return (
+            f"{field} has {len(value):,} {unit}, but at most {context['max_length']:,} may be sent"
+        )
+    valid = dict.fromkeys(VALID_TYPES[e["type"].partition("_")[0]] for e in of_field)
+    return f"{field} must be {' or '.join(valid)}, not {_shown(value)}"
+
+
+def _written(path: Path) -> str | None:
+    """Return a path as in JavaScript: messages[0].content."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
+    return "".join(parts).removeprefix(".") or None
 
 
 def _path(error: Any, body: Any) -> Path:
@@ -67,17 +112,25 @@ def _is_type_error(error: Any) -> bool:
 
 
 def _of_most_similar_alternative(errors: Sequence[Any], body: Any) -> Any:
-    """Return the first error of the alternative with the fewest errors, or of those the one whose
-    errors begin last."""
+    """Return the first error of the alternative with the fewest errors, of those the one whose
+    errors begin last, and of those one with a value of the right type."""
     depth = min(len(error["loc"]) for error in errors)
     alternatives: dict[Path, list[Any]] = {}
     for error in errors:
         alternatives.setdefault(error["loc"][:depth], []).append(error)
-    firsts = [(-len(of_one), _path(of_one[0], body), of_one[0]) for of_one in alternatives.values()]
-    return max(firsts, key=lambda ranked: ranked[:2])[2]
+    firsts = [
+        (-len(of_one), _path(of_one[0], body), not _is_type_error(of_one[0]), of_one[0])
+        for of_one in alternatives.values()
+    ]
+    return max(firsts, key=lambda ranked: ranked[:3])[3]
 
 
-def _describe_value(value: Any) -> str:
-    if isinstance(value, str) and len(value) <= 40:
-        return repr(value)
+def _shown(value: Any) -> str:
+    """Return a short value as JSON, and any other as its type."""
+    if isinstance(value, str):
+        is_short = len(value) <= MAX_SHOWN and value.isprintable()
+    else:
+        is_short = isinstance(value, (bool, int, float)) and abs(value) < MAX_SHOWN_NUMBER
+    if is_short:
+        return json.dumps(value, ensure_ascii=False)
     return next((name for kind, name in JSON_TYPES if isinstance(value, kind)), "this")

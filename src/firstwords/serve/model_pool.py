@@ -1,7 +1,7 @@
 """The models that the server offers: stages of runs, loaded on their first request."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,12 @@ class ModelInfo(NamedTuple):
     stage: Stage
     step: int
     created: int  # Unix time of the checkpoint
+    size: int  # bytes of its weights
+
+    @property
+    def finished(self) -> bool:
+        """Whether the checkpoint is that of the stage's last step."""
+        return self.step >= self.run.recipe.stage(self.stage).steps
 
 
 class LoadedModel:
@@ -76,15 +82,23 @@ class ModelPool:
         self.refresh()
 
     def refresh(self) -> None:
-        """List the available models again: a run in training gets newer checkpoints and stages."""
-        available = {}
-        for run in self._find_runs():
-            for stage in reversed(STAGES):
-                checkpoint = self._newest_checkpoint(run, stage)
-                if checkpoint and (created := _created(checkpoint)):
-                    name = f"{run.name}-{stage}"
-                    available[name] = ModelInfo(name, run, stage, checkpoint.step, created)
-        self.available = available
+        """List the available models again: a run in training gets newer checkpoints and stages.
+
+        The runs are in their order, but the first is the first whose last stage has finished: a run
+        that began a minute ago does not replace it.
+        """
+        of_runs = [infos for run in self._find_runs() if (infos := list(self._models_of(run)))]
+        usable = next((infos for infos in of_runs if _is_usable(infos[0])), None)
+        of_runs.sort(key=lambda infos: infos is not usable)
+        self.available = {info.name: info for infos in of_runs for info in infos}
+
+    def _models_of(self, run: Run) -> Iterator[ModelInfo]:
+        """Yield the models of a run, the latest stage first."""
+        for stage in reversed(STAGES):
+            checkpoint = self._newest_checkpoint(run, stage)
+            if checkpoint and (created := _created(checkpoint)):
+                name = f"{run.name}-{stage}"
+                yield ModelInfo(name, run, stage, checkpoint.step, created, _size(checkpoint))
 
     def _newest_checkpoint(self, run: Run, stage: Stage) -> Checkpoint | None:
         """Verify checksums only when the list of checkpoints has changed."""
@@ -96,7 +110,8 @@ class ModelPool:
 
     @property
     def default(self) -> str | None:
-        """The latest stage of the newest run, or None if no model is available."""
+        """The latest stage of the newest run whose last stage has finished, or of the newest with a
+        checkpoint; None if no model is available."""
         return next(iter(self.available), None)
 
     def load(self, name: str) -> LoadedModel:
@@ -132,6 +147,16 @@ class ModelPool:
         """Finish all running and queued jobs, then stop the workers."""
         for loaded in self._loaded.values():
             loaded.worker.close()
+
+
+def _is_usable(model: ModelInfo) -> bool:
+    return model.stage == STAGES[-1] and model.finished
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    """Return the bytes of a checkpoint's weights; 0 if it was removed meanwhile."""
+    path = checkpoint.directory / "model.safetensors"
+    return path.stat().st_size if path.exists() else 0
 
 
 def _created(checkpoint: Checkpoint) -> int | None:

@@ -39,7 +39,9 @@ class GenerationDelta(NamedTuple):
 
     events: list[AnswerEvent]
     logprobs: list[TokenLogprob]
-    finish_reason: str | None
+    in_call: bool = False  # the token belongs to a call of the calculator
+    finish_reason: str | None = None
+    context_full: bool = False  # which is why the answer ends
 
     @property
     def text(self) -> str:
@@ -141,7 +143,8 @@ class ModelWorker:
         for sequence, token in self.engine.step():
             self._handle_token(sequence, token)
         for sequence in [s for s in self._running if s.finished]:
-            self._end(sequence, self._running[sequence].stop_filter.flush(), [])
+            events = self._running[sequence].stop_filter.flush()
+            self._end(sequence, GenerationDelta(events, []))
 
     def _start_jobs(self, wait: bool) -> bool:
         """Give new jobs to the engine, waiting for one if asked to. Return whether to close."""
@@ -165,22 +168,25 @@ class ModelWorker:
         job, stop_filter = self._running[sequence]
         job.n_generated += 1
         job.first_token_at = job.first_token_at or time.monotonic()
+        was_in_call = stop_filter.in_call
         events = stop_filter.feed(token)
+        in_call = was_in_call or stop_filter.in_call
         logprobs = []
         if job.top_logprobs != NO_LOGPROBS:
             logprobs = [token_logprob(sequence.logits_V, token, job.top_logprobs)]
+        delta = GenerationDelta(events, logprobs, in_call)
         if not sequence.finished:
-            job.post(GenerationDelta(events, logprobs, None))
+            job.post(delta)
         else:
-            self._end(sequence, events, logprobs)
+            self._end(sequence, delta)
 
-    def _end(
-        self, sequence: Sequence, events: list[AnswerEvent], logprobs: list[TokenLogprob]
-    ) -> None:
+    def _end(self, sequence: Sequence, last: GenerationDelta) -> None:
         job, stop_filter = self._running.pop(sequence)
         with self._lock:
             self._n_active -= 1
-        job.post(GenerationDelta(events, logprobs, stop_filter.finish_reason))
+        reason = stop_filter.finish_reason
+        is_full = reason == "length" and len(sequence.ids) >= self.engine.context
+        job.post(last._replace(finish_reason=reason, context_full=is_full))
 
     def _fail_all(self, cause: BaseException) -> None:
         """End all running jobs with an error; the engine can still serve later ones."""

@@ -15,7 +15,8 @@ from firstwords.serve.errors import ApiError, internal_error
 from firstwords.serve.metrics import ServerMetrics
 from firstwords.serve.model_pool import LoadedModel
 from firstwords.serve.model_worker import GenerationDelta, GenerationJob, QueueFullError
-from firstwords.serve.schema import StreamOptions
+from firstwords.serve.schema import SamplingFields
+from firstwords.serve.unsupported_fields import ignored_fields
 
 DISCONNECT_POLL_SECONDS = 0.2
 
@@ -31,15 +32,18 @@ class JobSpec(NamedTuple):
 class ResponseBuilder(ABC):
     """Runs the jobs of one request, one for each choice, and builds its response from them.
 
-    Construct it in a thread: it encodes the prompts.
+    Construct it in a thread: it encodes the prompts. Raises ApiError for a request with a field
+    that is not supported.
     """
 
     def __init__(
-        self, id_prefix: str, options: StreamOptions | None, name: str, model: LoadedModel
+        self, id_prefix: str, request: SamplingFields, name: str, model: LoadedModel
     ) -> None:
         self.id, self.created = f"{id_prefix}-{secrets.token_hex(12)}", int(time.time())
         self.name, self.model = name, model
+        options = request.stream_options
         self._include_usage = options is not None and bool(options.include_usage)
+        self._ignored_fields = ignored_fields(request.model_extra)
         self.jobs: list[GenerationJob] = []
         self.n_prompt_tokens = 0
         self._metrics: ServerMetrics | None = None
@@ -86,6 +90,24 @@ class ResponseBuilder(ABC):
     @abstractmethod
     def document(self, deltas: list[list[GenerationDelta]]) -> dict[str, Any]:
         """Return the complete response, from the deltas of each choice."""
+
+    def firstwords(self) -> dict[str, Any]:
+        """Return what OpenAI's format has no field for: the context's size in tokens, and the
+        fields of the request without effect."""
+        return {"context": self.model.context, "ignored": self._ignored_fields}
+
+    def ending(self, last: GenerationDelta) -> dict[str, Any]:
+        """Return the fields of a choice that say why it ended."""
+        fields: dict[str, Any] = {"finish_reason": last.finish_reason}
+        if last.finish_reason == "length":
+            fields["firstwords"] = {"context_full": last.context_full}
+        return fields
+
+    def finished_chunk(self, chunk: dict[str, Any], last: GenerationDelta) -> dict[str, Any]:
+        """Return the last chunk of a choice with the fields that only this one has."""
+        (choice,) = chunk["choices"]
+        ended = {**choice, **self.ending(last)}
+        return {**chunk, "choices": [ended], "firstwords": self.firstwords()}
 
     def usage(self) -> dict[str, int]:
         """Return the number of tokens read and generated."""

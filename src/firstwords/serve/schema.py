@@ -1,7 +1,6 @@
 """The bodies of API requests: OpenAI's fields, and the additional sampling options of the engine.
 
-Unknown fields are ignored, since clients send many that do not apply; known fields with an invalid
-value are refused.
+Known fields with an invalid value are refused. `unsupported_fields.py` decides about all others.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -37,7 +37,7 @@ StopText = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_
 class SamplingFields(BaseModel):
     """The fields that chat and text completions share."""
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     model: str | None = Field(default=None, max_length=200)
     temperature: float | None = Field(default=None, ge=0, le=2)
@@ -45,12 +45,13 @@ class SamplingFields(BaseModel):
     top_k: int | None = Field(default=None, ge=0, le=100_000)
     min_p: float | None = Field(default=None, ge=0, le=1)
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: StopText | Annotated[list[StopText], Field(fail_fast=True)] | None = Field(default=None)
     stream: bool | None = None
     stream_options: "StreamOptions | None" = None
     n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
-    user: str | None = Field(default=None, max_length=500)
 
     @field_validator("stop")
     @classmethod
@@ -68,6 +69,8 @@ class SamplingFields(BaseModel):
             "top_k": self.top_k,
             "min_p": self.min_p,
             "repetition_penalty": self.repetition_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "presence_penalty": self.presence_penalty,
         }
         set_fields = {name: value for name, value in fields.items() if value is not None}
         return Sampling(**set_fields, max_tokens=max_tokens, seed=seed, stop=tuple(stops))
@@ -86,12 +89,49 @@ class TextPart(BaseModel):
     text: Text
 
 
+class FunctionCall(BaseModel):
+    """The function that another model called, and its arguments."""
+
+    name: Text
+    arguments: Text = ""
+
+
+class ToolCall(BaseModel):
+    """A call of a tool in an assistant message; its result is a later message of the role tool."""
+
+    id: str = Field(max_length=200)
+    function: FunctionCall
+
+    @property
+    def text(self) -> str:
+        return f"{self.function.name}({self.function.arguments})"
+
+
+class AnswerCall(BaseModel):
+    """A call of the calculator in an answer of this server: `input` is the expression, `output` the
+    result, and `offset` how many characters of the content come before the call."""
+
+    name: Literal["calculator"] = "calculator"
+    input: Text
+    output: Text
+    offset: int = Field(default=0, ge=0)
+
+
+class AnswerDetails(BaseModel):
+    """What an answer of this server has beside its content."""
+
+    tool_calls: Annotated[list[AnswerCall], Field(fail_fast=True)] = []
+
+
 class ChatMessage(BaseModel):
     """A message of a conversation. Only the assistant's may have no content, as an answer of tool
-    calls alone has none."""
+    calls alone has none. `firstwords` is that of an answer, sent back."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
+    tool_calls: Annotated[list[ToolCall], Field(fail_fast=True)] | None = None
+    tool_call_id: str | None = None
+    firstwords: AnswerDetails | None = None
 
     @model_validator(mode="after")
     def _require_content(self) -> "ChatMessage":
@@ -105,15 +145,14 @@ class ChatMessage(BaseModel):
             return "".join(part.text for part in self.content)
         return self.content or ""
 
-
-class ResponseFormat(BaseModel):
-    """The format of an answer. Only text is supported."""
-
-    type: Literal["text"]
+    @property
+    def answer_calls(self) -> list[AnswerCall]:
+        return self.firstwords.tool_calls if self.firstwords else []
 
 
 class ChatRequest(SamplingFields):
-    """The body of POST /v1/chat/completions. Tools are ignored, so they cannot be required."""
+    """The body of POST /v1/chat/completions. `tool_calls_as_text` leaves the calls of the
+    calculator in the answer's content."""
 
     messages: Annotated[list[ChatMessage], Field(fail_fast=True)] = Field(
         min_length=1, max_length=1000
@@ -122,8 +161,14 @@ class ChatRequest(SamplingFields):
     max_completion_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    tool_choice: Literal["none", "auto"] | None = None
-    response_format: ResponseFormat | None = None
+    tool_calls_as_text: bool | None = None
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _require_logprobs(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value and not info.data.get("logprobs"):
+            raise ValueError('also send "logprobs": true')
+        return value
 
 
 # fail_fast: describing the errors of a list of 400,000 invalid items would take minutes.

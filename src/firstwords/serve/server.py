@@ -13,7 +13,7 @@ from typing import NamedTuple
 import uvicorn
 from fastapi import FastAPI
 
-from firstwords.common import console, devices
+from firstwords.common import console, devices, hardware
 from firstwords.common.errors import UserError
 from firstwords.runs import registry
 from firstwords.runs.run import Run
@@ -25,6 +25,7 @@ SHUTDOWN_SECONDS = 30  # for the running answers, after the signal to stop
 # Clients reuse idle connections for 4 to 15 s; one that the server closes just then is an error.
 KEEP_ALIVE_SECONDS = 30
 MAX_OPEN_FILES = 65_536  # the default limit of macOS is 256, which idle connections can use up
+NO_MODEL = "none yet; train one with: firstwords train (this server then finds it)"
 BIND_HINTS = {
     errno.EADDRNOTAVAIL: "choose a --host that is an address of this machine, or 0.0.0.0",
     errno.EACCES: "choose a --port above 1023",
@@ -75,7 +76,7 @@ def serve(options: ServeOptions) -> None:
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     console.say(
-        f"models: {', '.join(models.available) or 'none has a checkpoint yet'}\n"
+        f"models: {', '.join(models.available) or NO_MODEL}\n"
         f"chat: {address}\nX-ray: {address}/xray/\ntraining: {address}/training/\n"
         f"API: {address}/v1 (documented at {address}/api/)\npress Ctrl-C to stop"
     )
@@ -139,12 +140,10 @@ def readable_runs(warned: set[Path]) -> list[Run]:
 
 
 def open_models(find_runs: FindRuns, options: ServeOptions) -> ModelPool:
-    """Return the models of these runs and of later ones. A run without a checkpoint counts, since
-    its training can be watched. Raises UserError if there is no run."""
+    """Return the models of these runs and of later ones. There may be none yet: training can be
+    watched from its beginning."""
     runs = find_runs()
-    if not runs:
-        raise UserError("there is no run to serve", "train one with: firstwords train")
-    devices.configure_torch(runs[0].recipe.n_threads)
+    devices.configure_torch(runs[0].recipe.n_threads if runs else hardware.physical_cores())
     return ModelPool(find_runs, options.max_batch_size, options.max_queue)
 
 

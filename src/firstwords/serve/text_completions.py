@@ -13,13 +13,14 @@ from firstwords.serve.schema import CompletionRequest
 from firstwords.tokenizer.bpe import END_OF_TEXT
 
 DEFAULT_MAX_TOKENS = 16  # OpenAI's
+NO_TOKENS = GenerationDelta([], [], finish_reason="length")  # of `max_tokens` 0
 
 
 class CompletionResponseBuilder(ResponseBuilder):
     """Builds the response to a completion request."""
 
     def __init__(self, request: CompletionRequest, name: str, model: LoadedModel) -> None:
-        super().__init__("cmpl", request.stream_options, name, model)
+        super().__init__("cmpl", request, name, model)
         self.request = request
         self.max_tokens = DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens
         self.n_choices = request.n or 1  # of each prompt
@@ -64,14 +65,15 @@ class CompletionResponseBuilder(ResponseBuilder):
         if not self.request.echo:
             return []
         return [
-            self._chunk(index, self._text(prompt), self._prompt_logprobs(index), None)
+            self._chunk(index, self._text(prompt), self._prompt_logprobs(index))
             for index, prompt in self._prompt_of_each_choice()
         ]
 
     def chunk(self, choice: int, delta: GenerationDelta) -> dict[str, Any] | None:
         if not (delta.text or delta.finish_reason or delta.logprobs):
             return None
-        return self._chunk(choice, delta.text, self._logprobs(delta.logprobs), delta.finish_reason)
+        chunk = self._chunk(choice, delta.text, self._logprobs(delta.logprobs))
+        return self.finished_chunk(chunk, delta) if delta.finish_reason else chunk
 
     def document(self, deltas: list[list[GenerationDelta]]) -> dict[str, Any]:
         choices = []
@@ -82,9 +84,14 @@ class CompletionResponseBuilder(ResponseBuilder):
             if self.request.echo:
                 text = self._text(prompt) + text
                 logprobs = _concatenate(self._prompt_logprobs(index), logprobs)
-            finish_reason = choice_deltas[-1].finish_reason if choice_deltas else "length"
-            choices.append(_choice(index, text, logprobs, finish_reason))
-        return {**self.chunk_fields(), "choices": choices, "usage": self.usage()}
+            last = choice_deltas[-1] if choice_deltas else NO_TOKENS
+            choices.append({**_choice(index, text, logprobs), **self.ending(last)})
+        return {
+            **self.chunk_fields(),
+            "choices": choices,
+            "usage": self.usage(),
+            "firstwords": self.firstwords(),
+        }
 
     def _prompt_of_each_choice(self) -> list[tuple[int, list[int]]]:
         repeated = [prompt for prompt in self.prompts for _ in range(self.n_choices)]
@@ -152,14 +159,12 @@ class CompletionResponseBuilder(ResponseBuilder):
             "model": self.name,
         }
 
-    def _chunk(
-        self, choice: int, text: str, logprobs: Any, finish_reason: str | None
-    ) -> dict[str, Any]:
-        return {**self.chunk_fields(), "choices": [_choice(choice, text, logprobs, finish_reason)]}
+    def _chunk(self, choice: int, text: str, logprobs: Any) -> dict[str, Any]:
+        return {**self.chunk_fields(), "choices": [_choice(choice, text, logprobs)]}
 
 
-def _choice(index: int, text: str, logprobs: Any, finish_reason: str | None) -> dict[str, Any]:
-    return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason}
+def _choice(index: int, text: str, logprobs: Any) -> dict[str, Any]:
+    return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": None}
 
 
 def _concatenate(
