@@ -238,6 +238,7 @@ def test_strange_bodies(client: httpx.Client) -> None:
         b'{"seed": ' + b"9" * 5000 + b"}",
         right.replace("2", "NaN").encode(),
         right.replace("2", '2, "model": "\\ud800"').encode(),
+        right.replace("2", '2, "\\ud800": 1').encode(),
     ):
         response = client.post(CHAT, content=body)
         assert response.status_code == 400, body[:50]
@@ -349,6 +350,7 @@ def test_unsupported_field_is_refused_or_reported(client: httpx.Client) -> None:
         ({"tools": [], "tool_choice": "none", "response_format": {"type": "text"}}, []),
         ({"logit_bias": {}, "modalities": ["text"], "store": False, "foo": None}, []),
         ({"frequency_penalty": 0.5, "presence_penalty": -0.5}, []),
+        ({"é" * 99: 1, "a\n": 1}, ["é" * 40, "a\\n"]),
     ):
         response = client.post(CHAT, json={**HELLO, **fields})
         assert response.json()["firstwords"]["ignored"] == ignored

@@ -80,14 +80,22 @@ def _sentence(field: str, error: Any, of_field: Sequence[Any]) -> str:
         return (
             f"{field} has {len(value):,} {unit}, but at most {context['max_length']:,} may be sent"
         )
-    valid = dict.fromkeys(VALID_TYPES[e["type"].partition("_")[0]] for e in of_field)
-    return f"{field} must be {' or '.join(valid)}, not {_shown(value)}"
+    names = [VALID_TYPES.get(e["type"].partition("_")[0]) for e in of_field]
+    if valid := dict.fromkeys(name for name in names if name):
+        return f"{field} must be {' or '.join(valid)}, not {_shown(value)}"
+    return f"{field} is not valid"
 
 
 def _written(path: Path) -> str | None:
     """Return a path as in JavaScript: messages[0].content."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in path]
     return "".join(parts).removeprefix(".") or None
+
+
+def printable(name: str) -> str:
+    """Return the name of a field, which a client may have filled with anything."""
+    name = name[:MAX_SHOWN]
+    return name if name.isprintable() else name.encode("ascii", "backslashreplace").decode()
 
 
 def _path(error: Any, body: Any) -> Path:

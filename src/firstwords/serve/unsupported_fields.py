@@ -7,6 +7,7 @@ A field that would make the answer another one is refused. All others are listed
 from typing import Any
 
 from firstwords.serve.errors import ApiError
+from firstwords.serve.invalid_fields import printable
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "add_generation_prompt": (True, False),  # Open WebUI's, if the last message is an answer
@@ -55,5 +56,5 @@ def ignored_fields(fields: dict[str, Any] | None) -> list[str]:
             continue
         if name in REFUSED:
             raise ApiError(400, f"{name} is not supported: {REFUSED[name]}", param=name)
-        ignored.append(name)
+        ignored.append(printable(name))
     return ignored
