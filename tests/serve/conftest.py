@@ -11,6 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
+from chat_page import FixedAnswerDecoder, ToyChat
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.model.transformer import Transformer
@@ -138,6 +139,24 @@ def client(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[httpx
     server = start_server(wide_model, tiny_tokenizer)
     yield server.client
     server.close()
+
+
+@pytest.fixture(scope="module")
+def toy_server(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[ToyChat]:
+    """A server of two stages with scripted answers, which the tests of a module share."""
+    sft, base = (FixedAnswerDecoder(tiny_tokenizer, text) for text in ("Hello.", " and on."))
+    decoders = {"toy-sft": sft, "toy-pretrain": base}
+    server = start_server(wide_model, tiny_tokenizer, decoders=decoders)
+    yield ToyChat(server.url, sft, base, server)
+    server.close()
+
+
+@pytest.fixture
+def toy(toy_server: ToyChat) -> ToyChat:
+    """`toy_server`, with the answers that it begins with."""
+    toy_server.sft.say("The old fox went.")
+    toy_server.base.say(" and on.")
+    return toy_server
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
 // The API of this server: models, runs, streamed answers, X-rays.
 
+const TOP_LOGPROBS = 5; // alternatives of each token
 // Relative to this file, so that a proxy may add a prefix.
 const urlOf = (path) => new URL(`../${path}`, import.meta.url);
 
+// `status` is 0 if the connection broke; `retryAfter` is in seconds, if the server named a time.
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, { code = null, retryAfter = null } = {}) {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, code, retryAfter });
   }
 }
 
@@ -17,12 +19,14 @@ function requestHeaders(key) {
 
 async function errorOf(response) {
   let message = `the server returned status ${response.status}`;
+  let code = null;
   try {
-    message = (await response.json()).error.message;
+    ({ message, code } = (await response.json()).error);
   } catch {
     // Not an error of this server but of a proxy, for example: only the status is known.
   }
-  return new ApiError(message, response.status);
+  const retryAfter = Number(response.headers.get("retry-after")) || null;
+  return new ApiError(message, response.status, { code, retryAfter });
 }
 
 async function get(path, key, signal) {
@@ -90,26 +94,69 @@ export async function inspectText(request, key, signal) {
   return (await post("xray/inspect", request, key, signal)).json();
 }
 
-// Yields {text, tokens, finishReason}; tokens are [{token, logprob, top: [{token, logprob}]}].
-export async function* streamAnswer(model, messages, settings, key, signal) {
-  const options = { stream: true, logprobs: true, top_logprobs: 5 };
-  const body = { ...settings, model, messages, ...options };
-  const response = await post("v1/chat/completions", body, key, signal);
+// Both streams yield {text, tokens, finishReason, contextFull, promptTokens, promptInfo}. Tokens are
+// [{token, logprob, top: [{token, logprob}]}]; `promptInfo` tells what of the conversation was left
+// out.
+export async function* streamChat(model, messages, settings, key, signal) {
+  const options = { logprobs: true, top_logprobs: TOP_LOGPROBS, tool_calls_as_text: true };
+  const body = { ...settings, ...options, model, messages };
+  for await (const chunk of streamChunks("v1/chat/completions", body, key, signal)) {
+    const [choice] = chunk.choices;
+    const entries = choice?.logprobs?.content ?? [];
+    const tokens = entries.map(({ token, logprob, top_logprobs: top }) => ({
+      token,
+      logprob,
+      top: top.map((other) => ({ token: other.token, logprob: other.logprob })),
+    }));
+    yield { ...chunkFields(chunk), text: choice?.delta.content ?? "", tokens };
+  }
+}
+
+export async function* streamText(model, prompt, settings, key, signal) {
+  const body = { ...settings, logprobs: TOP_LOGPROBS, model, prompt };
+  for await (const chunk of streamChunks("v1/completions", body, key, signal)) {
+    const [choice] = chunk.choices;
+    const tops = choice?.logprobs?.top_logprobs ?? [];
+    const tokens = tops.map((top, index) => ({
+      token: readableToken(choice.logprobs.tokens[index]),
+      logprob: choice.logprobs.token_logprobs[index],
+      top: Object.entries(top).map(([token, logprob]) => ({
+        token: readableToken(token),
+        logprob,
+      })),
+    }));
+    yield { ...chunkFields(chunk), text: choice?.text ?? "", tokens };
+  }
+}
+
+// The number of tokens of a text. Throws ApiError if they are more than the context.
+export async function countTokens(model, prompt, key, signal) {
+  const response = await post("v1/completions", { model, prompt, max_tokens: 0 }, key, signal);
+  return (await response.json()).usage.prompt_tokens;
+}
+
+// The text completions write a part of a character as "bytes:\xNN".
+function readableToken(token) {
+  return token.startsWith("bytes:") ? "\ufffd" : token;
+}
+
+function chunkFields(chunk) {
+  return {
+    finishReason: chunk.choices[0]?.finish_reason ?? null,
+    contextFull: chunk.choices[0]?.firstwords?.context_full ?? null,
+    promptTokens: chunk.usage?.prompt_tokens ?? null,
+    promptInfo: chunk.firstwords ?? null,
+  };
+}
+
+async function* streamChunks(path, body, key, signal) {
+  const options = { stream: true, stream_options: { include_usage: true } };
+  const response = await post(path, { ...body, ...options }, key, signal);
   for await (const data of serverSentEvents(response.body)) {
     if (data === "[DONE]") return;
     const chunk = JSON.parse(data);
     if (chunk.error) throw new ApiError(chunk.error.message, 500);
-    const [choice] = chunk.choices;
-    if (!choice) continue;
-    yield {
-      text: choice.delta.content ?? "",
-      tokens: (choice.logprobs?.content ?? []).map((entry) => ({
-        token: entry.token,
-        logprob: entry.logprob,
-        top: entry.top_logprobs.map(({ token, logprob }) => ({ token, logprob })),
-      })),
-      finishReason: choice.finish_reason,
-    };
+    yield chunk;
   }
   throw new ApiError("the connection closed before the answer was complete", 0);
 }

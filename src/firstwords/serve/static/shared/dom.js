@@ -39,43 +39,9 @@ function toolChip(expression, result) {
   return element("span", { class: kind }, `${expression} = ${result}`);
 }
 
-// A piece is {text, tokens}: the text of one chunk of an answer, and the tokens in it.
-export function pieceNodes(piece) {
-  return TOOL_CALL.test(piece.text) ? textNodes(piece.text) : [pieceNode(piece)];
-}
-
-function pieceNode(piece) {
-  if (!piece.tokens.length) return document.createTextNode(piece.text);
-  const node = element("span", { class: "token" }, piece.text);
-  node.tokens = piece.tokens;
-  return node;
-}
-
 export function formatProbability(logprob) {
   const percentage = 100 * Math.exp(logprob);
   if (percentage >= 99.95) return "100 %";
   if (percentage < 0.01) return "< 0.01 %";
   return percentage >= 10 ? `${percentage.toFixed(0)} %` : `${percentage.toPrecision(2)} %`;
-}
-
-// A table for each token: the most likely tokens at its position, with the sampled one marked.
-export function candidateTables(tokens) {
-  return tokens.map((sampled) => {
-    const candidates = sampled.top.some((candidate) => candidate.token === sampled.token)
-      ? sampled.top
-      : [...sampled.top, sampled];
-    const rows = candidates.map((candidate) =>
-      element(
-        "tr",
-        { class: candidate.token === sampled.token ? "sampled" : "" },
-        element("td", {}, JSON.stringify(candidate.token).slice(1, -1)),
-        element("td", {}, formatProbability(candidate.logprob)),
-      ),
-    );
-    return element("table", {}, ...rows);
-  });
-}
-
-export function textOf(pieces) {
-  return pieces.map((piece) => piece.text).join("");
 }

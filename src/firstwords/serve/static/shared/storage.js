@@ -1,8 +1,6 @@
-// Conversations and settings, stored only in this browser.
+// What this browser stores, and only it: settings here, conversations in chat/store.js.
 
-const CHATS = "firstwords.chats";
 const SETTINGS = "firstwords.settings";
-const MAX_CHATS = 100;
 
 export const DEFAULTS = {
   temperature: 0.7,
@@ -12,10 +10,11 @@ export const DEFAULTS = {
   repetition_penalty: 1,
   max_tokens: 256,
   seed: "",
+  system: "",
   key: "",
 };
 
-function read(name, fallback) {
+export function read(name, fallback) {
   try {
     return JSON.parse(localStorage.getItem(name)) ?? fallback;
   } catch {
@@ -23,23 +22,14 @@ function read(name, fallback) {
   }
 }
 
-function write(name, value) {
+// Returns whether the value was stored: not in some private windows, nor when storage is full.
+export function write(name, value) {
   try {
     localStorage.setItem(name, JSON.stringify(value));
     return true;
   } catch {
-    return false; // in private windows or when storage is full, the chat works without saving
+    return false;
   }
-}
-
-export function loadChats() {
-  const stored = read(CHATS, []);
-  return Array.isArray(stored) ? stored.filter((chat) => Array.isArray(chat?.turns)) : [];
-}
-
-export function saveChats(chats) {
-  const saved = chats.filter((chat) => chat.turns.length).slice(0, MAX_CHATS);
-  while (!write(CHATS, saved) && saved.length > 1) saved.pop();
 }
 
 export function loadSettings() {
@@ -47,13 +37,5 @@ export function loadSettings() {
 }
 
 export function saveSettings(settings) {
-  write(SETTINGS, settings);
-}
-
-export function newChat() {
-  return { id: crypto.randomUUID?.() ?? String(Date.now() + Math.random()), turns: [] };
-}
-
-export function titleOf(chat) {
-  return chat.turns[0]?.text.slice(0, 60) || "New chat";
+  return write(SETTINGS, settings);
 }
