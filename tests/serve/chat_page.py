@@ -70,7 +70,7 @@ def ask(page: Any, text: str) -> None:
 
 
 def answers(page: Any) -> list[str]:
-    return [text.strip() for text in page.locator(".answer-text").all_inner_texts()]
+    return [text.strip() for text in page.locator(".answer-text").all_text_contents()]
 
 
 def messages(page: Any) -> list[str]:

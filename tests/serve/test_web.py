@@ -89,7 +89,7 @@ def test_error_during_an_answer_is_shown_and_keeps_its_text(toy: ToyChat, page: 
 def test_a_server_that_is_away_and_back(serve: Serve, tiny_tokenizer: Tokenizer, page: Any) -> None:
     decoders = {"toy-sft": FixedAnswerDecoder(tiny_tokenizer, "Hello.")}
     page.goto(serve(decoders=decoders).url)
-    page.get_by_label("sft").wait_for()
+    page.get_by_role("checkbox", name="sft").wait_for()
     page.clock.install()
     page.route("**/v1/**", lambda route: route.abort())
     ask(page, "Hi")
@@ -105,7 +105,7 @@ def test_a_server_that_is_away_and_back(serve: Serve, tiny_tokenizer: Tokenizer,
 
 def test_stages_answer_side_by_side(toy: ToyChat, page: Any) -> None:
     page.goto(toy.url)
-    page.get_by_label("pretrain").check()
+    page.get_by_role("checkbox", name="pretrain").check()
     ask(page, "Hi")
     headings = page.locator(".answer h3").all_inner_texts()
     assert headings == ["pretrain continues your text", "sft trained to answer"]
@@ -122,7 +122,7 @@ def test_settings_are_sent_and_stored(toy: ToyChat, page: Any) -> None:
     page.on("request", lambda r: sent.append(r.post_data_json) if r.method == "POST" else None)
     toy.sft.say("a b c d e f g")
     page.goto(toy.url)
-    page.get_by_text("Settings").click()
+    page.locator("#settings summary").click()
     page.get_by_label("Maximum answer length").fill("3")
     page.get_by_label("Temperature").fill("0")
     page.get_by_label("System message").fill("Be short.")
@@ -138,7 +138,7 @@ def test_settings_are_sent_and_stored(toy: ToyChat, page: Any) -> None:
     assert "maximum answer length of 3" in page.locator(".details").inner_text()
     page.reload()
     assert page.get_by_label("Maximum answer length").input_value() == "3"
-    page.get_by_text("Settings").click()
+    page.locator("#settings summary").click()
     page.get_by_role("button", name="Restore defaults").click()
     assert page.get_by_label("Maximum answer length").input_value() == "256"
     send(page, "/topk 7")
@@ -159,7 +159,7 @@ def test_api_key_can_be_entered(serve: Serve, tiny_tokenizer: Tokenizer, page: A
     page.get_by_role("button", name="Enter the key").click()
     page.keyboard.type("open")
     page.keyboard.press("Tab")
-    page.get_by_label("sft").wait_for()
+    page.get_by_role("checkbox", name="sft").wait_for()
     page.get_by_label("Your message").press("Enter")
     answered(page, 1)
     assert answers(page) == ["Hello."]

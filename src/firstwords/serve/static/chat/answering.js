@@ -189,7 +189,8 @@ export function explainError(error) {
 // Why an answer ended before the model ended it; empty if the model ended it.
 export function whyEnded(answer, running) {
   const { finishReason, context, limit, tokens } = answer;
-  if (!finishReason) return running ? "" : "interrupted: the page was closed or reloaded";
+  if (!finishReason) return running ? "" : "not finished: another tab is writing it, or was closed";
+  if (finishReason === "interrupted") return "interrupted: the page was closed or reloaded";
   if (finishReason === "stopped") return "stopped";
   if (finishReason !== "length") return "";
   if (answer.contextFull ?? tokens < limit) return `cut: the model's context of ${context} tokens is full`;

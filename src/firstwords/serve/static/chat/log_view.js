@@ -14,6 +14,7 @@ export class LogView {
   constructor(page, actions) {
     Object.assign(this, { page, actions, chatId: null, views: new Map() });
     page.log.addEventListener("scroll", () => this.showEndButton(), { passive: true });
+    addEventListener("scroll", () => this.showEndButton(), { passive: true });
     addEventListener("resize", () => this.showEndButton());
     page.end.addEventListener("click", () => {
       this.scrollToEnd();
@@ -109,7 +110,7 @@ export class LogView {
     return element(
       "div",
       { class: "turn user-turn" },
-      element("label", { class: "hidden", for: id }, "Edit your message"),
+      element("label", { class: "hidden", for: id }, "Edit the message"),
       box,
       element(
         "div",
@@ -133,14 +134,12 @@ export class LogView {
     const grid = this.view(`answers-${node.id}`, "", () => element("div", { class: "answers" }));
     syncChildren(grid, views);
     grid.classList.toggle("single", views.length === 1);
-    return this.view(node.id, JSON.stringify([branch, busy]), () =>
-      element(
-        "div",
-        { class: "turn" },
-        grid,
-        element("div", { class: "actions" }, ...(busy ? [] : this.branchButtons(node, branch))),
-      ),
+    const buttons = this.view(`branches-${node.id}`, JSON.stringify([branch, busy]), () =>
+      element("div", { class: "actions" }, ...(busy ? [] : this.branchButtons(node, branch))),
     );
+    const turn = this.view(node.id, "", () => element("div", { class: "turn" }));
+    syncChildren(turn, [grid, buttons]);
+    return turn;
   }
 
   // "‹ 2 / 3 ›", if there are several branches.
@@ -159,14 +158,20 @@ export class LogView {
     return [element("span", { class: "branches" }, ...buttons)];
   }
 
-  isAtEnd() {
+  // On low screens, the page scrolls instead of the log.
+  get scroller() {
     const { log } = this.page;
-    return log.scrollHeight - log.scrollTop - log.clientHeight < AT_END;
+    return getComputedStyle(log).overflowY === "visible" ? document.scrollingElement : log;
+  }
+
+  isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    return scrollHeight - scrollTop - clientHeight < AT_END;
   }
 
   scrollToEnd() {
-    const { log } = this.page;
-    log.scrollTop = log.scrollHeight;
+    const { scroller } = this;
+    scroller.scrollTop = scroller.scrollHeight;
   }
 
   showEndButton() {

@@ -81,6 +81,7 @@ class ChatPage {
   connect() {
     const { page } = this;
     addEventListener("hashchange", () => this.openAddress());
+    addEventListener("pagehide", () => this.interrupt());
     document.addEventListener("keydown", (event) => this.pressKey(event));
     page.stop.addEventListener("click", () => this.stop());
     page.new.addEventListener("click", () => this.openNew());
@@ -227,9 +228,9 @@ class ChatPage {
     for (const answer of answers) chat.answers[answer.id] = answer;
     tree.addReply(chat, message.id, { run, stages, system, answers: answers.map(({ id }) => id) });
     const isNew = !this.store.chats.has(chat.id);
+    this.status.clear();
     this.store.save(chat);
     if (isNew) history.replaceState(null, "", `#chat=${chat.id}`);
-    this.status.clear();
     this.generate(chat, message, fresh, system);
   }
 
@@ -259,6 +260,16 @@ class ChatPage {
     this.running.delete(answer.id);
     if (chat === this.chat) this.log.showProgress(answer, false);
     if (!reached) this.watch.check();
+  }
+
+  // The page is closed or reloaded: its unfinished answers are kept as they are.
+  interrupt() {
+    for (const [id, chatId] of this.running) {
+      const chat = this.store.chats.get(chatId);
+      if (!chat) continue;
+      Object.assign(chat.answers[id], { finishReason: "interrupted", time: Date.now() });
+      this.store.save(chat);
+    }
   }
 
   isBusy() {

@@ -22,7 +22,6 @@ export class ChatStore {
       if (chat?.id === id) this.chats.set(id, chat);
     }
     addEventListener("storage", (event) => this.readChange(event));
-    addEventListener("pagehide", () => this.saveWaiting());
   }
 
   // The newest first.
@@ -85,10 +84,6 @@ export class ChatStore {
       chat.id,
       setTimeout(() => this.save(chat), SAVE_MILLISECONDS),
     );
-  }
-
-  saveWaiting() {
-    for (const id of [...this.saveTimers.keys()]) this.save(this.chats.get(id));
   }
 
   remove(chat) {
