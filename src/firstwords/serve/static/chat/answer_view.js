@@ -40,7 +40,9 @@ export class AnswerView {
     const nodes = textNodes(piece.text);
     const tool = nodes.find((node) => node.classList);
     const before = this.text.lastChild;
-    if (before?.classList?.contains("tool") && !/^\s/.test(piece.text)) this.text.append(" ");
+    const afterTool = before?.classList?.contains("tool") && !/^\s/.test(piece.text);
+    const beforeTool = tool && before && !/\s$/.test(before.textContent);
+    if (afterTool || beforeTool) this.text.append(" ");
     if (tool) this.addTokens(tool, piece);
     else if (piece.tokens.length) {
       const span = element("span", { class: "token" }, ...nodes);

@@ -129,6 +129,11 @@ class ChatPage {
     if (!this.page.sidebar.contains(document.activeElement)) this.page.message.focus();
   }
 
+  goTo(chat) {
+    history.pushState(null, "", `#chat=${chat.id}`);
+    this.open(chat);
+  }
+
   openNew() {
     this.sidebar.close();
     if (location.hash) history.pushState(null, "", location.pathname);
@@ -170,15 +175,14 @@ class ChatPage {
   restore(chats, opened) {
     for (const chat of chats) this.store.save(chat);
     this.status.clear();
-    if (opened && chats.length === 1) location.hash = `chat=${chats[0].id}`;
-    this.show();
+    if (opened && chats.length === 1) this.goTo(chats[0]);
+    else this.show();
     this.page.message.focus();
   }
 
   openImported(chats) {
     for (const chat of chats) this.store.save(chat);
-    location.hash = `chat=${chats[0].id}`;
-    this.show();
+    this.goTo(chats[0]);
   }
 
   readOtherTab() {

@@ -18,6 +18,7 @@ export function aboutStage(stage) {
 export class Models {
   constructor() {
     this.all = [];
+    this.newestRun = "";
   }
 
   async refresh(key) {
