@@ -33,7 +33,7 @@ def test_base_stage_continues_raw_text(toy: ToyChat, page: Any) -> None:
     page.get_by_role("button", name="The capital of Japan is").click()
     answered(page, 1)
     assert answers(page) == ["and on."]
-    assert page.locator(".answer h3").inner_text() == "pretrain continues your text"
+    assert page.locator(".answer h2").inner_text() == "pretrain continues your text"
     assert sent[-1]["prompt"] == "The capital of Japan is"
     ask(page, "More")
     assert sent[-1]["prompt"] == "The capital of Japan is and on.\nMore"
@@ -65,7 +65,7 @@ def test_run_and_stages_belong_to_a_conversation(toy: ToyChat, page: Any) -> Non
     page.get_by_role("link", name="Hi").click()
     page.reload()
     page.locator("option", has_text="newer").wait_for(state="attached")
-    assert page.get_by_label("Run").input_value() == "toy"
+    assert page.locator("#run").input_value() == "toy"
     assert page.get_by_role("checkbox", name="pretrain").is_checked() and page.get_by_role("checkbox", name="sft").is_checked()
     page.unroute("**/v1/models")
     only_newer = {"object": "list", "data": [newer]}

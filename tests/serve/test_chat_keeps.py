@@ -133,7 +133,7 @@ def test_more_than_a_hundred_conversations(toy: ToyChat, page: Any) -> None:
     ask(page, "One more")
     page.reload()
     assert page.locator("#chats a").count() == 121
-    groups = page.locator("#chats h2").all_inner_texts()
+    groups = page.locator("#chats .group").all_inner_texts()
     assert groups[:3] == ["Today", "Yesterday", "Previous 7 days"]
     page.get_by_label("Search").fill("question 11")
     assert page.locator("#chats a").count() == 11  # 11 and 110 to 119

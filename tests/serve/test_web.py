@@ -107,7 +107,7 @@ def test_stages_answer_side_by_side(toy: ToyChat, page: Any) -> None:
     page.goto(toy.url)
     page.get_by_role("checkbox", name="pretrain").check()
     ask(page, "Hi")
-    headings = page.locator(".answer h3").all_inner_texts()
+    headings = page.locator(".answer h2").all_inner_texts()
     assert headings == ["pretrain continues your text", "sft trained to answer"]
     assert answers(page) == ["and on.", "The old fox went."]
     toy.sft.say("Again.")

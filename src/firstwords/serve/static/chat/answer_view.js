@@ -18,7 +18,7 @@ export class AnswerView {
     this.details = element("p", { class: "details" });
     this.buttons = element("div", { class: "actions" });
     const about = element("span", {}, aboutStage(answer.stage));
-    const heading = element("h3", {}, answer.stage, " ", about);
+    const heading = element("h2", {}, answer.stage, " ", about);
     const parts = [heading, this.text, this.details, this.buttons];
     this.node = element("article", { class: `answer ${answer.stage}` }, ...parts);
   }

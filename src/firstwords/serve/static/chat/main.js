@@ -136,7 +136,7 @@ class ChatPage {
 
   openNew() {
     this.sidebar.close();
-    if (location.hash) history.pushState(null, "", location.pathname);
+    if (location.hash) history.pushState(null, "", location.pathname + location.search);
     this.open(this.emptyChat());
     this.page.message.focus();
   }
@@ -163,7 +163,7 @@ class ChatPage {
       this.store.remove(chat);
     }
     if (opened) {
-      history.replaceState(null, "", location.pathname);
+      history.replaceState(null, "", location.pathname + location.search);
       this.open(this.emptyChat());
     } else this.show();
     const name = chats.length === 1 ? `“${tree.titleOf(chats[0])}”` : `${chats.length} conversations`;
@@ -420,6 +420,7 @@ class ChatPage {
   }
 
   pressKey(event) {
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const inText = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     if (event.key === "Escape") {
       if (!this.card.close() && !this.sidebar.close()) this.controllers.get(this.chat.id)?.abort();

@@ -26,7 +26,7 @@ export class Sidebar {
   }
 
   group(name, chats) {
-    const heading = element("li", { class: "group" }, element("h2", {}, name));
+    const heading = element("li", { class: "group" }, name);
     return [heading, ...chats.map((chat) => this.item(chat))];
   }
 

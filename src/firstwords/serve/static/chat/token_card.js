@@ -66,6 +66,7 @@ export class TokenCard {
 
   place(node) {
     const { card } = this;
+    Object.assign(card.style, { left: "0", top: "0" }); // for its own width and height
     const box = node.getBoundingClientRect();
     const left = Math.min(box.left, innerWidth - card.offsetWidth - 8);
     const below = box.bottom + GAP;
