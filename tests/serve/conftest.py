@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-
 from chat_page import FixedAnswerDecoder, ToyChat
+
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.model.transformer import Transformer

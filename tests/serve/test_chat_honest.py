@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
 from chat_page import ToyChat, answered, answers, ask, send
 
 pytestmark = pytest.mark.slow
@@ -66,7 +65,8 @@ def test_run_and_stages_belong_to_a_conversation(toy: ToyChat, page: Any) -> Non
     page.reload()
     page.locator("option", has_text="newer").wait_for(state="attached")
     assert page.locator("#run").input_value() == "toy"
-    assert page.get_by_role("checkbox", name="pretrain").is_checked() and page.get_by_role("checkbox", name="sft").is_checked()
+    assert page.get_by_role("checkbox", name="pretrain").is_checked()
+    assert page.get_by_role("checkbox", name="sft").is_checked()
     page.unroute("**/v1/models")
     only_newer = {"object": "list", "data": [newer]}
     page.route("**/v1/models", lambda route: route.fulfill(json=only_newer))

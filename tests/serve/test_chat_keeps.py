@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from chat_page import ToyChat, answered, answers, ask, focused, messages, send
 
 pytestmark = pytest.mark.slow
@@ -165,7 +164,8 @@ def test_conversations_have_addresses_names_and_undo(toy: ToyChat, page: Any) ->
     first = page.url
     page.get_by_role("button", name="New chat").click()
     ask(page, "Second")
-    assert "#chat=" in page.url and page.url != first
+    assert "#chat=" in page.url
+    assert page.url != first
     page.go_back()
     assert page.url == first
     assert messages(page) == ["First"]

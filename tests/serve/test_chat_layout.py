@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from chat_page import ToyChat, answered, ask, focused, messages, send
 
 pytestmark = pytest.mark.slow
@@ -69,7 +68,9 @@ def test_four_hundred_percent_zoom(toy: ToyChat, open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_lines_are_not_too_long_and_print_has_no_controls(toy: ToyChat, open_page: OpenPage) -> None:
+def test_lines_are_not_too_long_and_print_has_no_controls(
+    toy: ToyChat, open_page: OpenPage
+) -> None:
     page = open_page(viewport={"width": 1920, "height": 1080}, reduced_motion="reduce")
     page.goto(toy.url)
     toy.sft.say("fox " * 60)

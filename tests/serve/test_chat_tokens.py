@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from chat_page import ToyChat, answered, answers, ask, focused
 
 pytestmark = pytest.mark.slow
@@ -28,7 +27,9 @@ def test_card_of_a_token_by_mouse(toy: ToyChat, page: Any) -> None:
     assert taken.startswith(token.inner_text().replace(" ", "␣"))
     assert card.locator("tr").count() == 5
     assert "most likely" in card.locator("caption").inner_text()
-    shares = [float(text.split("%")[0]) for text in card.locator("td:nth-child(2)").all_inner_texts()]
+    shares = [
+        float(text.split("%")[0]) for text in card.locator("td:nth-child(2)").all_inner_texts()
+    ]
     rest = float(card.locator(".hint").inner_text().split("%")[0])
     assert sum(shares) + rest == pytest.approx(100, abs=2)
     page.keyboard.press("Escape")
@@ -111,7 +112,8 @@ def test_tokens_by_touch(toy: ToyChat, open_page: Callable[..., Any]) -> None:
     card = page.locator("#card")
     card.wait_for()
     box = card.bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
     card.get_by_role("button", name="Close").tap()
     assert not card.is_visible()
     page.locator(".token").nth(1).tap()

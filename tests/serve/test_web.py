@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from chat_page import FixedAnswerDecoder, ToyChat, answered, answers, ask, messages, send
+
 from firstwords.serve.app import ServerLimits
 from firstwords.tokenizer.bpe import TOOL_CALL, TOOL_CALL_END, Tokenizer
 
