@@ -7,7 +7,8 @@ import { textOf } from "./tree.js";
 
 const MIN_TOKENS_FOR_SPEED = 20; // of fewer tokens, the speed is mostly noise
 
-// `actions` has xrayUrl(reply, answer), copy(text, button), regenerate(reply, answer), resume(reply, answer).
+// `actions` has xrayUrl(reply, answer), copy(text, button), regenerate(reply, answer),
+// resume(reply, answer).
 export class AnswerView {
   constructor(answer, reply, actions) {
     Object.assign(this, { answer, reply, actions, nPieces: 0, nTokens: 0 });
@@ -74,7 +75,8 @@ export class AnswerView {
     const ended = answer.finishReason === "stop";
     if (ended && !textOf(answer.pieces).trim()) parts.push("empty answer");
     if (answer.tokens) parts.push(countOf(answer));
-    if (answer.truncated) parts.push("the model read only the end of the text, which fits its context");
+    if (answer.truncated)
+      parts.push("the model read only the end of the text, which fits its context");
     const why = whyEnded(answer, running);
     if (why) parts.push(why);
     if (answer.shortened) parts.push("probabilities dropped, since storage was full");

@@ -29,9 +29,17 @@ export function newAnswer(model, given = []) {
   };
 }
 
-// Changes `answer` while it is generated, and calls `onProgress` after each change. Returns whether the
-// server could be reached.
-export async function generateAnswer({ chat, message, answer, system, settings, signal, onProgress }) {
+// Changes `answer` while it is generated, and calls `onProgress` after each change. Returns whether
+// the server could be reached.
+export async function generateAnswer({
+  chat,
+  message,
+  answer,
+  system,
+  settings,
+  signal,
+  onProgress,
+}) {
   const started = performance.now();
   const change = (changes) => {
     Object.assign(answer, changes, { time: Date.now() });
@@ -80,7 +88,8 @@ function samplingOf({ key, seed, system, ...sampling }, answer) {
   return sampling;
 }
 
-// The first message that the model reads, if it does not read all, and whether it lost its beginning.
+// The first message that the model reads, if it does not read all, and whether it lost its
+// beginning.
 function leftOut({ dropped_messages: dropped = 0, truncated = false, cut = false }, turns) {
   const first = turns[Math.min(dropped, turns.length - 1)];
   const fields = { truncated: truncated === true || cut === true };
@@ -149,8 +158,8 @@ async function tokensOf(model, text, key, signal) {
   }
 }
 
-// Leaves out old turns that no context could hold, so that a long conversation stays within what the
-// server accepts. `left` says whether there were any.
+// Leaves out old turns that no context could hold, so that a long conversation stays within what
+// the server accepts. `left` says whether there were any.
 function fitTurns(turns) {
   let first = turns.length - 1;
   let characters = turns[first].content.length;
@@ -193,6 +202,7 @@ export function whyEnded(answer, running) {
   if (finishReason === "interrupted") return "interrupted: the page was closed or reloaded";
   if (finishReason === "stopped") return "stopped";
   if (finishReason !== "length") return "";
-  if (answer.contextFull ?? tokens < limit) return `cut: the model's context of ${context} tokens is full`;
+  if (answer.contextFull ?? tokens < limit)
+    return `cut: the model's context of ${context} tokens is full`;
   return `cut at the maximum answer length of ${limit} tokens (in the settings)`;
 }

@@ -1,5 +1,5 @@
-// A conversation as JSON, for storage and export. Probabilities take most of the space, so a token is
-// stored as [token, logprob, other, logprob, other, logprob ...], with three decimals.
+// A conversation as JSON, for storage and export. Probabilities take most of the space, so a token
+// is stored as [token, logprob, other, logprob, other, logprob ...], with three decimals.
 
 const ROUND = 1000;
 

@@ -3,8 +3,8 @@
 const SETTING_OF = { temperature: "temperature", topk: "top_k", topp: "top_p", seed: "seed" };
 const HELP =
   "Commands: /temperature 0.5, /topk 50, /topp 0.9, /seed 1, /clear (a new chat), /help. " +
-  "Keys: Enter sends, Shift+Enter adds a line, the up arrow in an empty box edits your last message, " +
-  "Escape stops an answer, / goes to the message box, Ctrl+Shift+O starts a new chat.";
+  "Keys: Enter sends, Shift+Enter adds a line, the up arrow in an empty box edits your last " +
+  "message, Escape stops an answer, / goes to the message box, Ctrl+Shift+O starts a new chat.";
 
 export function isCommand(text) {
   return /^\/[a-z]+(\s|$)/.test(text);
@@ -21,5 +21,7 @@ export function runCommand(text, settings, clear) {
   const setting = SETTING_OF[name];
   if (!setting) return { text: `There is no command /${name}. /help lists them.`, failed: true };
   const problem = settings.set(setting, value);
-  return problem ? { text: problem, failed: true } : { text: `${name} is ${value || "random"} now.` };
+  return problem
+    ? { text: problem, failed: true }
+    : { text: `${name} is ${value || "random"} now.` };
 }

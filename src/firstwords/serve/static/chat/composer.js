@@ -83,7 +83,10 @@ export class Composer {
 
 function describeUse(used, draft, context) {
   if (draft > context)
-    return `Your message has about ${draft.toLocaleString("en")} tokens, the context ${context}: the model will read only its end.`;
+    return (
+      `Your message has about ${draft.toLocaleString("en")} tokens, ` +
+      `the context ${context}: the model will read only its end.`
+    );
   const total = used + draft;
   const text = `Context: ${draft ? "about " : ""}${Math.min(total, context)} of ${context} tokens`;
   if (total > ALMOST_FULL * context) return `${text}. The oldest messages will be left out.`;

@@ -3,7 +3,8 @@
 import { download, fileName, fromJson, toJson, toMarkdown } from "./files.js";
 import { isEmpty } from "./tree.js";
 
-// `current()` is the conversation on the page; `imported(chats)` and `removeAll()` change the store.
+// `current()` is the conversation on the page; `imported(chats)` and `removeAll()` change the
+// store.
 export function connectFiles(page, { store, current, imported, removeAll, status }) {
   const exported = (chat) => {
     if (isEmpty(chat)) status.show("This conversation is empty.", { isError: true });

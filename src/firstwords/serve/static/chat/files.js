@@ -51,6 +51,8 @@ export function download(name, text, type) {
 }
 
 export function fileName(chat, extension) {
-  const words = titleOf(chat).toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["chat"];
+  const words = titleOf(chat)
+    .toLowerCase()
+    .match(/[\p{L}\p{N}]+/gu) ?? ["chat"];
   return `${words.slice(0, 6).join("-")}.${extension}`;
 }

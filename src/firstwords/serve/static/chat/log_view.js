@@ -8,8 +8,8 @@ import { answersOf, childrenOf, isReply } from "./tree.js";
 
 const AT_END = 60; // pixels from the end within which the log follows an answer
 
-// `actions` has those of AnswerView, and edit(message), draftOf(message), saveDraftOf(message, text),
-// saveEdit(message, text), cancelEdit(message), choose(node, step).
+// `actions` has those of AnswerView, and edit(message), draftOf(message), saveDraftOf(message,
+// text), saveEdit(message, text), cancelEdit(message), choose(node, step).
 export class LogView {
   constructor(page, actions) {
     Object.assign(this, { page, actions, chatId: null, views: new Map() });
@@ -179,7 +179,8 @@ export class LogView {
   }
 }
 
-const READ_FROM_HERE = "The context is full: the model no longer reads the messages above this line.";
+const READ_FROM_HERE =
+  "The context is full: the model no longer reads the messages above this line.";
 
 // [place, count] among the branches, the first is 1.
 function branchOf(chat, node) {
@@ -210,6 +211,7 @@ function syncChildren(parent, nodes) {
   const wanted = new Set(nodes);
   for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
   nodes.forEach((node, index) => {
-    if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
+    if (parent.childNodes[index] !== node)
+      parent.insertBefore(node, parent.childNodes[index] ?? null);
   });
 }

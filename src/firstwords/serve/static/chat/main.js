@@ -2,7 +2,8 @@
 // views only call actions, and each action ends in `show()`.
 
 import { read, write } from "../shared/storage.js";
-import { generateAnswer, newAnswer, tooLong } from "./answering.js";
+import { newAnswer, tooLong } from "./answering.js";
+import { Answers } from "./answers.js";
 import { copyText } from "./clipboard.js";
 import { isCommand, runCommand } from "./commands.js";
 import { Composer } from "./composer.js";
@@ -26,8 +27,6 @@ const NEW = "new"; // the draft of a conversation that does not exist yet
 class ChatPage {
   constructor(page) {
     this.page = page;
-    this.running = new Map(); // the id of the conversation, by that of an answer being generated
-    this.controllers = new Map(); // aborts the answers of a conversation, by its id
     this.editing = null; // the id of the message that is edited
     this.models = new Models();
     this.status = new StatusLine(page.status);
@@ -37,7 +36,17 @@ class ChatPage {
       onNotice: (text, isError) => this.status.show(text, { isError }),
     });
     this.settings = new SettingsForm(page, (name) => name === "key" && this.watch.check());
-    this.watch = new ServerWatch(() => this.refreshModels(), (...line) => this.showServer(...line));
+    this.watch = new ServerWatch(
+      () => this.refreshModels(),
+      (...line) => this.showServer(...line),
+    );
+    this.answers = new Answers(this.store, this.settings, {
+      progress: (chat, answer, running) => {
+        if (chat === this.chat) this.log.showProgress(answer, running);
+      },
+      change: () => this.show(),
+      away: () => this.watch.check(),
+    });
     this.makeViews();
     this.connect();
   }
@@ -81,7 +90,6 @@ class ChatPage {
   connect() {
     const { page } = this;
     addEventListener("hashchange", () => this.openAddress());
-    addEventListener("pagehide", () => this.interrupt());
     document.addEventListener("keydown", (event) => this.pressKey(event));
     page.stop.addEventListener("click", () => this.stop());
     page.new.addEventListener("click", () => this.openNew());
@@ -110,7 +118,8 @@ class ChatPage {
     const id = parameters.get("chat");
     const chat = this.store.chats.get(id) ?? this.emptyChat();
     this.open(chat);
-    if (id && chat.id !== id) this.status.show("This browser has no such conversation.", { isError: true });
+    if (id && chat.id !== id)
+      this.status.show("This browser has no such conversation.", { isError: true });
     const text = parameters.get("ask");
     if (text) this.composer.text = text;
   }
@@ -159,15 +168,19 @@ class ChatPage {
     const opened = chats.includes(this.chat);
     const place = this.store.list().indexOf(chats[0]);
     for (const chat of chats) {
-      this.controllers.get(chat.id)?.abort();
+      this.answers.stop(chat);
       this.store.remove(chat);
     }
     if (opened) {
       history.replaceState(null, "", location.pathname + location.search);
       this.open(this.emptyChat());
     } else this.show();
-    const name = chats.length === 1 ? `“${tree.titleOf(chats[0])}”` : `${chats.length} conversations`;
-    this.status.show(`Deleted ${name}.`, { button: "Undo", onClick: () => this.restore(chats, opened) });
+    const name =
+      chats.length === 1 ? `“${tree.titleOf(chats[0])}”` : `${chats.length} conversations`;
+    this.status.show(`Deleted ${name}.`, {
+      button: "Undo",
+      onClick: () => this.restore(chats, opened),
+    });
     const links = this.page.chats.querySelectorAll("a");
     (links[Math.min(place, links.length - 1)] ?? this.page.new).focus();
   }
@@ -189,7 +202,9 @@ class ChatPage {
     const stored = this.store.chats.get(this.chat.id);
     if (stored) this.chat = stored;
     else if (!tree.isEmpty(this.chat) && !this.isBusy())
-      this.status.show("This conversation was deleted in another tab. A new message brings it back.");
+      this.status.show(
+        "This conversation was deleted in another tab. A new message brings it back.",
+      );
     this.show();
   }
 
@@ -203,7 +218,10 @@ class ChatPage {
     const last = tree.pathOf(this.chat).at(-1);
     const message = tree.addMessage(this.chat, last?.id ?? "", text.trim());
     this.composer.clear();
-    this.answer(message, models.map((model) => newAnswer(model)));
+    this.answer(
+      message,
+      models.map((model) => newAnswer(model)),
+    );
     this.page.message.focus();
   }
 
@@ -218,7 +236,9 @@ class ChatPage {
     if (!this.models.selected(chat).length) await this.watch.check();
     const models = this.models.selected(chat);
     if (!models.length && this.models.all.length) {
-      const text = `The server no longer has run ${chat.run}. Choose another one above; your message stays here.`;
+      const text =
+        `The server no longer has run ${chat.run}. Choose another one above; ` +
+        "your message stays here.";
       this.status.show(text, { isError: true });
     } else if (!models.length)
       this.status.show("No model can answer yet. Your message stays here.", { isError: true });
@@ -226,62 +246,20 @@ class ChatPage {
   }
 
   // Adds a reply with `answers` to a message, and generates those of them that are `fresh`.
-  answer(message, answers, fresh = answers, { run, stages } = this.chat) {
-    const { chat } = this;
-    const { system } = this.settings.values;
-    for (const answer of answers) chat.answers[answer.id] = answer;
-    tree.addReply(chat, message.id, { run, stages, system, answers: answers.map(({ id }) => id) });
-    const isNew = !this.store.chats.has(chat.id);
+  answer(message, answers, fresh = answers, choice = this.chat) {
+    const isNew = !this.store.chats.has(this.chat.id);
+    if (isNew) history.replaceState(null, "", `#chat=${this.chat.id}`);
     this.status.clear();
-    this.store.save(chat);
-    if (isNew) history.replaceState(null, "", `#chat=${chat.id}`);
-    this.generate(chat, message, fresh, system);
-  }
-
-  async generate(chat, message, answers, system) {
-    const controller = new AbortController();
-    this.controllers.set(chat.id, controller);
-    for (const answer of answers) this.running.set(answer.id, chat.id);
-    this.show();
+    this.answers.reply(this.chat, message, answers, fresh, choice);
     this.log.scrollToEnd();
-    await Promise.all(
-      answers.map((answer) => this.generateOne(chat, message, answer, system, controller.signal)),
-    );
-    this.controllers.delete(chat.id);
-    if (this.store.chats.has(chat.id)) this.store.save(chat);
-    this.show();
-  }
-
-  async generateOne(chat, message, answer, system, signal) {
-    const onProgress = () => {
-      if (this.store.chats.has(chat.id)) this.store.saveSoon(chat);
-      if (chat === this.chat) this.log.showProgress(answer, true);
-    };
-    const settings = this.settings.values;
-    const reached = await generateAnswer({
-      chat, message, answer, system, settings, signal, onProgress,
-    });
-    this.running.delete(answer.id);
-    if (chat === this.chat) this.log.showProgress(answer, false);
-    if (!reached) this.watch.check();
-  }
-
-  // The page is closed or reloaded: its unfinished answers are kept as they are.
-  interrupt() {
-    for (const [id, chatId] of this.running) {
-      const chat = this.store.chats.get(chatId);
-      if (!chat) continue;
-      Object.assign(chat.answers[id], { finishReason: "interrupted", time: Date.now() });
-      this.store.save(chat);
-    }
   }
 
   isBusy() {
-    return this.controllers.has(this.chat.id);
+    return this.answers.isBusy(this.chat);
   }
 
   stop() {
-    this.controllers.get(this.chat.id)?.abort();
+    this.answers.stop(this.chat);
     this.page.message.focus();
   }
 
@@ -315,7 +293,10 @@ class ChatPage {
     this.store.saveDraft(message.id, "");
     this.editing = null;
     const edited = tree.addMessage(this.chat, message.parent, text.trim());
-    this.answer(edited, models.map((model) => newAnswer(model)));
+    this.answer(
+      edited,
+      models.map((model) => newAnswer(model)),
+    );
     this.page.message.focus();
   }
 
@@ -325,8 +306,8 @@ class ChatPage {
     this.show();
   }
 
-  // Answers again with the same model, beginning with `given` pieces; the other answers of the reply
-  // stay beside it.
+  // Answers again with the same model, beginning with `given` pieces; the other answers of the
+  // reply stay beside it.
   async answerAgain(reply, answer, given, chosen = null) {
     if (this.isBusy()) return;
     if (!this.models.byId(answer.model)) await this.watch.check();
@@ -336,7 +317,9 @@ class ChatPage {
       return;
     }
     const again = { ...newAnswer(model, given), chosen };
-    const answers = tree.answersOf(this.chat, reply).map((other) => (other === answer ? again : other));
+    const answers = tree
+      .answersOf(this.chat, reply)
+      .map((other) => (other === answer ? again : other));
     this.answer(this.chat.nodes[reply.parent], answers, [again], reply);
     this.page.log.querySelector(`[data-focus="text-${again.id}"]`)?.focus({ preventScroll: true });
   }
@@ -346,7 +329,8 @@ class ChatPage {
     const { text, tokens } = answer.pieces[place];
     const before = tokens.slice(0, index);
     const beforeText = before.map(({ token }) => token).join("");
-    const kept = before.length && text.startsWith(beforeText) ? [{ text: beforeText, tokens: before }] : [];
+    const kept =
+      before.length && text.startsWith(beforeText) ? [{ text: beforeText, tokens: before }] : [];
     const token = { ...candidate, top: tokens[index].top };
     const given = [
       ...answer.pieces.slice(0, place),
@@ -367,7 +351,8 @@ class ChatPage {
     const before = JSON.stringify(this.models.all);
     await this.models.refresh(this.settings.values.key);
     if (JSON.stringify(this.models.all) === before) return;
-    if (tree.isEmpty(this.chat)) Object.assign(this.chat, this.models.initialChoice(this.store.choice()));
+    if (tree.isEmpty(this.chat))
+      Object.assign(this.chat, this.models.initialChoice(this.store.choice()));
     this.show();
   }
 
@@ -376,7 +361,9 @@ class ChatPage {
     const button = kind === "key" ? "Enter the key" : "";
     if (text) this.serverStatus.show(text, { isError, button, onClick: () => this.enterKey() });
     else if (!this.models.all.length)
-      this.serverStatus.show("No model has a checkpoint yet. The page Training shows the progress.");
+      this.serverStatus.show(
+        "No model has a checkpoint yet. The page Training shows the progress.",
+      );
     else this.serverStatus.clear();
   }
 
@@ -397,7 +384,7 @@ class ChatPage {
     const path = tree.pathOf(chat);
     const selected = models.selected(chat);
     const context = Math.min(...selected.map((model) => model.max_model_len ?? Infinity));
-    const running = new Map([...this.running].filter(([, id]) => id === chat.id));
+    const running = this.answers.runningOf(chat);
     this.picker.show(chat);
     this.starters.show(selected);
     page.empty.hidden = path.length > 0;
@@ -423,11 +410,15 @@ class ChatPage {
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const inText = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     if (event.key === "Escape") {
-      if (!this.card.close() && !this.sidebar.close()) this.controllers.get(this.chat.id)?.abort();
+      if (!this.card.close() && !this.sidebar.close()) this.answers.stop(this.chat);
     } else if (event.key === "/" && !inText && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       this.page.message.focus();
-    } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
+    } else if (
+      event.key.toLowerCase() === "o" &&
+      event.shiftKey &&
+      (event.ctrlKey || event.metaKey)
+    ) {
       event.preventDefault();
       this.openNew();
     }
@@ -438,7 +429,9 @@ class ChatPage {
 function usedContext(chat, path) {
   const last = path.findLast(tree.isReply);
   if (!last) return 0;
-  const used = tree.answersOf(chat, last).map((answer) => (answer.promptTokens ?? 0) + answer.tokens);
+  const used = tree
+    .answersOf(chat, last)
+    .map((answer) => (answer.promptTokens ?? 0) + answer.tokens);
   return Math.max(0, ...used);
 }
 

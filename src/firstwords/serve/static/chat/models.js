@@ -44,7 +44,8 @@ export class Models {
     return this.ofRun(run).filter((model) => stages.includes(model.stage));
   }
 
-  // What a new conversation uses: the last choice where it exists, else the newest run's last stage.
+  // What a new conversation uses: the last choice where it exists, else the newest run's last
+  // stage.
   initialChoice({ run, stages }) {
     const chosen = this.runs.includes(run) ? run : this.newestRun;
     return { run: chosen, stages: this.existingStages(chosen, stages) };

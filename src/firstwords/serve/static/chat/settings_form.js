@@ -89,7 +89,8 @@ export class SettingsForm {
     const message = this.page[`${name}-problem`];
     if (!message) return;
     const used = this.values[name] === "" ? "none" : this.values[name];
-    message.textContent = problem && `${problem} In use: ${name === "system" ? "the text before" : used}.`;
+    message.textContent =
+      problem && `${problem} In use: ${name === "system" ? "the text before" : used}.`;
     input.setAttribute("aria-invalid", String(Boolean(problem)));
   }
 }

@@ -34,11 +34,19 @@ export class Sidebar {
     if (this.renaming === chat.id) return element("li", {}, this.nameBox(chat));
     const title = titleOf(chat);
     const current = chat.id === this.current ? { "aria-current": "page" } : {};
-    const link = element("a", { class: "open", href: `#chat=${chat.id}`, title, ...current }, title);
+    const link = element(
+      "a",
+      { class: "open", href: `#chat=${chat.id}`, title, ...current },
+      title,
+    );
     link.dataset.focus = `open-${chat.id}`;
     link.addEventListener("click", () => this.close());
     const button = (what, text, onclick) =>
-      element("button", { type: "button", "aria-label": `${what} ${title}`, title: what, onclick }, text);
+      element(
+        "button",
+        { type: "button", "aria-label": `${what} ${title}`, title: what, onclick },
+        text,
+      );
     const rename = button("Rename", "✎", () => this.startRenaming(chat));
     rename.dataset.focus = `rename-${chat.id}`;
     const remove = button("Delete", "×", () => this.actions.remove(chat));

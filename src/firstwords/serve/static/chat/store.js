@@ -10,8 +10,8 @@ const DRAFT = "firstwords.draft.";
 const CHOICE = "firstwords.choice"; // the run and stages chosen last
 const SAVE_MILLISECONDS = 500; // between saves of an answer that is being generated
 
-// `onChange(id)` is called when another tab changed a conversation, `onNotice(text)` when storage is
-// full.
+// `onChange(id)` is called when another tab changed a conversation, `onNotice(text)` when storage
+// is full.
 export class ChatStore {
   constructor({ onChange, onNotice }) {
     Object.assign(this, { onChange, onNotice });
@@ -60,7 +60,9 @@ export class ChatStore {
 
   // Gives up the probabilities of one conversation after the other, the oldest first.
   saveInFullStorage(chat) {
-    const others = this.list().filter((other) => other !== chat).reverse();
+    const others = this.list()
+      .filter((other) => other !== chat)
+      .reverse();
     const shortened = [];
     for (const other of [...others, chat]) {
       if (!dropProbabilities(other)) continue;
@@ -72,7 +74,8 @@ export class ChatStore {
       }
     }
     this.onNotice(
-      "Storage of this browser is full: this conversation is not saved. Export it, or delete others.",
+      "Storage of this browser is full: this conversation is not saved. " +
+        "Export it, or delete others.",
       true,
     );
   }

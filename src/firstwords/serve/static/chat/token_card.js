@@ -1,5 +1,5 @@
-// The card of a token: the alternatives at its place, their probabilities, and what to do with them.
-// A mouse that rests on a token shows it; a click, a tap or the Enter key pins it.
+// The card of a token: the alternatives at its place, their probabilities, and what to do with
+// them. A mouse that rests on a token shows it; a click, a tap or the Enter key pins it.
 
 import { element, formatProbability } from "../shared/dom.js";
 
@@ -142,7 +142,9 @@ export class TokenCard {
 function canContinue(node, index, candidate) {
   if (!node.answer.finishReason || node.classList.contains("tool")) return false;
   const before = node.tokens.slice(0, index).map(({ token }) => token);
-  return [...before, candidate.token].every((token) => !SPECIAL.test(token) && !/\ufffd/.test(token));
+  return [...before, candidate.token].every(
+    (token) => !SPECIAL.test(token) && !/\ufffd/.test(token),
+  );
 }
 
 export function visibleToken(token) {

@@ -1,9 +1,10 @@
-// A conversation as a tree: user messages and replies in turn, with one branch chosen at each place.
+// A conversation as a tree: user messages and replies in turn, with one branch chosen at each
+// place.
 //
 // {id, title, created, updated, run, stages, nodes, answers, choices}. A node is a message {id,
-// parent, text, created} or a reply {id, parent, run, stages, system, answers: [id], created}. Nodes
-// never change; an edit or a new answer adds a branch. `choices` maps a parent's id to that of its
-// chosen child, with "" for the root. Answers change while they are generated: sending.js.
+// parent, text, created} or a reply {id, parent, run, stages, system, answers: [id], created}.
+// Nodes never change; an edit or a new answer adds a branch. `choices` maps a parent's id to that
+// of its chosen child, with "" for the root. Answers change while they are generated: sending.js.
 
 export function newId() {
   return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36)).join("");
@@ -22,7 +23,7 @@ export function isReply(node) {
 // The nodes from the first to the last, along the chosen branches.
 export function pathOf(chat) {
   const path = [];
-  for (let parent = ""; ; ) {
+  for (let parent = ""; ;) {
     const siblings = childrenOf(chat, parent);
     if (!siblings.length) return path;
     const chosen = siblings.find((node) => node.id === chat.choices[parent]) ?? siblings.at(-1);
@@ -76,8 +77,8 @@ export function textOf(pieces) {
   return pieces.map((piece) => piece.text).join("");
 }
 
-// What a model reads before it answers `message`, as [{id, role, content}] with the id of the node: its
-// own answers, or the first answer of a reply where it gave none.
+// What a model reads before it answers `message`, as [{id, role, content}] with the id of the node:
+// its own answers, or the first answer of a reply where it gave none.
 export function turnsFor(chat, message, model) {
   const turns = [];
   for (const node of ancestry(chat, message)) {

@@ -13,8 +13,8 @@ export function element(name, attributes = {}, ...children) {
   return node;
 }
 
-// The nodes of an answer's text: a chip for each call of the calculator, with a space between it and
-// the text around it, so that copied text has one too.
+// The nodes of an answer's text: a chip for each call of the calculator, with a space between it
+// and the text around it, so that copied text has one too.
 export function textNodes(text) {
   const call = TOOL_CALL.exec(text);
   if (!call) return text ? [document.createTextNode(text)] : [];
