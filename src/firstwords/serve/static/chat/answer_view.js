@@ -1,6 +1,6 @@
 // One answer on the page. It grows while the answer is generated.
 
-import { element, textNodes } from "../shared/dom.js";
+import { element, pieceNodes } from "../shared/dom.js";
 import { whyEnded } from "./answering.js";
 import { aboutStage } from "./models.js";
 import { textOf } from "./tree.js";
@@ -38,7 +38,7 @@ export class AnswerView {
   }
 
   append(piece) {
-    const nodes = textNodes(piece.text);
+    const nodes = pieceNodes(piece);
     const tool = nodes.find((node) => node.classList);
     const before = this.text.lastChild;
     const afterTool = before?.classList?.contains("tool") && !/^\s/.test(piece.text);

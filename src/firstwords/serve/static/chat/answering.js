@@ -1,6 +1,6 @@
 // Generates one answer: the request for its stage, the stream, errors in plain words.
 
-import { countTokens, streamChat, streamText } from "../shared/api.js";
+import { countTokens, streamAnswer, streamText } from "../shared/api.js";
 import { documentFor, messagesOf, newId, textOf, turnsFor } from "./tree.js";
 
 const MAX_CHARACTERS = 200_000; // of a message, which the server accepts
@@ -124,7 +124,7 @@ async function* openChat(turns, answer, system, sampling, key, signal) {
   const messages = messagesOf(turns, system);
   const given = givenText(answer);
   if (given) messages.push({ role: "assistant", content: given });
-  yield* streamChat(answer.model, messages, sampling, key, signal);
+  yield* streamAnswer(answer.model, messages, sampling, key, signal);
 }
 
 async function* openText(chat, message, answer, sampling, key, signal) {

@@ -97,7 +97,7 @@ export async function inspectText(request, key, signal) {
 // Both streams yield {text, tokens, finishReason, contextFull, promptTokens, promptInfo}. Tokens
 // are [{token, logprob, top: [{token, logprob}]}]; `promptInfo` tells what of the conversation was
 // left out.
-export async function* streamChat(model, messages, settings, key, signal) {
+export async function* streamAnswer(model, messages, settings, key, signal) {
   const options = { logprobs: true, top_logprobs: TOP_LOGPROBS, tool_calls_as_text: true };
   const body = { ...settings, ...options, model, messages };
   for await (const chunk of streamChunks("v1/chat/completions", body, key, signal)) {

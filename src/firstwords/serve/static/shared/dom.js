@@ -13,20 +13,20 @@ export function element(name, attributes = {}, ...children) {
   return node;
 }
 
-// The nodes of an answer's text: a chip for each call of the calculator, with a space between it
-// and the text around it, so that copied text has one too.
-export function textNodes(text) {
+// The nodes of a piece of an answer, {text}: a chip for each call of the calculator, with a space
+// between it and the text around it, so that copied text has one too.
+export function pieceNodes({ text }) {
   const call = TOOL_CALL.exec(text);
   if (!call) return text ? [document.createTextNode(text)] : [];
   const [whole, expression, result] = call;
   const before = text.slice(0, call.index);
   const after = text.slice(call.index + whole.length);
   return [
-    ...textNodes(before),
+    ...pieceNodes({ text: before }),
     ...spaceUnless(!before || /\s$/.test(before)),
     toolChip(expression, result),
     ...spaceUnless(!after || /^\s/.test(after)),
-    ...textNodes(after),
+    ...pieceNodes({ text: after }),
   ];
 }
 
