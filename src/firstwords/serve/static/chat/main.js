@@ -93,6 +93,8 @@ class ChatPage {
     document.addEventListener("keydown", (event) => this.pressKey(event));
     page.stop.addEventListener("click", () => this.stop());
     page.new.addEventListener("click", () => this.openNew());
+    const bar = document.querySelector("app-bar");
+    bar.addEventListener("runchange", () => this.followBar(bar.run));
     page.shade.checked = read(SHADE, false);
     page.shade.addEventListener("change", () => {
       write(SHADE, page.shade.checked);
@@ -125,7 +127,23 @@ class ChatPage {
   }
 
   emptyChat() {
-    return tree.newChat(this.models.initialChoice(this.store.choice()));
+    return tree.newChat(this.firstChoice());
+  }
+
+  // What a new conversation uses: the run in the address, else the last choice.
+  firstChoice() {
+    const [search, hash] = [location.search, location.hash].map((part) => part.slice(1));
+    const named = new URLSearchParams(hash).get("run") ?? new URLSearchParams(search).get("run");
+    const choice = this.store.choice();
+    return this.models.initialChoice({ ...choice, run: named ?? choice.run });
+  }
+
+  // The run chosen in the bar is that of a conversation that has not begun.
+  followBar(run) {
+    if (!tree.isEmpty(this.chat) || !this.models.runs.includes(run)) return;
+    const { stages } = this.chat;
+    Object.assign(this.chat, { run, stages: this.models.existingStages(run, stages) });
+    this.show();
   }
 
   open(chat) {
@@ -351,8 +369,8 @@ class ChatPage {
     const before = JSON.stringify(this.models.all);
     await this.models.refresh(this.settings.values.key);
     if (JSON.stringify(this.models.all) === before) return;
-    if (tree.isEmpty(this.chat))
-      Object.assign(this.chat, this.models.initialChoice(this.store.choice()));
+    const isNew = tree.isEmpty(this.chat) && !this.models.runs.includes(this.chat.run);
+    if (isNew) Object.assign(this.chat, this.firstChoice());
     this.show();
   }
 
