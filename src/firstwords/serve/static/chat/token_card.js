@@ -12,7 +12,7 @@ export class TokenCard {
     Object.assign(this, { card, log, actions, token: null, pinned: false });
     log.addEventListener("pointerover", (event) => this.hover(event));
     log.addEventListener("pointerleave", () => this.hideUnpinned());
-    log.addEventListener("scroll", () => this.hide());
+    log.addEventListener("scroll", () => (this.pinned ? this.place(this.token) : this.hide()));
     log.addEventListener("click", (event) => this.click(event));
     log.addEventListener("keydown", (event) => this.moveByKey(event));
     log.addEventListener("focusout", (event) => {
