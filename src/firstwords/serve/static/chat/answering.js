@@ -75,6 +75,8 @@ export async function generateAnswer({
     await retryOnce(read, answer, signal, change);
     change({ finishReason: answer.finishReason ?? "stopped" });
   } catch (error) {
+    // A page that is left breaks its connections: Answers.interrupt has saved why.
+    if (answer.finishReason === "interrupted") return true;
     if (signal.aborted) change({ finishReason: "stopped" });
     else change({ finishReason: "error", error: explainError(error) });
     return signal.aborted || !isAway(error);

@@ -84,7 +84,7 @@ export class Composer {
 function describeUse(used, draft, context) {
   if (draft > context)
     return (
-      `Your message has about ${draft.toLocaleString("en")} tokens, ` +
+      `The message has about ${draft.toLocaleString("en")} tokens, ` +
       `the context ${context}: the model will read only its end.`
     );
   const total = used + draft;
