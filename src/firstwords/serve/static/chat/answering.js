@@ -77,7 +77,7 @@ export async function generateAnswer({
   } catch (error) {
     // A page that is left breaks its connections: Answers.interrupt has saved why.
     if (answer.finishReason === "interrupted") return true;
-    if (signal.aborted) change({ finishReason: "stopped" });
+    if (signal.aborted) change({ finishReason: "stopped", waiting: "" });
     else change({ finishReason: "error", error: explainError(error) });
     return signal.aborted || !isAway(error);
   }
