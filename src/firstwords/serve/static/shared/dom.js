@@ -13,20 +13,20 @@ export function element(name, attributes = {}, ...children) {
   return node;
 }
 
-// The nodes of a piece of an answer, {text}: a chip for each call of the calculator, with a space
-// between it and the text around it, so that copied text has one too.
-export function pieceNodes({ text }) {
+// The nodes of an answer's text: a chip for each call of the calculator, with a space between it and
+// the text around it, so that copied text has one too.
+export function textNodes(text) {
   const call = TOOL_CALL.exec(text);
   if (!call) return text ? [document.createTextNode(text)] : [];
   const [whole, expression, result] = call;
   const before = text.slice(0, call.index);
   const after = text.slice(call.index + whole.length);
   return [
-    ...pieceNodes({ text: before }),
+    ...textNodes(before),
     ...spaceUnless(!before || /\s$/.test(before)),
     toolChip(expression, result),
     ...spaceUnless(!after || /^\s/.test(after)),
-    ...pieceNodes({ text: after }),
+    ...textNodes(after),
   ];
 }
 
@@ -37,6 +37,11 @@ function spaceUnless(present) {
 function toolChip(expression, result) {
   const kind = result === "error" ? "tool error" : "tool";
   return element("span", { class: kind }, `${expression} = ${result}`);
+}
+
+// A piece is {text, tokens}: the text of one chunk of an answer, and the tokens in it.
+export function pieceNodes({ text }) {
+  return textNodes(text);
 }
 
 export function formatProbability(logprob) {
