@@ -58,6 +58,8 @@ def test_default_is_the_latest_stage_of_the_newest_run(serve: Serve) -> None:
         ({"stages": []}, 400, "stages"),
         ({"generate": 10_000}, 400, "generate"),
         ({"top_p": 0}, 400, "top_p"),
+        ({"messages": [{"role": "assistant", "content": "fox"}]}, 400, "message 1"),
+        ({"messages": [{"role": "user", "content": " "}]}, 400, "empty"),
     ],
 )
 def test_invalid_request_is_an_error(
@@ -68,9 +70,33 @@ def test_invalid_request_is_an_error(
     assert message in response.json()["error"]["message"]
 
 
+def test_conversation_is_inspected_up_to_a_token(serve: Serve) -> None:
+    messages = [
+        {"role": "user", "content": "The old fox"},
+        {"role": "assistant", "content": "The hen jumped"},
+    ]
+    body = {"messages": messages, "token": 1}
+    xray = serve().client.post("/xray/inspect", json=body).json()
+    tokens = xray["stages"][0]["tokens"]
+    assert xray["messages"] == messages
+    assert next(token["text"] for token in tokens if token["by"] == "answer") == "The"
+    selected = tokens[xray["selected"]]
+    assert (selected["by"], tokens[xray["selected"] - 1]["text"]) == ("answer", "The")
+
+
+def test_tokens_are_counted_also_beyond_the_context(serve: Serve) -> None:
+    client = serve().client
+    inspected = client.post("/xray/inspect", json={"text": TEXT, "chat": True}).json()
+    counted = client.post("/xray/count", json={"text": TEXT, "chat": True}).json()
+    assert counted == {"tokens": len(inspected["stages"][0]["tokens"]), "context": 256}
+    assert client.post("/xray/count", json={"text": " "}).json()["tokens"] == 0
+    assert client.post("/xray/count", json={"text": "fox " * 500}).json()["tokens"] > 500
+
+
 def test_api_key_is_needed_for_the_document_but_not_the_page(serve: Serve) -> None:
     client = serve(ServerLimits(api_key="open sesame")).client
-    assert client.post("/xray/inspect", json={"text": TEXT}).status_code == 401
+    for path in ("/xray/inspect", "/xray/count"):
+        assert client.post(path, json={"text": TEXT}).status_code == 401
     headers = {"authorization": "Bearer open sesame"}
     assert client.post("/xray/inspect", json={"text": TEXT}, headers=headers).status_code == 200
     page = client.get("/xray", follow_redirects=True)

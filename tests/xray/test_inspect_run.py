@@ -1,5 +1,6 @@
 """The document of an X-ray agrees with the model and the engine."""
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from firstwords.common.errors import UserError
+from firstwords.inference.chat import fit_prompt
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
 from firstwords.inference.sampling import GREEDY, Sampling, sample_token
@@ -17,6 +19,7 @@ from firstwords.inspect.xray.next_token import next_token_distribution
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer.bpe import IM_END, Tokenizer
+from firstwords.tokenizer.chat_format import encode_prompt
 
 MakeModel = Callable[..., Transformer]
 TEXT = "The old fox jumped over the old fox"
@@ -59,9 +62,9 @@ def test_document_names_run_stage_and_text(inspect: Callable[..., Any], model: T
     assert stage["model"]["parameters"] == sum(p.numel() for p in model.parameters())
     assert len(document["vocabulary"]) == model.config.vocab_size
     assert "".join(document["vocabulary"][i] for i in ids_of(stage)[1:]).replace("␣", " ") == TEXT
-    assert {"tokens", "loss", "similar", "attention", "lens", "next", "cache"} == set(
-        document["views"]
-    )
+    assert list(document["views"]) == [
+        *("text", "next", "model", "attention", "lens", "loss", "cache", "tokens", "similar")
+    ]
 
 
 def test_losses_match_those_of_training(inspect: Callable[..., Any], model: Transformer) -> None:
@@ -114,6 +117,29 @@ def test_attention_rows_end_at_the_token_and_sum_to_one(
         for head in layer:
             assert [len(row) for row in head] == list(range(1, length + 1))
             assert [sum(row) for row in head] == pytest.approx([1.0] * length, abs=1e-2)
+
+
+def test_residual_stream_is_the_sum_of_what_is_added(
+    inspect: Callable[..., Any], model: Transformer
+) -> None:
+    (stage,) = inspect()["stages"]
+    levels = stage["residual"]
+    assert [sorted(level) for level in levels] == [
+        ["stream"],
+        *[["attention", "mlp", "stream"]] * model.config.n_layer,
+    ]
+    embedding = model.embed_tokens.weight[ids_of(stage)].norm(dim=-1).tolist()
+    assert levels[0]["stream"] == pytest.approx(embedding, abs=1e-3)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.self_attn.o_proj.weight.zero_()  # type: ignore[union-attr]
+    (stage,) = inspect()["stages"]
+    assert max(stage["residual"][1]["attention"]) == 0
+    for before, level in itertools.pairwise(stage["residual"]):
+        for length, mlp, stream in zip(
+            before["stream"], level["mlp"], level["stream"], strict=True
+        ):
+            assert abs(length - mlp) - 1e-3 <= stream <= length + mlp + 1e-3
 
 
 def test_head_patterns_reveal_the_planted_heads(
@@ -198,6 +224,65 @@ def test_numbers_that_are_not_finite_are_an_error(
         model.norm.weight[0] = float("nan")
     with pytest.raises(UserError, match="not finite"):
         inspect()
+
+
+# --- conversations --------------------------------------------------------------------------------
+
+
+CONVERSATION = [
+    {"role": "user", "content": "The old fox"},
+    {"role": "assistant", "content": "The quick hen"},
+    {"role": "user", "content": "Who jumped?"},
+    {"role": "assistant", "content": "The old fox jumped."},
+]
+
+
+def inspect_messages(
+    model: Transformer, tokenizer: Tokenizer, messages: list[dict[str, str]], **changes: Any
+) -> Any:
+    inspected = InspectedModel("sft", 3, 20, model, tokenizer)
+    request = InspectRequest("", False, 0, GREEDY, messages)._replace(**changes)
+    return inspect_text("toy", [inspected], request)
+
+
+def test_answer_is_inspected_as_it_stands_with_its_history(
+    model: Transformer, tiny_tokenizer: Tokenizer
+) -> None:
+    document = inspect_messages(model, tiny_tokenizer, CONVERSATION, token=2)
+    (stage,) = document["stages"]
+    prompt = encode_prompt(tiny_tokenizer, CONVERSATION[:-1])
+    answer = tiny_tokenizer.encode(CONVERSATION[-1]["content"])
+    assert ids_of(stage) == prompt + answer
+    assert document["selected"] == len(prompt) + 2
+    assert (document["dropped"], document["truncated"]) == (0, False)
+    assert [token["by"] for token in stage["tokens"]].count("model") == 0
+    texts = [token["text"] for token in stage["tokens"]]
+    assert "".join(texts).endswith("<|im_start|>assistant\nThe old fox jumped.")
+
+
+def test_history_that_does_not_fit_is_left_out_as_in_the_chat(
+    model: Transformer, tiny_tokenizer: Tokenizer
+) -> None:
+    context = model.config.max_seq_len
+    asked = [*CONVERSATION, *CONVERSATION[:1]]
+    for messages in (asked, [{"role": "user", "content": "fox " * 100}]):
+        fitted = fit_prompt(tiny_tokenizer, messages, context)
+        document = inspect_messages(model, tiny_tokenizer, messages)
+        assert ids_of(document["stages"][0]) == fitted.ids
+        assert document["dropped"] == fitted.n_dropped
+        assert document["truncated"] == fitted.truncated
+    assert fit_prompt(tiny_tokenizer, asked, context).n_dropped > 0
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[], "fox", [{"role": "user"}], CONVERSATION[1:], [*CONVERSATION[:1], *CONVERSATION[:1]]],
+)
+def test_invalid_conversation_is_an_error(
+    messages: Any, model: Transformer, tiny_tokenizer: Tokenizer
+) -> None:
+    with pytest.raises(UserError, match="conversation"):
+        inspect_messages(model, tiny_tokenizer, messages)
 
 
 # --- the next token -------------------------------------------------------------------------------

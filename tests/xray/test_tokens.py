@@ -9,6 +9,7 @@ from firstwords.inspect.xray.tokens import (
     InspectedToken,
     printable,
     replace_surrogates,
+    texts_of,
     tokenize,
 )
 from firstwords.tokenizer.bpe import END_OF_TEXT, IM_START, Tokenizer
@@ -38,6 +39,13 @@ def test_spans_cover_the_text_and_hold_its_bytes(
     if chat:
         message = [{"role": "user", "content": text}]
         assert [token.id for token in tokens] == encode_prompt(tiny_tokenizer, message)
+
+
+@given(TEXTS)
+def test_texts_of_tokens_join_to_the_text(tiny_tokenizer: Tokenizer, text: str) -> None:
+    text = replace_surrogates(text)
+    tokens = tokenize(tiny_tokenizer, text, False, 10_000)
+    assert "".join(texts_of(tiny_tokenizer, tokens)) == END_OF_TEXT + text
 
 
 def test_markup_surrounds_a_document_and_a_message(

@@ -59,11 +59,27 @@ def test_generate_shows_the_cache(run: Run, xray: Call) -> None:
     assert "tokens ran through the model" in out
 
 
+def test_conversation_is_read_from_a_file(run: Run, xray: Call, tmp_path: Path) -> None:
+    messages = [
+        {"role": "user", "content": "The fox"},
+        {"role": "assistant", "content": "The hen"},
+    ]
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
+    code, out, _ = xray("--conversation", str(path), "--view", "text")
+    assert code == 0
+    assert "The fox<|im_end|>\n<|im_start|>assistant\nThe hen" in out
+    path.write_text("{", encoding="utf-8")
+    code, _, err = xray("--conversation", str(path))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "not readable as JSON" in err
+
+
 def test_views_can_be_chosen(run: Run, xray: Call, tmp_path: Path) -> None:
     options = ("--view", "lens", "--view", "loss")
     _, out, _ = xray(TEXT, *options)
-    assert re.findall(r"^\n([A-Z][\w ]+)\. ", out, re.MULTILINE) == ["Loss", "Logit lens"]
-    assert list(json.loads(xray(TEXT, *options, "--json")[1])["views"]) == ["loss", "lens"]
+    assert re.findall(r"^\n([A-Z][\w ]+)\. ", out, re.MULTILINE) == ["Logit lens", "Loss"]
+    assert list(json.loads(xray(TEXT, *options, "--json")[1])["views"]) == ["lens", "loss"]
 
 
 def test_stages_are_compared_side_by_side(run: Run, xray: Call) -> None:

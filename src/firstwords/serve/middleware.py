@@ -20,7 +20,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'"
 )
 BODY_SECONDS = 60  # for the client to send a request's body
-XRAY_PATH = "/xray/inspect"  # runs a model, so it needs the key as /v1 does
+XRAY_PATH, XRAY_COUNT_PATH = "/xray/inspect", "/xray/count"  # need the key as /v1 does
 SECURITY_HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
@@ -118,7 +118,7 @@ class RequestGuard:
 
     def _check_key(self, path: str, authorization: str) -> None:
         assert self.api_key
-        if not (path.startswith("/v1/") or path == XRAY_PATH):
+        if not (path.startswith("/v1/") or path in (XRAY_PATH, XRAY_COUNT_PATH)):
             return
         scheme, _, key = authorization.partition(" ")  # the scheme may have any case (RFC 9110)
         right = hmac.compare_digest(key.strip().encode(), self.api_key.encode())

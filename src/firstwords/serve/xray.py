@@ -1,34 +1,51 @@
-"""POST /xray/inspect: the X-ray document that the page at /xray shows."""
+"""POST /xray/inspect: the X-ray document that the page at /xray shows. POST /xray/count: whether a
+text fits."""
 
 import asyncio
 import json
-from typing import Annotated
+import sys
+from typing import Annotated, Literal
 
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from firstwords.common.errors import UserError
 from firstwords.inference.sampling import Sampling
-from firstwords.inspect.xray.inspect_run import InspectedModel, InspectRequest, inspect_text
+from firstwords.inspect.xray.inspect_run import (
+    InspectedModel,
+    InspectRequest,
+    inspect_text,
+    tokenize_request,
+)
 from firstwords.recipe import STAGES, Stage
 from firstwords.serve.errors import ApiError
-from firstwords.serve.middleware import XRAY_PATH
+from firstwords.serve.middleware import XRAY_COUNT_PATH, XRAY_PATH
 from firstwords.serve.model_pool import ModelPool
-from firstwords.serve.schema import Text
+from firstwords.serve.schema import MAX_CHARACTERS, Text
 from firstwords.serve.threads import run_in_thread
 
 MAX_GENERATED = 256
 
 
+class ConversationMessage(BaseModel):
+    """A message of a conversation to inspect. The last one may be an answer."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
 class XrayRequest(BaseModel):
-    """A text, and the stages of a run to run it through. The default is the latest stage of the
-    newest run."""
+    """A text or the messages of a conversation, and the stages of a run to run it through. The
+    default is the latest stage of the newest run. `token` is the token to select: its number in the
+    text or in the last message."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     run: str | None = Field(default=None, max_length=200)
     stages: Annotated[list[Stage], Field(min_length=1, max_length=len(STAGES))] | None = None
-    text: Text
+    text: Text = ""
+    messages: list[ConversationMessage] | None = Field(default=None, min_length=1, max_length=1000)
+    token: int | None = Field(default=None, ge=0, le=MAX_CHARACTERS)
     chat: bool = False
     generate: int = Field(default=0, ge=0, le=MAX_GENERATED)
     temperature: float = Field(default=0.7, ge=0, le=2)
@@ -40,7 +57,10 @@ class XrayRequest(BaseModel):
         sampling = Sampling(
             temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, seed=self.seed
         )
-        return InspectRequest(self.text, self.chat, self.generate, sampling)
+        messages = None
+        if self.messages is not None:
+            messages = [message.model_dump() for message in self.messages]
+        return InspectRequest(self.text, self.chat, self.generate, sampling, messages, self.token)
 
 
 def add_xray_endpoint(app: FastAPI, models: ModelPool) -> None:
@@ -54,6 +74,21 @@ def add_xray_endpoint(app: FastAPI, models: ModelPool) -> None:
         async with lock:
             text = await run_in_thread(_inspect, models, body)
         return Response(text, media_type="application/json")
+
+    @app.post(XRAY_COUNT_PATH)
+    async def count(body: XrayRequest) -> dict[str, int]:
+        """Count the tokens of a text as `/xray/inspect` reads it, and those of the context."""
+        return await run_in_thread(_count, models, body)
+
+
+def _count(models: ModelPool, request: XrayRequest) -> dict[str, int]:
+    run, stages = _resolve_stages(models, request)
+    loaded = models.load(f"{run}-{stages[0]}")
+    tokens = 0
+    if request.messages or request.text.strip():
+        inspected = request.to_inspect_request()
+        tokens = len(tokenize_request(inspected, loaded.tokenizer, sys.maxsize).tokens)
+    return {"tokens": tokens, "context": loaded.context}
 
 
 def _inspect(models: ModelPool, request: XrayRequest) -> str:

@@ -26,9 +26,9 @@ def token_losses(logits_TV: Tensor, tokens: list[InspectedToken]) -> dict[str, A
     logits_NV = logits_TV[:-1].double().cpu()
     nats_N = -logits_NV.log_softmax(-1).gather(1, ids_N[:, None])[:, 0]
     rank_N = (logits_NV > logits_NV.gather(1, ids_N[:, None])).sum(1) + 1
-    of_text = [token.by == "text" for token in tokens[1:]]
+    of_text = [token.start is not None for token in tokens[1:]]
     total = nats_N[torch.tensor(of_text)].sum().item()
-    n_bytes = max(token.end or 0 for token in tokens)
+    n_bytes = sum((token.end or 0) - (token.start or 0) for token in tokens)
     return {
         "nats": [None, *_rounded(nats_N)],
         "rank": [None, *rank_N.tolist()],
@@ -104,6 +104,23 @@ def logit_lens(model: Transformer, recording: Recording, ids: list[int]) -> list
             }
         )
     return levels
+
+
+def residual_norms(recording: Recording) -> list[dict[str, list[float]]]:
+    """Return lengths of vectors at each token, after the embedding and after each layer: of the
+    residual `stream`, and of what `attention` and `mlp` of the layer added to it."""
+    states_TC = recording.states_TC
+    levels = [{"stream": _norms(states_TC[0])}]
+    added_TC = zip(recording.added_TC["attention"], recording.added_TC["mlp"], strict=True)
+    for state_TC, (attention_TC, mlp_TC) in zip(states_TC[1:], added_TC, strict=True):
+        norms = {"attention": attention_TC, "mlp": mlp_TC, "stream": state_TC}
+        levels.append({name: _norms(vectors_TC) for name, vectors_TC in norms.items()})
+    return levels
+
+
+def _norms(vectors_TC: Tensor) -> list[float]:
+    norms: list[float] = _rounded(vectors_TC.double().norm(dim=-1))
+    return norms
 
 
 def logits_by_position(logits_TV: Tensor, n_prompt: int) -> dict[str, list[float]]:

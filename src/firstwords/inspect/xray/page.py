@@ -13,7 +13,10 @@ from importlib import resources
 from typing import Any
 
 STYLES = ("shared/base.css", "xray/xray.css")
-PARTS = ("state", "token_strip", "views", "attention", "next_token", "render")
+PARTS = (
+    *("state", "stages", "token_strip", "views", "attention_map", "close_up", "attention", "lens"),
+    *("next_token", "text_view", "model_picture", "contents", "render"),
+)
 MODULES = ("shared/dom.js", *(f"xray/{part}.js" for part in PARTS))
 START = """
 const data = JSON.parse(document.getElementById("data").textContent);

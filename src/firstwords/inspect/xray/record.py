@@ -38,10 +38,11 @@ class AttentionCall(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """The residual stream after the embedding and after each layer, the attention call of each
-    layer, and the logits."""
+    """The residual stream after the embedding and after each layer, what attention and MLP of each
+    layer add to it, the attention call of each layer, and the logits."""
 
     states_TC: list[Tensor]
+    added_TC: dict[str, list[Tensor]]  # by "attention" and "mlp"
     calls: list[AttentionCall]
     logits_TV: Tensor
 
@@ -68,12 +69,23 @@ class _AttentionRecorder(TorchFunctionMode):
 def record(model: Transformer, ids: list[int]) -> Recording:
     """Run the model on `ids` and record it. The model must use fused attention, as loaded models
     do."""
-    recorded, states_TC = copy_sharing_weights(model), []
-    for module in (recorded.embed_tokens, *recorded.layers):
-        module.register_forward_hook(lambda module, inputs, x_BTC: states_TC.append(x_BTC[0]))
+    recorded = copy_sharing_weights(model)
+    states_TC = _keep_outputs(recorded.embed_tokens, *recorded.layers)
+    added_TC = {
+        "attention": _keep_outputs(*(layer.self_attn for layer in recorded.layers)),
+        "mlp": _keep_outputs(*(layer.mlp for layer in recorded.layers)),
+    }
     with _AttentionRecorder() as recorder:
         logits_BTV = recorded(torch.tensor([ids], device=model.device))
-    return Recording(states_TC, recorder.calls, logits_BTV[0])
+    return Recording(states_TC, added_TC, recorder.calls, logits_BTV[0])
+
+
+def _keep_outputs(*modules: Any) -> list[Tensor]:
+    """Return a list that gets the output (T, C) of each module when it runs."""
+    outputs_TC: list[Tensor] = []
+    for module in modules:
+        module.register_forward_hook(lambda module, inputs, x_BTC: outputs_TC.append(x_BTC[0]))
+    return outputs_TC
 
 
 def copy_sharing_weights(model: Transformer) -> Transformer:

@@ -1,5 +1,6 @@
 """Print an X-ray to the terminal: tables that fit into 80 columns, and that a pipe can carry."""
 
+import itertools
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from firstwords.inspect.xray.text_plots import (
     percent,
     side_by_side,
 )
+from firstwords.inspect.xray.tokens import escape_controls
 
 MAX_COLUMNS = 100  # longer lines are hard to read
 MAX_MAP_TOKENS = 40  # maps of longer texts are left to the page
@@ -26,7 +28,14 @@ LABEL_WIDTH = 10  # characters of a token beside a map
 MAX_LENS_LEVELS = 7  # that fit side by side
 N_CANDIDATES = 12  # most likely next tokens
 HEAD_PATTERNS = ("first", "before", "itself", "repeat")
-WRITERS = {"text": "", "frame": "markup", "model": "the model", "tool": "the calculator"}
+GENERATED = ("model", "tool")
+WRITERS = {
+    "text": "",
+    "answer": "the assistant",
+    "frame": "markup",
+    "model": "the model",
+    "tool": "the calculator",
+}
 
 JsonObject = dict[str, Any]
 
@@ -53,13 +62,15 @@ class StagePrinter:
     def print_views(self) -> None:
         self._print_heading()
         views = {
-            "tokens": self._print_tokens,
-            "loss": self._print_loss,
-            "similar": self._print_similar,
+            "text": self._print_text,
+            "next": self._print_next,
+            "model": self._print_model,
             "attention": self._print_attention,
             "lens": self._print_lens,
-            "next": self._print_next,
+            "loss": self._print_loss,
             "cache": self._print_cache,
+            "tokens": self._print_tokens,
+            "similar": self._print_similar,
         }
         for name, view in self.document["views"].items():
             self.out.print()
@@ -80,6 +91,36 @@ class StagePrinter:
             f"{model['layers']} layers x {model['channels']} channels, {model['heads']} heads, "
             f"vocabulary {model['vocabulary']:,}, context {model['context']:,}"
         )
+
+    def _print_text(self) -> None:
+        tokens, n_prompt = self.stage["tokens"], self.n_prompt
+        for title, part in (("read", tokens[:n_prompt]), ("wrote", tokens[n_prompt:])):
+            if part:
+                text = escape_controls("".join(token["text"] for token in part))
+                self.out.print(Text.assemble((f"{title}: ", "dim"), text))
+        if self.document["dropped"]:
+            self.out.print(
+                f"The first {self.document['dropped']} messages of the conversation do not fit the "
+                "context; the model did not read them."
+            )
+
+    def _print_model(self) -> None:
+        position, levels = self.n_prompt - 1, self.stage["residual"]
+        table = _table("after", ">stream", ">attention added", ">MLP added")
+        table.add_row("embedding", f"{levels[0]['stream'][position]:.2f}", "", "")
+        for number, (before, level) in enumerate(itertools.pairwise(levels), 1):
+            stream = before["stream"][position]
+            added = (percent(level[part][position] / stream) for part in ("attention", "mlp"))
+            table.add_row(f"layer {number}", f"{level['stream'][position]:.2f}", *added)
+        self.out.print(table)
+        self.out.print(
+            f"Of the token {self.token(self.ids[position])}: the length of its stream, and how "
+            "long what the layer added is, compared with the stream before the layer."
+        )
+
+    @property
+    def n_prompt(self) -> int:
+        return sum(token["by"] not in GENERATED for token in self.stage["tokens"])
 
     def _print_tokens(self) -> None:
         table = _table(">", "token", ">id", ">bytes", "written by")
@@ -104,7 +145,7 @@ class StagePrinter:
 
     def _print_similar(self) -> None:
         table = _table("token", "most similar tokens, with the cosine of the angle between them")
-        ids = [token["id"] for token in self.stage["tokens"] if token["by"] == "text"]
+        ids = [token["id"] for token in self.stage["tokens"] if token["by"] in ("text", "answer")]
         for id in dict.fromkeys(ids):
             similar = self.stage["similar"][str(id)][:5]
             words = [f"{self.token(int(other))} {cosine:.2f}" for other, cosine in similar]
@@ -183,8 +224,7 @@ class StagePrinter:
 
     def next_token_after_text(self, sampling: Sampling) -> NextToken:
         """Return the distribution of the first token that the model generates."""
-        n_prompt = sum(token["by"] in ("text", "frame") for token in self.stage["tokens"])
-        return next_token_distribution(self.stage["logits"][str(n_prompt - 1)], sampling)
+        return next_token_distribution(self.stage["logits"][str(self.n_prompt - 1)], sampling)
 
     def _print_cache(self) -> None:
         cache = self.stage["cache"]
@@ -193,7 +233,7 @@ class StagePrinter:
             self.out.print(full if cache else "Nothing was generated; add --generate 20.")
             return
         table = _table(">step", "token", ">cached", ">bytes", ">computed", "")
-        generated = [t for t in self.stage["tokens"] if t["by"] in ("model", "tool")]
+        generated = [t for t in self.stage["tokens"] if t["by"] in GENERATED]
         for number, (step, token) in enumerate(zip(cache["steps"], generated, strict=True), 1):
             table.add_row(
                 str(number),

@@ -1,18 +1,20 @@
 """A text as the model reads it: tokens, and the bytes of the text that each stands for."""
 
+from codecs import getincrementaldecoder
 from typing import Literal, NamedTuple
 
 from firstwords.common.errors import UserError
 from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 from firstwords.tokenizer.chat_format import encode_prompt
 
-# Where a token comes from: the text, the markup of documents and conversations, the model, or the
-# calculator.
-Source = Literal["text", "frame", "model", "tool"]
+# Where a token comes from: the text, an answer that was given before, the markup of documents and
+# conversations, the model, or the calculator.
+Source = Literal["text", "answer", "frame", "model", "tool"]
 
 
 class InspectedToken(NamedTuple):
-    """A token, who wrote it, and the bytes [start, end) of the text if it is part of that."""
+    """A token, who wrote it, and the bytes [start, end) of the text or message if it is part of
+    that."""
 
     id: int
     by: Source
@@ -32,7 +34,7 @@ def tokenize(tokenizer: Tokenizer, text: str, chat: bool, context: int) -> list[
         tokens = _tokenize_message(tokenizer, text.strip())
     else:
         start = InspectedToken(tokenizer.special(END_OF_TEXT), "frame")
-        tokens = [start, *_with_spans(tokenizer, tokenizer.encode(text), 0, len(text.encode()))]
+        tokens = [start, *with_spans(tokenizer, tokenizer.encode(text), 0, len(text.encode()))]
     if len(tokens) > context:
         raise UserError(
             f"the text has {len(tokens):,} tokens, and the model's context is {context:,}",
@@ -43,12 +45,12 @@ def tokenize(tokenizer: Tokenizer, text: str, chat: bool, context: int) -> list[
 
 def _tokenize_message(tokenizer: Tokenizer, text: str) -> list[InspectedToken]:
     first, *rest = encode_prompt(tokenizer, [{"role": "user", "content": text}])
-    tokens = _with_spans(tokenizer, rest, -len(b"user\n"), len(text.encode()))
+    tokens = with_spans(tokenizer, rest, -len(b"user\n"), len(text.encode()))
     return [InspectedToken(first, "frame"), *tokens]
 
 
-def _with_spans(
-    tokenizer: Tokenizer, ids: list[int], start: int, length: int
+def with_spans(
+    tokenizer: Tokenizer, ids: list[int], start: int, length: int, writer: Source = "text"
 ) -> list[InspectedToken]:
     """Return tokens with their bytes of a text of `length` bytes, the first at byte `start`. Tokens
     outside of the text are its frame."""
@@ -56,11 +58,18 @@ def _with_spans(
     for token in ids:
         end = start + len(tokenizer.token_bytes(token))
         if start >= 0 and end <= length:
-            tokens.append(InspectedToken(token, "text", start, end))
+            tokens.append(InspectedToken(token, writer, start, end))
         else:
             tokens.append(InspectedToken(token, "frame"))
         start = end
     return tokens
+
+
+def texts_of(tokenizer: Tokenizer, tokens: list[InspectedToken]) -> list[str]:
+    """Return what each token adds to the text. A character of several tokens is part of the last of
+    them."""
+    decoder = getincrementaldecoder("utf-8")(errors="replace")
+    return [decoder.decode(tokenizer.token_bytes(token.id)) for token in tokens]
 
 
 def replace_surrogates(text: str) -> str:
@@ -78,6 +87,11 @@ def printable(token: bytes) -> str:
     except UnicodeDecodeError:
         return "".join(chr(b) if 32 < b < 127 else f"\\x{b:02x}" for b in token)
     return "".join(map(_printable_character, text))
+
+
+def escape_controls(text: str) -> str:
+    """Escape characters of a text that would control a terminal; line breaks stay."""
+    return "".join(c if c in " \n" else _printable_character(c) for c in text)
 
 
 def _printable_character(character: str) -> str:

@@ -94,6 +94,11 @@ export async function inspectText(request, key, signal) {
   return (await post("xray/inspect", request, key, signal)).json();
 }
 
+// How many tokens a text has, and how many fit the model's context: {tokens, context}.
+export async function countXrayTokens(request, key, signal) {
+  return (await post("xray/count", request, key, signal)).json();
+}
+
 // Both streams yield {text, tokens, finishReason, contextFull, promptTokens, promptInfo}. Tokens
 // are [{token, logprob, top: [{token, logprob}]}]; `promptInfo` tells what of the conversation was
 // left out.

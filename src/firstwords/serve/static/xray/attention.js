@@ -1,126 +1,126 @@
-// Attention: a small map for every head, and a larger one of the selected head.
+// Attention: a small map for every head, a larger one of the selected head, and where it looks in
+// the text.
 
 import { element } from "../shared/dom.js";
+import { paintMap } from "./attention_map.js";
+import { closeUpMap } from "./close_up.js";
+import { stagePanels } from "./stages.js";
 import { formatPercent } from "./state.js";
 import { tokenStrip } from "./token_strip.js";
 
-const PATTERNS = {
+const HABITS = {
   first: "to the first token",
-  before: "to the previous token",
+  before: "to the token before",
   itself: "to itself",
   repeat: "to the token after an earlier occurrence of the same token",
 };
-const MAX_LABELS = 32; // tokens whose texts fit beside the rows of a map
+const BADGE_FROM = 0.3; // of a head's attention; less is no habit
 let groupCount = 0;
 
-export function attentionView(state, stage) {
-  const closeUp = element("div", { class: "close-up" });
-  const strip = fillCloseUp(state, stage, closeUp);
-  return [element("div", { class: "maps" }, headMaps(state, stage), closeUp), strip];
+export function attentionView(state) {
+  return stagePanels(state, (stage) => {
+    const closeUp = element("div", { class: "close-up" }, ...headTitle(state, stage));
+    closeUp.append(closeUpMap(state, stage));
+    const maps = element("div", { class: "maps" }, headMaps(state, stage), closeUp);
+    return [maps, ...reachStrip(state, stage)];
+  });
 }
 
 function headMaps(state, stage) {
-  const group = `heads-${++groupCount}`;
-  const heads = stage.attention.flatMap((layerRows, layer) =>
-    layerRows.map((rows, head) => ({ layer, head, rows })),
+  const name = `heads-${++groupCount}`;
+  const painted = new Map();
+  const observer = new ResizeObserver((entries) =>
+    entries.forEach(({ target }) => paintMap(target, painted.get(target))),
   );
-  const labels = heads.map(({ layer, head, rows }) => {
-    const radio = element("input", { type: "radio", name: group, class: "hidden" });
-    radio.addEventListener("change", () => state.select({ layer, head }));
-    state.onChange(() => (radio.checked = layer === state.layer && head === state.head));
-    const text = element("span", {}, `layer ${layer + 1}, head ${head + 1}`);
-    return element("label", { class: "head" }, radio, mapCanvas(rows), text);
-  });
-  const maps = element("fieldset", { class: "heads" }, element("legend", {}, "Heads"), ...labels);
-  maps.style.setProperty("--heads", stage.model.heads);
+  const labels = stage.attention.flatMap((layerRows, layer) =>
+    layerRows.map((rows, head) => {
+      const canvas = element("canvas", { "aria-hidden": "true" });
+      painted.set(canvas, rows);
+      observer.observe(canvas);
+      return headMap(state, name, { layer, head }, canvas, stage.heads[layer][head]);
+    }),
+  );
+  const legend = element("legend", {}, "Heads, with what they attend to most");
+  const maps = element("fieldset", { class: "heads" }, legend, ...labels);
+  maps.style.setProperty("--heads", Math.min(4, stage.model.heads));
   return maps;
 }
 
-// One pixel for each pair of tokens; CSS enlarges it.
-function mapCanvas(rows) {
-  const size = { width: rows.length, height: rows.length };
-  const canvas = element("canvas", { ...size, "aria-hidden": "true" });
-  paintMap(canvas, rows);
-  return canvas;
+function headMap(state, name, { layer, head }, canvas, habits) {
+  const radio = element("input", { type: "radio", name, class: "hidden" });
+  radio.addEventListener("change", () => state.select({ layer, head }));
+  const isSelected = () => layer === state.layer && head === state.head;
+  state.onChange(() => (radio.checked = isSelected()), "layer", "head");
+  const text = element("span", { class: "name" }, `layer ${layer + 1}, head ${head + 1}`);
+  const map = element("span", { class: "small-map" }, canvas);
+  return element("label", { class: "head" }, radio, map, text, ...badge(habits));
 }
 
-function paintMap(canvas, rows) {
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(rows.length, rows.length);
-  rows.forEach((row, y) =>
-    row.forEach((weight, x) => {
-      // Black with this opacity; xray.css inverts it in dark mode.
-      pixels.data.set([0, 0, 0, Math.round(255 * weight)], 4 * (y * rows.length + x));
-    }),
+// The strongest habit of a head, if it has one.
+function badge(habits) {
+  const [name, weight] = Object.entries(habits).reduce((a, b) => (b[1] > a[1] ? b : a));
+  if (!(weight >= BADGE_FROM)) return [];
+  const short = name === "repeat" ? "to what followed before" : HABITS[name];
+  return [element("span", { class: "badge" }, `${short}: ${formatPercent(weight)}`)];
+}
+
+function headTitle(state, stage) {
+  const title = element("h3", { class: "title" });
+  const habits = element("ul", { class: "habits" });
+  state.onChange(
+    () => {
+      title.textContent = `Layer ${state.layer + 1}, head ${state.head + 1}`;
+      const weights = stage.heads[state.layer][state.head];
+      const items = Object.entries(HABITS).map(([name, description]) => {
+        const figure = weights[name] === null ? "does not occur" : formatPercent(weights[name]);
+        return element("li", {}, `${description}: ${figure}`);
+      });
+      habits.replaceChildren(...items);
+    },
+    "layer",
+    "head",
   );
-  context.putImageData(pixels, 0, 0);
+  return [title, habits];
 }
 
-// Fills `closeUp` with the selected head, and returns the token strip to put below it.
-function fillCloseUp(state, stage, closeUp) {
-  const canvas = element("canvas");
-  const selectedRow = element("div", { class: "row" });
-  const map = element("div", { class: "map" }, canvas, selectedRow);
-  const large = element("div", { class: "large", "aria-hidden": "true" }, map);
-  const labels = stage.tokens.map((_, row) => element("span", {}, state.textAt(stage, row)));
-  large.style.setProperty("--rows", labels.length);
-  if (labels.length <= MAX_LABELS) large.prepend(element("div", { class: "labels" }, ...labels));
-  const title = element("p", { class: "title" });
-  const patterns = element("ul", { class: "patterns" });
-  const details = element("p", { class: "details" });
-  closeUp.append(title, large, patterns, details);
-  let rows;
-  canvas.addEventListener("pointermove", (event) => {
-    const [x, y] = cellAt(event, canvas, rows.length);
-    if (x <= y) details.textContent = describeWeight(state, stage, rows[y], y, x);
-  });
-  canvas.addEventListener("click", (event) => {
-    state.select({ position: cellAt(event, canvas, rows.length)[1] });
-  });
-  state.onChange(() => {
-    rows = selectedHead(state, stage);
-    canvas.width = canvas.height = rows.length;
-    paintMap(canvas, rows);
-    selectedRow.style.top = `${(100 * state.positionIn(stage)) / rows.length}%`;
-    selectedRow.style.height = `${100 / rows.length}%`;
-    title.textContent = `Layer ${state.layer + 1}, head ${state.head + 1}`;
-    patterns.replaceChildren(...patternItems(stage.heads[state.layer][state.head]));
-    details.textContent = describeLargestWeight(state, stage, rows);
-  });
-  const figureAt = (position) => {
-    const weight = selectedHead(state, stage)[state.positionIn(stage)][position];
+// The attention of the selected token on the text: of the selected head, or the mean of several.
+function reachStrip(state, stage) {
+  const group = { stages: [stage], from: 0, to: stage.tokens.length };
+  let weights = [];
+  const figureAt = (_, position) => {
+    if (!position) weights = reachWeights(state, stage);
+    const weight = weights[position];
     return { text: weight === undefined ? "" : formatPercent(weight), shade: weight ?? 0 };
   };
-  return tokenStrip(state, stage, "Attention of the selected token to each token", figureAt);
+  const legend = "Attention of the selected token to each token";
+  const strip = tokenStrip(state, group, legend, figureAt, "position", "layer", "head", "reach");
+  return [reachChoice(state), strip];
 }
 
-// The column and row of a map of `size` rows that the pointer is over.
-function cellAt(event, canvas, size) {
-  const box = canvas.getBoundingClientRect();
-  const cell = (offset, length) =>
-    Math.min(size - 1, Math.max(0, Math.floor((offset / length) * size)));
-  return [cell(event.clientX - box.left, box.width), cell(event.clientY - box.top, box.height)];
-}
-
-function selectedHead(state, stage) {
-  return stage.attention[state.layer][state.head];
-}
-
-function patternItems(weights) {
-  return Object.entries(PATTERNS).map(([name, description]) => {
-    const weight = weights[name];
-    const figure = weight === null ? "does not occur" : formatPercent(weight);
-    return element("li", {}, `${description}: ${figure}`);
+function reachChoice(state) {
+  const name = `reach-${++groupCount}`;
+  const choices = [
+    ["head", () => `layer ${state.layer + 1}, head ${state.head + 1}`],
+    ["layer", () => `mean of layer ${state.layer + 1}`],
+    ["all", () => "mean of all heads"],
+  ].map(([reach, textOfChoice]) => {
+    const radio = element("input", { type: "radio", name, value: reach });
+    radio.addEventListener("change", () => state.select({ reach }));
+    const text = element("span");
+    state.onChange(() => {
+      radio.checked = state.reach === reach;
+      text.textContent = textOfChoice();
+    }, "reach", "layer", "head");
+    return element("label", { class: "tab" }, radio, text);
   });
+  const legend = element("legend", {}, "Where it looks:");
+  return element("fieldset", { class: "tabs reach" }, legend, ...choices);
 }
 
-function describeWeight(state, stage, row, position, other) {
-  const [from, to] = [position, other].map((index) => state.textAt(stage, index));
-  return `“${from}” pays ${formatPercent(row[other])} of its attention to “${to}”.`;
-}
-
-function describeLargestWeight(state, stage, rows) {
-  const position = state.positionIn(stage);
-  const row = rows[position];
-  return describeWeight(state, stage, row, position, row.indexOf(Math.max(...row)));
+function reachWeights(state, stage) {
+  const { layer, head, reach } = state;
+  const layers = reach === "all" ? stage.attention : [stage.attention[layer]];
+  const heads = reach === "head" ? [stage.attention[layer][head]] : layers.flat();
+  const rows = heads.map((map) => map[state.positionIn(stage)]);
+  return rows[0].map((_, position) => rows.reduce((sum, row) => sum + row[position], 0) / rows.length);
 }

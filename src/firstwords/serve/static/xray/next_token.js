@@ -2,6 +2,7 @@
 // the settings do the same as firstwords/inference/sampling.py.
 
 import { element } from "../shared/dom.js";
+import { stageColumns } from "./stages.js";
 import { formatCount, formatPercent } from "./state.js";
 import { bar } from "./token_strip.js";
 
@@ -34,12 +35,17 @@ function softmax(sortedLogits, temperature) {
   return powers.map((power) => power / sum);
 }
 
-export function nextTokenView(state, stage) {
+export function nextTokenView(state) {
+  return [samplingSettings(state), stageColumns(state, (stage) => nextOfStage(state, stage))];
+}
+
+function nextOfStage(state, stage) {
   const title = element("p", { class: "title" });
   const list = element("ol", { class: "bars two" });
   const details = element("p", { class: "details" });
   state.onChange(() => {
-    const logits = stage.logits[state.positionIn(stage)];
+    const position = state.positionIn(stage);
+    const logits = stage.logits[position];
     title.textContent = `After “${state.selectedText(stage)}”`;
     if (!logits) {
       list.replaceChildren();
@@ -48,27 +54,34 @@ export function nextTokenView(state, stage) {
       return;
     }
     const distribution = nextTokens(logits, state);
-    const shown = distribution.order.slice(0, SHOWN_TOKENS);
-    list.replaceChildren(...shown.map((token, rank) => bars(state, token, distribution, rank)));
+    const actual = stage.tokens[position + 1]?.id;
+    const ranks = [...distribution.order.slice(0, SHOWN_TOKENS).keys()];
+    const actualRank = distribution.order.indexOf(actual);
+    if (actualRank >= SHOWN_TOKENS) ranks.push(actualRank);
+    list.replaceChildren(...ranks.map((rank) => bars(state, distribution, rank, actual)));
+    const cameNext =
+      actual === undefined ? "" : ` A frame marks “${state.tokenText(actual)}”, which came next.`;
     details.textContent =
-      `${formatCount(distribution.kept)} of ${formatCount(logits.length)} tokens can be sampled.`;
-  });
+      `${formatCount(distribution.kept)} of ${formatCount(logits.length)} tokens can be sampled.` +
+      cameNext;
+  }, "position", "temperature", "topK", "topP");
   return [title, list, details];
 }
 
-function bars(state, token, { model, sampled }, rank) {
+function bars(state, { order, model, sampled }, rank, actual) {
   const cut = sampled[rank] === 0;
+  const kinds = [cut ? "cut" : "", order[rank] === actual ? "actual" : ""];
   return element(
     "li",
-    { class: cut ? "cut" : "" },
-    element("span", { class: "piece" }, state.tokenText(token)),
+    { class: kinds.join(" ").trim() },
+    element("span", { class: "piece" }, state.tokenText(order[rank])),
     ...bar(model[rank], formatPercent(model[rank]), "model"),
     ...bar(sampled[rank], cut ? "cut" : formatPercent(sampled[rank])),
   );
 }
 
 // The sampling settings, shared by all stages.
-export function samplingSettings(state) {
+function samplingSettings(state) {
   const vocabularySize = state.xray.vocabulary.length;
   const fields = [
     ["temperature", "Temperature", { type: "range", min: 0, max: 2, step: 0.05 }],
@@ -85,7 +98,7 @@ export function samplingSettings(state) {
     state.onChange(() => {
       if (Number(input.value) !== state[name]) input.value = state[name];
       output.textContent = state[name];
-    });
+    }, name);
     const shownValue = attributes.type === "range" ? [output] : [];
     return [element("label", { for: id }, title, " ", ...shownValue), input];
   });

@@ -1,25 +1,39 @@
-// Renders an X-ray document: a section for each view, in it a column for each stage.
+// Renders an X-ray document: a bar of contents, a section for each view, and the selected token.
 
 import { element } from "../shared/dom.js";
 import { attentionView } from "./attention.js";
-import { nextTokenView, samplingSettings } from "./next_token.js";
+import { contentsBar, foldingView, showView } from "./contents.js";
+import { lensView } from "./lens.js";
+import { modelView } from "./model_picture.js";
+import { nextTokenView } from "./next_token.js";
+import { checkpointTitle } from "./stages.js";
 import { XrayState, formatCount } from "./state.js";
-import { cacheView, lensView, lossView, similarView, tokensView } from "./views.js";
+import { textView } from "./text_view.js";
+import { cacheView, lossView, similarView, tokensView } from "./views.js";
 
 const VIEWS = {
-  tokens: tokensView,
-  loss: lossView,
-  similar: similarView,
+  text: textView,
+  next: nextTokenView,
+  model: modelView,
   attention: attentionView,
   lens: lensView,
-  next: nextTokenView,
+  loss: lossView,
   cache: cacheView,
+  tokens: tokensView,
+  similar: similarView,
 };
 
 export function renderXray(xray, root) {
   const state = new XrayState(xray);
-  const sections = Object.entries(xray.views).map(([name, texts]) => section(state, name, texts));
-  root.replaceChildren(summary(xray), ...sections, tokenSlider(state));
+  const views = Object.entries(xray.views).map(([name, texts]) =>
+    foldingView(state, name, texts, () => VIEWS[name](state)),
+  );
+  state.show = (name) => {
+    const node = views.find(({ id }) => id === `view-${name}`);
+    if (node) showView(node);
+  };
+  const layout = element("div", { class: "views" }, ...views);
+  root.replaceChildren(summary(xray), contentsBar(views), layout, tokenSlider(state));
 }
 
 function summary(xray) {
@@ -31,53 +45,44 @@ function summary(xray) {
   return element(
     "section",
     { class: "summary", "aria-label": "Text and model" },
-    element("p", { class: "quote" }, xray.text),
+    element("p", { class: "quote" }, subjectOf(xray)),
     element("p", { class: "details" }, `Run ${xray.run}: ${stages}. ${shape}.`),
   );
 }
 
-function checkpointTitle({ stage, step, steps }) {
-  return `${stage}, step ${formatCount(step)} of ${formatCount(steps)}`;
-}
-
-function section(state, name, texts) {
-  const columns = state.stages.map((stage) => {
-    const title = element("h3", {}, checkpointTitle(stage));
-    title.hidden = state.stages.length === 1;
-    return element("div", { class: "column" }, title, ...VIEWS[name](state, stage));
-  });
-  const id = `view-${name}`;
-  const node = element("section", { class: `view ${name}`, "aria-labelledby": id });
-  node.append(
-    element("h2", { id }, texts.title),
-    element("p", { class: "description" }, texts.says),
-  );
-  if (name === "next") node.append(samplingSettings(state));
-  node.append(element("div", { class: "columns" }, ...columns));
-  return node;
+// The text, or the last message of a conversation.
+export function subjectOf({ text, messages }) {
+  if (!messages) return text;
+  const count = messages.length === 1 ? "1 message" : `${messages.length} messages`;
+  return `A conversation of ${count}, up to: ${messages.at(-1).content}`;
 }
 
 // Selects the token of all views; it stays at the bottom of the window.
 function tokenSlider(state) {
   const longest = state.stages.reduce((a, b) => (a.tokens.length >= b.tokens.length ? a : b));
-  const range = element("input", {
-    type: "range",
-    id: "position",
-    min: 0,
-    max: longest.tokens.length - 1,
-  });
+  const last = longest.tokens.length - 1;
+  const range = element("input", { type: "range", id: "position", min: 0, max: last });
   range.addEventListener("input", () => state.select({ position: Number(range.value) }));
   const output = element("output", { for: "position", class: "piece" });
   state.onChange(() => {
     range.value = state.position;
     output.textContent = `${state.position}: ${state.selectedText(longest)}`;
     range.setAttribute("aria-valuetext", output.textContent);
-  });
+  }, "position");
+  const step = (text, label, change) => {
+    const button = element("button", { type: "button", "aria-label": label }, text);
+    button.addEventListener("click", () => {
+      state.select({ position: Math.min(last, Math.max(0, state.position + change)) });
+    });
+    return button;
+  };
   return element(
     "div",
     { class: "token-slider" },
     element("label", { for: "position" }, "Token"),
+    step("‹", "Previous token", -1),
     range,
+    step("›", "Next token", 1),
     output,
   );
 }

@@ -1,33 +1,83 @@
-// The tokens of a text in a row, with a figure below each; one of them is selected.
+// The tokens of a text in a row, with figures below each; one of them is selected.
 
 import { element } from "../shared/dom.js";
 import { isGenerated } from "./state.js";
 
 let stripCount = 0;
 
-// `figureAt(position)` returns {text, shade}: a short text below the token, and a shade of 0 to 1.
-export function tokenStrip(state, stage, legend, figureAt) {
-  const name = `strip-${++stripCount}`;
-  const parts = stage.tokens.map((token, position) => {
-    const radio = element("input", { type: "radio", name, value: position });
-    radio.addEventListener("change", () => state.select({ position }));
-    const figure = element("small");
-    const text = element("span", { class: "piece" }, state.tokenText(token.id));
-    const kind = token.by === "text" ? "" : isGenerated(token) ? " generated" : " markup";
-    const label = element("label", { class: `token${kind}` }, radio, text, figure);
-    return { radio, figure, label };
+// A strip of the tokens that all stages share, and one of each stage's other tokens.
+// `figureAt(stage, position)` returns {text, shade}: a short text, and a shade of 0 to 1.
+export function tokenStrips(state, legend, figureAt) {
+  const several = state.stages.length > 1;
+  return state.tokenGroups().map((group) => {
+    const names = group.stages.map(({ stage }) => stage).join(", ");
+    const title = several ? `${legend}: ${names}` : legend;
+    return tokenStrip(state, group, title, figureAt);
   });
-  const labels = parts.map((part) => part.label);
+}
+
+// `names` are the selections that the figures depend on.
+export function tokenStrip(state, group, legend, figureAt, ...names) {
+  const parts = stripParts(state, group);
+  const labels = parts.map(({ label }) => label);
   const strip = element("fieldset", { class: "strip" }, element("legend", {}, legend), ...labels);
-  state.onChange(() => {
-    parts.forEach((part, position) => {
-      const { text, shade } = figureAt(position);
-      part.radio.checked = position === state.positionIn(stage);
-      part.figure.textContent = text;
-      part.label.style.setProperty("--shade", shade);
-    });
+  const figures = parts.map(({ label, position }) => {
+    const nodes = group.stages.map(() => element("small"));
+    label.append(...nodes);
+    return { nodes, position };
   });
+  const showFigures = () => {
+    for (const { nodes, position } of figures) {
+      group.stages.forEach((stage, index) => {
+        const { text, shade } = figureAt(stage, position);
+        nodes[index].textContent = text;
+        nodes[index].style.setProperty("--shade", shade.toFixed(3));
+      });
+    }
+  };
+  if (names.length) state.onChange(showFigures, ...names);
+  else showFigures();
+  followSelection(state, group, parts);
   return strip;
+}
+
+// The tokens as text that can be read and selected.
+export function textStrip(state, group, legend) {
+  const parts = stripParts(state, group, (token) => token.text);
+  const labels = parts.map(({ label }) => label);
+  const title = element("legend", { class: "hidden" }, legend);
+  followSelection(state, group, parts);
+  return element("fieldset", { class: "prose" }, title, ...labels);
+}
+
+function stripParts(state, group, textOfToken) {
+  const name = `strip-${++stripCount}`;
+  const tokens = group.stages[0].tokens.slice(group.from, group.to);
+  return tokens.map((token, index) => {
+    const position = group.from + index;
+    const printable = state.tokenText(token.id);
+    const radio = element("input", { type: "radio", name, value: position });
+    radio.setAttribute("aria-label", printable);
+    radio.addEventListener("change", () => state.select({ position }));
+    const text = element("span", { class: "piece" }, textOfToken?.(token) ?? printable);
+    const label = element("label", { class: `token ${kindOf(token)}` }, radio, text);
+    return { position, radio, label };
+  });
+}
+
+function kindOf(token) {
+  if (isGenerated(token)) return "generated";
+  return token.by === "frame" ? "markup" : token.by;
+}
+
+function followSelection(state, group, parts) {
+  const single = group.stages.length === 1 ? group.stages[0] : null;
+  let checked = null;
+  state.onChange(() => {
+    if (checked) checked.radio.checked = false;
+    checked = parts[(single ? state.positionIn(single) : state.position) - group.from];
+    if (checked) checked.radio.checked = true;
+  }, "position");
 }
 
 // A horizontal bar that fills `fraction` of its width, and the figure next to it.

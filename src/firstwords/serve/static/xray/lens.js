@@ -1,0 +1,99 @@
+// The logit lens: what each layer would predict, as a heat map of tokens and layers.
+
+import { element } from "../shared/dom.js";
+import { stagePanels } from "./stages.js";
+import { formatPercent } from "./state.js";
+import { bar } from "./token_strip.js";
+import { scrollRegion, table } from "./views.js";
+
+export function lensView(state) {
+  return stagePanels(state, (stage) => {
+    const titles = ["token", ...stage.lens.map((level) => level.after), "actual"];
+    const rows = stage.tokens.map((_, position) => lensRow(state, stage, position));
+    const region = scrollRegion(
+      `What each layer of ${stage.stage} would predict next`,
+      table("lens", titles, rows),
+    );
+    region.style.setProperty("--columns", titles.length);
+    const levels = element("div", { class: "levels" });
+    let selected = null;
+    state.onChange(() => {
+      selected?.classList.remove("selected");
+      selected = rows[state.positionIn(stage)];
+      selected.classList.add("selected");
+      levels.replaceChildren(...lensLevels(state, stage));
+    }, "position");
+    followRow(state, region, () => selected);
+    return [heatScale(), region, levels];
+  });
+}
+
+// Keeps the selected row in sight, also when the table appears or changes its size.
+function followRow(state, region, selectedRow) {
+  const follow = () => {
+    const row = selectedRow();
+    const top = row.offsetTop - region.clientHeight / 2;
+    const isVisible =
+      row.offsetTop - region.scrollTop > row.offsetHeight &&
+      row.offsetTop + 2 * row.offsetHeight < region.scrollTop + region.clientHeight;
+    if (!isVisible) region.scrollTop = top;
+  };
+  new ResizeObserver(follow).observe(region);
+  state.onChange(() => requestAnimationFrame(follow), "position");
+}
+
+function lensRow(state, stage, position) {
+  const actual = stage.tokens[position + 1]?.id;
+  const cells = stage.lens.map((level) => {
+    const [id, probability] = level.top[position][0];
+    const text = state.tokenText(id);
+    const figure = element("small", {}, formatPercent(probability));
+    const cell = element("td", { title: text }, element("span", {}, text), " ", figure);
+    cell.style.setProperty("--shade", probability);
+    cell.classList.toggle("correct", id === actual);
+    return cell;
+  });
+  const name = state.textAt(stage, position);
+  const token = element("th", { scope: "row", title: name }, name);
+  const last = element("td", {}, actual === undefined ? "" : state.tokenText(actual));
+  const row = element("tr", {}, token, ...cells, last);
+  row.addEventListener("click", () => state.select({ position }));
+  return row;
+}
+
+function heatScale() {
+  const steps = [0, 0.25, 0.5, 1].map((probability) => {
+    const swatch = element("span", { class: "swatch heat" });
+    swatch.style.setProperty("--shade", probability);
+    return element("span", {}, swatch, formatPercent(probability));
+  });
+  const frame = element("span", {}, element("span", { class: "swatch framed" }), "right token");
+  return element("p", { class: "scale" }, "Probability: ", ...steps, frame);
+}
+
+// The most likely tokens after each layer, at the selected position.
+function lensLevels(state, stage) {
+  const position = state.positionIn(stage);
+  const actual = stage.tokens[position + 1];
+  const text = state.selectedText(stage);
+  const description = actual
+    ? `The token after “${text}” is “${state.tokenText(actual.id)}”; a frame marks the layers ` +
+      "that predict it."
+    : `After “${text}”`;
+  const lists = stage.lens.map((level) => {
+    const items = level.top[position].map(([id, probability]) => {
+      const name = element("span", { class: "piece" }, state.tokenText(id));
+      return element("li", {}, name, ...bar(probability, formatPercent(probability)));
+    });
+    const probability = actual
+      ? ` (“${state.tokenText(actual.id)}” ${formatPercent(level.next[position])})`
+      : "";
+    return element(
+      "div",
+      {},
+      element("p", { class: "title" }, level.after + probability),
+      element("ol", { class: "bars" }, ...items),
+    );
+  });
+  return [element("p", { class: "details" }, description), ...lists];
+}
