@@ -1,9 +1,11 @@
 """The X-ray page in a real browser: served, and as a file."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -17,23 +19,45 @@ from firstwords.tokenizer.bpe import Tokenizer
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., Any]
-PageCheck = Callable[[Any], None]
 TEXT = "The old fox jumped over the old fox"
+LONG_TEXT = " ".join(["The old fox jumped over the stone"] * 30)
 HTML = "<script>document.title='taken'</script><b>bold</b>"
+CONVERSATION = [
+    {"role": "user", "content": "The old fox"},
+    {"role": "assistant", "content": "The quick hen"},
+    {"role": "user", "content": "Who jumped?"},
+    {"role": "assistant", "content": "The old hen jumped"},
+]
+VIEWS = ("text", "next", "model", "attention", "lens", "loss", "cache", "tokens", "similar")
 
 
 def inspect(page: Any, text: str = TEXT) -> None:
     page.get_by_label("Text to inspect").fill(text)
-    page.get_by_role("button", name="Inspect", exact=True).click()
+    run(page)
     page.locator(".quote", has_text=text).wait_for()
 
 
+def run(page: Any) -> None:
+    page.get_by_role("button", name="Run", exact=True).click()
+
+
 def view(page: Any, name: str) -> Any:
-    return page.locator(f"section.{name}")
+    return page.locator(f".view.{name}")
 
 
 def select_token(page: Any, position: int) -> None:
-    page.get_by_label("Token", exact=True).fill(str(position))
+    page.locator("#position").fill(str(position))
+
+
+def after(page: Any) -> str:
+    """The token after which the view of the next token shows probabilities."""
+    return str(view(page, "next").locator(".title").first.inner_text())
+
+
+def percent(share: float) -> str:
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.0f} %" if share >= 0.0995 or share == 0 else f"{100 * share:.1f} %"
 
 
 @pytest.fixture
@@ -49,19 +73,38 @@ def xray_document(
     return make
 
 
-def test_page_shows_all_views(serve: Serve, page: Any) -> None:
+def test_views_come_in_order_fold_and_stay_folded(serve: Serve, page: Any) -> None:
     page.goto(f"{serve().url}/xray")
-    page.get_by_label("Tokens to generate").fill("4")
+    page.get_by_label("Continue for").fill("4")
     inspect(page)
-    titles = page.locator(".view h2").all_inner_texts()
-    assert titles == [
-        "Tokens", "Loss", "Similar tokens", "Attention", "Logit lens", "Next token", "KV cache",
-    ]  # fmt: skip
+    assert page.locator(".view").evaluate_all("all => all.map((one) => one.classList[1])") == list(
+        VIEWS
+    )
     assert "sft, step 1 of 2" in page.locator(".summary").inner_text()
+    assert view(page, "text").locator(".prose").inner_text().startswith(f"<|endoftext|>{TEXT}")
+    assert view(page, "text").locator(".generated").count() == 4
     assert view(page, "attention").locator("canvas").count() == 2 * 4 + 1
     assert view(page, "lens").locator("thead th").count() == 1 + 3 + 1
     assert view(page, "cache").locator("tbody tr").count() == 4
-    assert view(page, "tokens").locator(".token.generated").count() == 4
+    address = page.url
+    view(page, "cache").locator("summary").click()
+    page.reload()
+    view(page, "cache").wait_for()
+    assert view(page, "cache").get_attribute("open") is None
+    assert view(page, "loss").get_attribute("open") is not None
+    page.get_by_label("Views").get_by_role("link", name="KV cache").click()
+    assert view(page, "cache").get_attribute("open") is not None
+    assert page.evaluate("document.activeElement.textContent") == "KV cache"
+    assert page.url == address
+
+
+def test_rules_of_a_row_are_aligned(serve: Serve, page: Any) -> None:
+    page.goto(f"{serve().url}/xray")
+    inspect(page)
+    for name in ("cache", "lens"):
+        ends = view(page, name).locator("tr").nth(2).locator("th, td")
+        bottoms = ends.evaluate_all("all => all.map((one) => one.getBoundingClientRect().bottom)")
+        assert len(set(bottoms)) == 1
 
 
 def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any) -> None:
@@ -72,123 +115,285 @@ def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any
     page.get_by_label("Text to inspect").fill(TEXT)
     page.get_by_label("Send as a chat message").uncheck()
     waiting.pop().continue_()
-    page.get_by_role("button", name="Inspect", exact=True).click()
+    run(page)
     page.locator(".quote", has_text=TEXT).wait_for()
     assert not page.get_by_label("Send as a chat message").is_checked()
 
 
-def test_clicking_a_token_selects_it_in_all_views(serve: Serve, page: Any) -> None:
+def test_choosing_a_token_chooses_it_in_all_views(serve: Serve, page: Any) -> None:
     page.goto(f"{serve().url}/xray")
     inspect(page)
     view(page, "loss").locator(".token").nth(2).click()
     old = "␣old"
-    assert old in view(page, "tokens").locator(".details").inner_text()
-    assert f"“{old}”: " in view(page, "loss").inner_text()
+    for name in ("text", "tokens", "loss", "attention", "model"):
+        assert f"“{old}”" in view(page, name).inner_text(), name
     assert view(page, "similar").locator(".title").inner_text() == f"Similar to “{old}”"
-    assert view(page, "next").locator(".title").inner_text() == f"After “{old}”"
-    assert f"“{old}” pays" in view(page, "attention").inner_text()
-    select_token(page, 1)
-    assert view(page, "next").locator(".title").inner_text() == "After “The”"
+    assert after(page) == f"After “{old}”"
+    view(page, "text").get_by_text("The", exact=True).first.click()
+    assert after(page) == "After “The”"
     view(page, "lens").locator("tbody tr").nth(2).locator("td").first.click()
-    assert view(page, "next").locator(".title").inner_text() == f"After “{old}”"
+    assert after(page) == f"After “{old}”"
+    page.get_by_role("button", name="Previous token").click()
+    assert after(page) == "After “The”"
+    view(page, "loss").locator("summary").click()
+    select_token(page, 2)
+    view(page, "loss").locator("summary").click()
+    assert f"“{old}”: " in view(page, "loss").inner_text()  # it was folded meanwhile
 
 
-def test_selected_head_is_shown_enlarged(
+def test_head_is_chosen_on_its_map_and_in_the_picture(
     serve: Serve, page: Any, xray_document: Callable[..., Any]
 ) -> None:
     page.goto(f"{serve().url}/xray")
-    page.get_by_label("Tokens to generate").fill("0")
+    page.get_by_label("Continue for").fill("0")
     inspect(page)
-    attention = view(page, "attention")
+    attention, model = view(page, "attention"), view(page, "model")
+    (stage,) = xray_document()["stages"]
+    shown = attention.locator(".strip .token small")
+
     attention.get_by_label("layer 2, head 3").check(force=True)
     assert attention.locator(".close-up .title").inner_text() == "Layer 2, head 3"
-    (stage,) = xray_document()["stages"]
     row = stage["attention"][1][2][-1]
-    shown = attention.locator(".strip .token small").all_inner_texts()
-    assert shown == [percent(share) for share in row]
+    assert shown.all_inner_texts() == [percent(share) for share in row]
+    assert model.get_by_role("radio", name="Layer 2, head 3").get_attribute("aria-checked")
+
+    model.get_by_role("radio", name="Layer 1, head 2").click()
+    assert attention.get_by_label("layer 1, head 2").first.is_checked()
+    page.keyboard.press("Shift+Tab")
+    model.get_by_role("radio", name="Layer 1, head 2").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    assert attention.get_by_label("layer 2, head 3").first.is_checked()
+
+    attention.get_by_label("mean of all heads").check()
+    rows = [head[-1] for layer in stage["attention"] for head in layer]
+    means = [sum(weights) / len(rows) for weights in zip(*rows, strict=True)]
+    shares = [float(re.sub(r"[< %]", "", text)) for text in shown.all_inner_texts()]
+    assert shares == pytest.approx([100 * mean for mean in means], abs=0.6)
 
 
-def percent(share: float) -> str:
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.0f} %" if share >= 0.0995 or share == 0 else f"{100 * share:.1f} %"
-
-
-@pytest.mark.parametrize(
-    ("temperature", "top_k", "top_p"), [(0.7, 50, 0.95), (1.5, 5, 1.0), (0, 0, 0.5)]
-)
-def test_sampling_settings_give_the_engines_probabilities(
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    serve: Serve,
-    page: Any,
-    xray_document: Callable[..., Any],
+def test_picture_shows_what_each_part_adds(
+    serve: Serve, page: Any, xray_document: Callable[..., Any]
 ) -> None:
     page.goto(f"{serve().url}/xray")
+    page.get_by_label("Continue for").fill("0")
     inspect(page)
-    view(page, "next").get_by_label("Temperature").fill(str(temperature))
-    view(page, "next").get_by_label("Top k").fill(str(top_k))
-    view(page, "next").get_by_label("Top p").fill(str(top_p))
+    (stage,) = xray_document()["stages"]
+    before, first = stage["residual"][0]["stream"][-1], stage["residual"][1]
+    texts = view(page, "model").locator(".layer").last.locator("text").all_text_contents()
+    for part in ("attention", "mlp"):
+        assert f"+{100 * first[part][-1] / before:.0f} %" in texts
+    view(page, "model").get_by_role("slider", name="Token").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#position").input_value() == str(len(stage["tokens"]) - 2)
+    view(page, "model").get_by_role("button", name="Layer 1").click()
+    assert page.evaluate("document.activeElement.textContent") == "Logit lens"
+
+
+def test_sampling_settings_give_the_engines_probabilities(
+    serve: Serve, page: Any, xray_document: Callable[..., Any]
+) -> None:
+    page.goto(f"{serve().url}/xray")
+    page.get_by_label("Continue for").fill("0")
+    inspect(page)
     (stage,) = xray_document()["stages"]
     logits = stage["logits"][str(len(stage["tokens"]) - 1)]
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-    expected = next_token_distribution(logits, sampling, n_candidates=15)
-    lines = view(page, "next").locator("li").all()
-    assert len(lines) == 15
-    for line, candidate in zip(lines, expected.candidates, strict=True):
-        before, after = line.locator(".figure").all_inner_texts()
-        assert before == percent(candidate.probability)
-        assert after == ("cut" if candidate.sampled is None else percent(candidate.sampled))
-    assert (
-        view(page, "next").inner_text().endswith(f"{expected.n_kept} of 487 tokens can be sampled.")
-    )
+    for temperature, top_k, top_p in [(0.7, 50, 0.95), (1.5, 5, 1.0), (0, 0, 0.5)]:
+        view(page, "next").get_by_label("Temperature").fill(str(temperature))
+        view(page, "next").get_by_label("Top k").fill(str(top_k))
+        view(page, "next").get_by_label("Top p").fill(str(top_p))
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        expected = next_token_distribution(logits, sampling, n_candidates=15)
+        figures = view(page, "next").locator("li .figure").all_inner_texts()
+        assert figures[::2] == [percent(one.probability) for one in expected.candidates]
+        assert figures[1::2] == [
+            "cut" if one.sampled is None else percent(one.sampled) for one in expected.candidates
+        ]
+        details = view(page, "next").locator(".details").inner_text()
+        assert details == f"{expected.n_kept} of 487 tokens can be sampled."
 
 
-def test_stages_are_shown_side_by_side(serve: Serve, page: Any) -> None:
+def test_stages_share_a_strip_and_take_turns_in_wide_views(
+    serve: Serve, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(viewport={"width": 800, "height": 800})
     page.goto(f"{serve().url}/xray")
     page.get_by_label("pretrain (step 1)").check()
-    inspect(page)
-    for name in ("tokens", "loss", "similar", "attention", "lens", "next", "cache"):
+    page.get_by_label("Continue for").fill("0")
+    inspect(page, LONG_TEXT)
+    for name in ("text", "loss", "tokens"):
+        assert view(page, name).locator(".strip, .prose").count() == 1
+    assert view(page, "loss").locator(".token").first.locator("small").count() == 2
+    for name in ("loss", "similar", "next"):
         titles = view(page, name).locator("h3").all_inner_texts()
         assert titles == ["pretrain, step 1 of 2", "sft, step 1 of 2"]
-    select_token(page, 2)
-    assert view(page, "next").locator(".title").all_inner_texts() == ["After “␣old”"] * 2
+    lens = view(page, "lens")
+    for stage in ("pretrain", "sft"):
+        view(page, "attention").get_by_label(stage, exact=True).check()
+        region = lens.get_by_role("region", name=f"What each layer of {stage}")
+        assert region.evaluate("node => node.scrollWidth <= node.clientWidth")
+        for position in (3, 150):
+            select_token(page, position)
+            row = region.locator("tr.selected")
+            page.wait_for_function("() => new Promise(requestAnimationFrame)")
+            inside = row.evaluate(
+                "row => { const [a, b] = [row, row.closest('.wide')]"
+                ".map((node) => node.getBoundingClientRect());"
+                "return a.top >= b.top && a.bottom <= b.bottom; }"
+            )
+            assert inside
 
 
-def test_links_between_chat_and_xray(serve: Serve, page: Any) -> None:
-    url = serve().url
-    page.goto(url)
-    page.get_by_label("Your message").fill("The old fox")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Regenerate").wait_for()
-    page.locator(".user-message").get_by_role("link", name="X-ray").click()
-    page.locator(".quote", has_text="The old fox").wait_for()
-    assert page.get_by_label("Send as a chat message").is_checked()
-    assert "<|im_start|>" in view(page, "tokens").inner_text()
-    page.reload()
-    page.locator(".quote", has_text="The old fox").wait_for()
-    page.get_by_role("link", name="Chat").click()
-    page.get_by_label("Your message").wait_for()
-    page.get_by_role("link", name="X-ray", exact=True).first.click()
-    page.get_by_label("Text to inspect").wait_for()
+def test_tokens_of_stages_are_shared_as_far_as_they_agree(serve: Serve, page: Any) -> None:
+    page.goto(f"{serve().url}/xray")
+    groups = page.evaluate(
+        """async () => {
+            const { XrayState } = await import("./state.js");
+            const stage = (name, ids) => ({ stage: name, tokens: ids.map((id) => ({ id })) });
+            const stages = [stage("a", [1, 2, 3]), stage("b", [1, 2, 4, 5]), stage("c", [1, 2])];
+            const groups = new XrayState({ sampling: {}, stages }).tokenGroups();
+            return groups.map(({ stages, from, to }) => [stages.map((s) => s.stage), from, to]);
+        }"""
+    )
+    assert groups == [[["a", "b", "c"], 0, 2], [["a"], 2, 3], [["b"], 2, 4]]
 
 
-def test_errors_are_shown(serve: Serve, page: Any) -> None:
+# --- attention maps -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_thin_diagonal_stays_a_line_at_any_size(
+    ratio: int, serve: Serve, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(device_scale_factor=ratio)
+    page.goto(f"{serve().url}/xray")
+    width, dark = page.evaluate(
+        """async () => {
+            const { paintMap } = await import("./attention_map.js");
+            const canvas = document.createElement("canvas");
+            document.body.append(canvas);
+            canvas.style.width = "60px";
+            const rows = Array.from({ length: 227 }, (_, row) =>
+                Array.from({ length: row + 1 }, (_, column) => (column === row - 1 ? 0.96 : 0)));
+            paintMap(canvas, rows);
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.width);
+            const dark = Array.from({ length: canvas.width }, (_, y) =>
+                Array.from({ length: canvas.width }, (_, x) => data[4 * (y * canvas.width + x) + 3])
+                    .filter((ink) => ink > 200).length);
+            return [canvas.width, dark];
+        }"""
+    )
+    assert width == 60 * ratio
+    assert min(dark) >= 1
+    assert max(dark) <= 3
+
+
+def test_map_has_labels_on_both_sides_at_any_length(serve: Serve, page: Any) -> None:
+    page.goto(f"{serve().url}/xray")
+    page.get_by_label("Continue for").fill("0")
+    for text, fewest in ((TEXT, 8), ("fox " * 40, 15), (LONG_TEXT, 15)):
+        inspect(page, text.strip())
+        for side in ("row-labels", "column-labels"):
+            labels = view(page, "attention").locator(f".{side} span")
+            labels.first.wait_for()
+            assert labels.count() >= fewest
+            assert labels.and_(page.locator(".chosen")).count() == 1
+
+
+def test_weight_is_read_at_the_pointer_by_keys_and_by_touch(
+    serve: Serve, open_page: Callable[..., Any], xray_document: Callable[..., Any]
+) -> None:
+    page = open_page(has_touch=True, viewport={"width": 800, "height": 800})
+    page.goto(f"{serve().url}/xray")
+    page.get_by_label("Continue for").fill("0")
+    inspect(page)
+    (stage,) = xray_document()["stages"]
+    rows = stage["attention"][0][0]
+    attention = view(page, "attention")
+    chart, readout = attention.get_by_role("application"), attention.locator(".readout")
+    chart.scroll_into_view_if_needed()
+    size = chart.bounding_box()["width"]
+
+    def at(row: int, column: int) -> dict[str, float]:
+        return {
+            "x": size * (column + 0.5) / len(rows),
+            "y": size * (row + 0.5) / len(rows),
+        }
+
+    chart.hover(position=at(5, 2))
+    assert percent(rows[5][2]) in readout.inner_text()
+    page.mouse.move(0, 0)
+    assert not readout.is_visible()
+    page.touchscreen.tap(
+        chart.bounding_box()["x"] + at(4, 1)["x"], chart.bounding_box()["y"] + at(4, 1)["y"]
+    )
+    assert percent(rows[4][1]) in readout.inner_text()
+    assert page.locator("#position").input_value() == "4"
+    chart.focus()
+    for key in ("ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert percent(rows[5][0]) in readout.inner_text()
+    assert percent(rows[5][0]) in attention.get_by_role("status").inner_text()
+
+
+def test_habits_are_badges_on_the_maps(serve: Serve, page: Any) -> None:
+    page.goto(f"{serve().url}/xray")
+    page.get_by_label("Continue for").fill("0")
+    inspect(page, "The old")  # three tokens: every head has a habit
+    badges = view(page, "attention").locator(".badge")
+    assert badges.count() == 2 * 4
+    assert re.fullmatch(r"to [a-z ]+: \d+ %", badges.first.inner_text())
+
+
+# --- conversations --------------------------------------------------------------------------------
+
+
+def test_answer_of_the_chat_is_inspected_as_it_stands(serve: Serve, page: Any) -> None:
+    parameters = {"run": "toy", "stages": "sft", "conversation": json.dumps(CONVERSATION)}
+    page.goto(f"{serve().url}/xray/#{urlencode({**parameters, 'token': 1})}")
+    view(page, "text").wait_for()
+    text = view(page, "text").locator(".prose").inner_text()
+    assert "The quick hen" in text  # the history
+    assert text.endswith("assistant\nThe old hen jumped")
+    assert view(page, "text").locator(".generated").count() == 0
+    assert after(page) == "After “␣old”"
+    assert view(page, "text").locator(".token:has(:checked)").inner_text() == " old"
+    assert not page.get_by_label("Continue for").is_visible()
+    page.get_by_role("button", name="Write a text instead").click()
+    page.get_by_label("Send as a chat message").check()
+    inspect(page, "Who jumped?")
+    assert "without a conversation before it" in view(page, "text").inner_text()
+
+
+def test_unreadable_conversation_is_an_error(serve: Serve, page: Any) -> None:
+    page.goto(f"{serve().url}/xray/#conversation=%5B1")
+    page.locator("#status.error", has_text="cannot be read").wait_for()
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def test_errors_are_shown_and_old_results_are_marked(serve: Serve, page: Any) -> None:
     running = serve(ServerLimits(api_key="open"))
     page.goto(f"{running.url}/xray")
     page.get_by_text("Enter the key in the settings of the chat").wait_for()
     page.evaluate("localStorage.setItem('firstwords.settings', '{\"key\": \"open\"}')")
     page.reload()
     page.get_by_label("sft").wait_for()
+    inspect(page)
     page.get_by_label("Text to inspect").fill("fox " * 500)
-    page.get_by_role("button", name="Inspect", exact=True).click()
+    page.locator("#count.error", has_text="too long").wait_for()
+    run(page)
     page.locator("#status.error", has_text="256").wait_for()
+    assert f"still the earlier X-ray of “{TEXT}”" in page.locator(".stale-note").inner_text()
     inspect(page)
     assert page.locator("#status").inner_text() == ""
+    assert page.locator(".stale-note").count() == 0
+    page.locator("#count", has_text="of at most 256 tokens").wait_for()
     running.close()
-    page.get_by_role("button", name="Inspect", exact=True).click()
+    run(page)
     page.locator("#status.error", has_text="Error").wait_for()
+    assert page.locator(".stale-note").is_visible()
 
 
 def test_text_never_becomes_html(
@@ -209,32 +414,44 @@ def test_file_shows_the_same_without_a_server(
     serve: Serve, page: Any, xray_document: Callable[..., Any], tmp_path: Path
 ) -> None:
     page.goto(f"{serve().url}/xray")
-    page.get_by_label("Tokens to generate").fill("3")
+    page.get_by_label("Continue for").fill("3")
     inspect(page)
-    on_page = page.locator("#xray").inner_text()
+    on_page = page.locator(".views").inner_text()
     (tmp_path / "x.html").write_text(pages.render_page(xray_document(generate=3)), encoding="utf-8")
     page.goto((tmp_path / "x.html").as_uri())
     page.locator(".view").first.wait_for()
-    assert page.locator("#xray").inner_text() == on_page
+    assert page.locator(".views").inner_text() == on_page
     select_token(page, 1)
-    assert view(page, "next").locator(".title").inner_text() == "After “The”"
+    assert after(page) == "After “The”"
 
 
-@pytest.mark.parametrize("width", [380, 1200])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+# --- every reader ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1200, "light")])
 def test_page_is_accessible(
-    width: int,
-    scheme: str,
-    serve: Serve,
-    check_accessibility: PageCheck,
-    open_page: Callable[..., Any],
+    width: int, scheme: str, serve: Serve, open_page: Callable[..., Any]
 ) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.goto(f"{serve().url}/xray")
     page.get_by_label("pretrain (step 1)").check()
-    for _ in range(2):
-        check_accessibility(page)
-        inspect(page)
+    inspect(page)
+    for summary in page.locator(".view:not([open]) summary").all():
+        summary.click()
+    violations = axe.run(page, context="main").response["violations"]
+    assert violations == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
+    for narrow in (width, 320):
+        page.set_viewport_size({"width": narrow, "height": 256})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_long_text_is_short_on_a_phone(serve: Serve, open_page: Callable[..., Any]) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.goto(f"{serve().url}/xray")
+    page.get_by_label("pretrain (step 1)").check()
+    inspect(page, LONG_TEXT)
+    assert page.evaluate("document.documentElement.scrollHeight") < 8000
 
 
 def test_page_works_by_keyboard_alone(serve: Serve, page: Any) -> None:
@@ -246,12 +463,26 @@ def test_page_works_by_keyboard_alone(serve: Serve, page: Any) -> None:
     page.keyboard.type("The old fox")
     page.keyboard.press("Enter")
     page.locator(".view").first.wait_for()
-    page.locator("section.tokens input:checked").focus()
+    view(page, "tokens").locator("input:checked").focus()
     page.keyboard.press("ArrowLeft")
-    assert view(page, "next").locator(".title").inner_text() == "After “␣old”"
-    page.locator("section.attention .heads input:checked").focus()
+    assert after(page) == "After “␣old”"
+    view(page, "attention").locator(".heads input:checked").focus()
     page.keyboard.press("ArrowRight")
     assert view(page, "attention").locator(".close-up .title").inner_text() == "Layer 1, head 2"
+
+
+def test_focus_stays_when_the_form_changes(serve: Serve, page: Any) -> None:
+    page.goto(f"{serve().url}/xray")
+    page.get_by_role("button", name="What is 12 plus 30?").click()
+    page.locator(".view").first.wait_for()
+    assert page.evaluate("document.activeElement.id") == "go"
+    box = page.get_by_label("pretrain (step 1)")
+    box.check()
+    page.get_by_label("Text to inspect").press("Enter")
+    box.focus()
+    page.locator(".summary", has_text="pretrain").wait_for()
+    page.locator("#status", has_text=re.compile("^$")).wait_for(state="attached")
+    assert page.evaluate("document.activeElement.id") == "stage-pretrain"
 
 
 def test_print_is_dark_on_light(serve: Serve, page: Any) -> None:

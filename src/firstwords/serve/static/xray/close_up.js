@@ -11,9 +11,11 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 
 export function closeUpMap(state, stage) {
   const parts = mapParts();
-  const view = { state, stage, parts, cell: null }; // cell: [row, column] of the readout
+  // cell: [row, column] of the readout; size: of the map in CSS pixels, 0 while it is not visible
+  const view = { state, stage, parts, cell: null, size: 0 };
   parts.details.id = `cell-${stage.stage}`;
   new ResizeObserver(() => {
+    view.size = parts.canvas.clientWidth;
     paintMap(parts.canvas, selectedRows(view));
     showLabels(view);
   }).observe(parts.canvas);
@@ -84,9 +86,8 @@ function showCell(view) {
 function showLabels(view) {
   const { state, stage, parts } = view;
   const count = stage.tokens.length;
-  const size = parts.canvas.clientWidth;
-  if (!size) return;
-  const step = Math.max(1, Math.ceil((count * LABEL_PITCH) / size));
+  if (!view.size) return;
+  const step = Math.max(1, Math.ceil((count * LABEL_PITCH) / view.size));
   const [row, column] = shownCell(view);
   [
     [parts.rowLabels, row],

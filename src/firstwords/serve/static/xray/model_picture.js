@@ -11,7 +11,7 @@ const WIDTH = 272;
 const STREAM = 24; // x of the residual stream
 const LEFT = 46; // x of the boxes
 const BOX_WIDTH = 150;
-const LAYER_HEIGHT = 84;
+const LAYER_HEIGHT = 80;
 const END_HEIGHT = 56; // of the boxes at top and bottom
 
 export function modelView(state) {

@@ -87,7 +87,7 @@ function samplingSettings(state) {
     ["temperature", "Temperature", { type: "range", min: 0, max: 2, step: 0.05 }],
     ["topK", "Top k (0: off)", { type: "number", min: 0, max: vocabularySize, step: 1 }],
     ["topP", "Top p", { type: "range", min: 0.05, max: 1, step: 0.01 }],
-  ].flatMap(([name, title, attributes]) => {
+  ].map(([name, title, attributes]) => {
     const id = `setting-${name}`;
     const input = element("input", { id, ...attributes });
     const output = element("output", { for: id });
@@ -100,7 +100,7 @@ function samplingSettings(state) {
       output.textContent = state[name];
     }, name);
     const shownValue = attributes.type === "range" ? [output] : [];
-    return [element("label", { for: id }, title, " ", ...shownValue), input];
+    return element("label", {}, title, " ", input, ...shownValue);
   });
   const legend = element(
     "legend",
