@@ -231,11 +231,12 @@ def test_stages_share_a_strip_and_take_turns_in_wide_views(
     for stage in ("pretrain", "sft"):
         view(page, "attention").get_by_label(stage, exact=True).check()
         region = lens.get_by_role("region", name=f"What each layer of {stage}")
+        region.scroll_into_view_if_needed()
         assert region.evaluate("node => node.scrollWidth <= node.clientWidth")
         for position in (3, 150):
             select_token(page, position)
             row = region.locator("tr.selected")
-            page.wait_for_function("() => new Promise(requestAnimationFrame)")
+            page.evaluate("new Promise((done) => setTimeout(done, 100))")
             inside = row.evaluate(
                 "row => { const [a, b] = [row, row.closest('.wide')]"
                 ".map((node) => node.getBoundingClientRect());"

@@ -260,6 +260,18 @@ def test_answer_is_inspected_as_it_stands_with_its_history(
     assert "".join(texts).endswith("<|im_start|>assistant\nThe old fox jumped.")
 
 
+def test_results_of_the_calculator_are_not_counted(
+    model: Transformer, tiny_tokenizer: Tokenizer
+) -> None:
+    call = "<tool_call>1*2</tool_call><tool_response>2</tool_response>It is 2."
+    messages = [{"role": "user", "content": "fox"}, {"role": "assistant", "content": call}]
+    document = inspect_messages(model, tiny_tokenizer, messages, token=5)
+    texts = [token["text"] for token in document["stages"][0]["tokens"]]
+    written = ["<tool_call>", "1", "*", "2", "</tool_call>", "<tool_response>", "2"]
+    assert texts[texts.index("<tool_call>") :][:7] == written
+    assert document["selected"] == texts.index("</tool_response>") + 1
+
+
 def test_history_that_does_not_fit_is_left_out_as_in_the_chat(
     model: Transformer, tiny_tokenizer: Tokenizer
 ) -> None:

@@ -96,7 +96,7 @@ def _header(tokenizer: Tokenizer, role: str) -> list[InspectedToken]:
 def _message_tokens(tokenizer: Tokenizer, messages: list[Message]) -> Iterator[InspectedToken]:
     """Yield the tokens of messages. Bytes are counted in each message from 0."""
     for message in messages:
-        writer: Source = "answer" if message["role"] == "assistant" else "text"
+        by_assistant = message["role"] == "assistant"
         start = -len(f"{message['role']}\n".encode())
         length = len(message["content"].strip().encode())
         for span in split_spans([message]):
@@ -105,5 +105,6 @@ def _message_tokens(tokenizer: Tokenizer, messages: list[Message]) -> Iterator[I
                 continue
             special = [tokenizer.special(span.text)] if span.is_special else None
             ids = special or tokenizer.encode(span.text)
+            writer: Source = "answer" if span.is_target else "result" if by_assistant else "text"
             yield from with_spans(tokenizer, ids, start, length, writer)
             start += len(span.text.encode())

@@ -64,7 +64,8 @@ class InspectRequest(NamedTuple):
     """A text to inspect: as a user's message (`chat`) or as the start of a document; or the
     `messages` of a conversation. Up to `generate` tokens of the model follow.
 
-    `token` counts the tokens of the text, or of the last message, from 0.
+    `token` counts the tokens of the text, or of the last message, from 0, without results of the
+    calculator.
     """
 
     text: str
@@ -83,11 +84,13 @@ class Prompt(NamedTuple):
     truncated: bool = False
 
     def position_of(self, token: int) -> int:
-        """Return the position of a token of the text, or of the last message."""
-        own = [position for position, (_, by, *_) in enumerate(self.tokens) if by != "frame"]
-        breaks = [i for i in range(1, len(own)) if own[i] - own[i - 1] > 1]
-        last = own[breaks[-1] if breaks else 0 :]
-        return last[min(token, len(last) - 1)]
+        """Return the position of a token of the text, or of the last message. Results of the
+        calculator do not count, since the model did not choose their tokens."""
+        sources = [by for _, by, *_ in self.tokens]
+        last = max(position for position, by in enumerate(sources) if by != "frame")
+        first = max((i for i in range(last) if sources[i] == "frame"), default=-1) + 1
+        counted = [i for i in range(first, last + 1) if sources[i] != "result"]
+        return counted[min(token, len(counted) - 1)]
 
 
 def tokenize_request(request: InspectRequest, tokenizer: Tokenizer, context: int) -> Prompt:

@@ -32,6 +32,7 @@ GENERATED = ("model", "tool")
 WRITERS = {
     "text": "",
     "answer": "the assistant",
+    "result": "the calculator",
     "frame": "markup",
     "model": "the model",
     "tool": "the calculator",
@@ -145,7 +146,7 @@ class StagePrinter:
 
     def _print_similar(self) -> None:
         table = _table("token", "most similar tokens, with the cosine of the angle between them")
-        ids = [token["id"] for token in self.stage["tokens"] if token["by"] in ("text", "answer")]
+        ids = [token["id"] for token in self.stage["tokens"] if token["start"] is not None]
         for id in dict.fromkeys(ids):
             similar = self.stage["similar"][str(id)][:5]
             words = [f"{self.token(int(other))} {cosine:.2f}" for other, cosine in similar]

@@ -7,9 +7,9 @@ from firstwords.common.errors import UserError
 from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 from firstwords.tokenizer.chat_format import encode_prompt
 
-# Where a token comes from: the text, an answer that was given before, the markup of documents and
-# conversations, the model, or the calculator.
-Source = Literal["text", "answer", "frame", "model", "tool"]
+# Where a token comes from: the text; an answer that was given before, or the calculator's result
+# in it; the markup of documents and conversations; the model or the calculator, just now.
+Source = Literal["text", "answer", "result", "frame", "model", "tool"]
 
 
 class InspectedToken(NamedTuple):

@@ -84,7 +84,9 @@ function markCurrent(links) {
         if (isIntersecting) visible.add(target);
         else visible.delete(target);
       }
-      const current = [...links.keys()].find((node) => visible.has(node));
+      const inSight = [...links.keys()].filter((node) => visible.has(node));
+      const isBeside = (node) => getComputedStyle(node).position === "sticky";
+      const current = inSight.find((node) => !isBeside(node)) ?? inSight[0];
       for (const [node, link] of links) {
         if (node === current) link.setAttribute("aria-current", "true");
         else link.removeAttribute("aria-current");

@@ -38,8 +38,15 @@ function followRow(state, region, selectedRow) {
       row.offsetTop + 2 * row.offsetHeight < region.scrollTop + region.clientHeight;
     if (!isVisible) region.scrollTop = top;
   };
-  new ResizeObserver(follow).observe(region);
-  state.onChange(() => requestAnimationFrame(follow), "position");
+  let inSight = false;
+  const observer = new IntersectionObserver((entries) => {
+    inSight = entries.at(-1).isIntersecting;
+    if (inSight) follow();
+  });
+  observer.observe(region);
+  state.onChange(() => {
+    if (inSight) requestAnimationFrame(follow);
+  }, "position");
 }
 
 function lensRow(state, stage, position) {

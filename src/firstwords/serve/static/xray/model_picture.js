@@ -24,6 +24,7 @@ export function modelView(state) {
       role: "group",
       "aria-label": `The ${layers} layers of the ${stage.stage} model`,
     });
+    drawing.style.setProperty("--height", `${height}px`);
     const stream = { x1: STREAM, x2: STREAM, y1: END_HEIGHT - 14, y2: height - END_HEIGHT + 14 };
     drawing.append(svgElement("line", { class: "stream", ...stream }));
     drawing.append(outputBox(state, stage));
