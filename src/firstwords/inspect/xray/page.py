@@ -14,8 +14,8 @@ from typing import Any
 
 STYLES = ("shared/base.css", "xray/xray.css")
 PARTS = (
-    *("state", "stages", "token_strip", "views", "attention_map", "close_up", "attention", "lens"),
-    *("next_token", "text_view", "model_picture", "contents", "render"),
+    *("state", "stages", "follow", "token_strip", "views", "attention_map", "close_up"),
+    *("attention", "lens", "next_token", "text_view", "model_picture", "contents", "render"),
 )
 MODULES = ("shared/dom.js", *(f"xray/{part}.js" for part in PARTS))
 START = """

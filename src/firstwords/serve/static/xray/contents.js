@@ -88,8 +88,13 @@ function markCurrent(links) {
       const isBeside = (node) => getComputedStyle(node).position === "sticky";
       const current = inSight.find((node) => !isBeside(node)) ?? inSight[0];
       for (const [node, link] of links) {
-        if (node === current) link.setAttribute("aria-current", "true");
-        else link.removeAttribute("aria-current");
+        if (node !== current) {
+          link.removeAttribute("aria-current");
+        } else if (!link.hasAttribute("aria-current")) {
+          link.setAttribute("aria-current", "true");
+          const menu = link.closest("ul"); // on a phone it scrolls sideways
+          menu.scrollLeft = link.offsetLeft - menu.clientWidth / 3;
+        }
       }
     },
     { rootMargin: "-20% 0px -60% 0px" },

@@ -1,6 +1,7 @@
 // The logit lens: what each layer would predict, as a heat map of tokens and layers.
 
 import { element } from "../shared/dom.js";
+import { followChoice } from "./follow.js";
 import { stagePanels } from "./stages.js";
 import { formatPercent } from "./state.js";
 import { bar } from "./token_strip.js";
@@ -23,30 +24,9 @@ export function lensView(state) {
       selected.classList.add("selected");
       levels.replaceChildren(...lensLevels(state, stage));
     }, "position");
-    followRow(state, region, () => selected);
+    followChoice(state, region, () => selected);
     return [heatScale(), region, levels];
   });
-}
-
-// Keeps the selected row in sight, also when the table appears or changes its size.
-function followRow(state, region, selectedRow) {
-  const follow = () => {
-    const row = selectedRow();
-    const top = row.offsetTop - region.clientHeight / 2;
-    const isVisible =
-      row.offsetTop - region.scrollTop > row.offsetHeight &&
-      row.offsetTop + 2 * row.offsetHeight < region.scrollTop + region.clientHeight;
-    if (!isVisible) region.scrollTop = top;
-  };
-  let inSight = false;
-  const observer = new IntersectionObserver((entries) => {
-    inSight = entries.at(-1).isIntersecting;
-    if (inSight) follow();
-  });
-  observer.observe(region);
-  state.onChange(() => {
-    if (inSight) requestAnimationFrame(follow);
-  }, "position");
 }
 
 function lensRow(state, stage, position) {

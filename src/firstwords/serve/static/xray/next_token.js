@@ -7,6 +7,7 @@ import { formatCount, formatPercent } from "./state.js";
 import { bar } from "./token_strip.js";
 
 const SHOWN_TOKENS = 15;
+const SHOWN_OF_SEVERAL = 8; // stages
 
 // {order, model, sampled, kept}: token ids, most likely first; their probabilities in the model and
 // after the settings, 0 where cut; and how many tokens are kept.
@@ -43,6 +44,7 @@ function nextOfStage(state, stage) {
   const title = element("p", { class: "title" });
   const list = element("ol", { class: "bars two" });
   const details = element("p", { class: "details" });
+  const shownTokens = state.stages.length > 1 ? SHOWN_OF_SEVERAL : SHOWN_TOKENS;
   state.onChange(() => {
     const position = state.positionIn(stage);
     const logits = stage.logits[position];
@@ -55,9 +57,9 @@ function nextOfStage(state, stage) {
     }
     const distribution = nextTokens(logits, state);
     const actual = stage.tokens[position + 1]?.id;
-    const ranks = [...distribution.order.slice(0, SHOWN_TOKENS).keys()];
+    const ranks = [...distribution.order.slice(0, shownTokens).keys()];
     const actualRank = distribution.order.indexOf(actual);
-    if (actualRank >= SHOWN_TOKENS) ranks.push(actualRank);
+    if (actualRank >= shownTokens) ranks.push(actualRank);
     list.replaceChildren(...ranks.map((rank) => bars(state, distribution, rank, actual)));
     const cameNext =
       actual === undefined ? "" : ` A frame marks “${state.tokenText(actual)}”, which came next.`;

@@ -1,6 +1,7 @@
 // The tokens of a text in a row, with figures below each; one of them is selected.
 
 import { element } from "../shared/dom.js";
+import { followChoice } from "./follow.js";
 import { isGenerated } from "./state.js";
 
 let stripCount = 0;
@@ -11,7 +12,8 @@ export function tokenStrips(state, legend, figureAt) {
   const several = state.stages.length > 1;
   return state.tokenGroups().map((group) => {
     const names = group.stages.map(({ stage }) => stage).join(", ");
-    const title = several ? `${legend}: ${names}` : legend;
+    const order = group.stages.length > 1 ? " (from top to bottom)" : "";
+    const title = several ? `${legend}: ${names}${order}` : legend;
     return tokenStrip(state, group, title, figureAt);
   });
 }
@@ -37,7 +39,8 @@ export function tokenStrip(state, group, legend, figureAt, ...names) {
   };
   if (names.length) state.onChange(showFigures, ...names);
   else showFigures();
-  followSelection(state, group, parts);
+  const checked = followSelection(state, group, parts);
+  followChoice(state, strip, () => checked()?.label);
   return strip;
 }
 
@@ -70,6 +73,7 @@ function kindOf(token) {
   return token.by === "frame" ? "markup" : token.by;
 }
 
+// Returns a function that returns the part that is checked now, if any.
 function followSelection(state, group, parts) {
   const single = group.stages.length === 1 ? group.stages[0] : null;
   let checked = null;
@@ -78,6 +82,7 @@ function followSelection(state, group, parts) {
     checked = parts[(single ? state.positionIn(single) : state.position) - group.from];
     if (checked) checked.radio.checked = true;
   }, "position");
+  return () => checked;
 }
 
 // A horizontal bar that fills `fraction` of its width, and the figure next to it.
