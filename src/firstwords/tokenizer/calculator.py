@@ -28,6 +28,7 @@ def calculate(expression: str) -> str:
     try:
         tree = ast.parse(expression.strip(), mode="eval").body  # one expression, no statements
         evaluator = SimpleEval(operators=OPERATORS, functions={"count": _count}, names={})
+        evaluator.nodes = {kind: evaluator.nodes[kind] for kind in NODES}
         return format_number(evaluator.eval(expression, previously_parsed=tree))
     except (InvalidExpression, ArithmeticError, LookupError, RecursionError, MemoryError):
         return ERROR
@@ -72,6 +73,9 @@ def _count(text: Any, letter: Any) -> int:
     return text.count(letter)
 
 
+# Nothing else that simpleeval knows, such as slices and conditions: the calculator of an exported
+# page (export/html/tool.js) has this grammar.
+NODES = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.Call)
 OPERATORS = {
     ast.Add: _bounded(operator.add),
     ast.Sub: _bounded(operator.sub),
