@@ -14,24 +14,24 @@ from firstwords.common.terminal import echo
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["hf", "gguf"]),
+    type=click.Choice(["html", "hf", "gguf"]),
     required=True,
-    help="File format: hf is a directory for transformers, vLLM and the Hub; gguf is a file for "
-    "llama.cpp and Ollama.",
+    help="File format: html is a page that chats in any browser, offline; hf is a directory for "
+    "transformers, vLLM and the Hub; gguf is a file for llama.cpp and Ollama.",
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["f32", "f16", "q8_0"]),
-    default="f32",
-    show_default=True,
-    help="Dtype of the matrices; q8_0, about 8 bits each, is for gguf only.",
+    type=click.Choice(["f32", "f16", "int8", "q8_0"]),
+    help="Dtype of the matrices. About 8 bits each: int8 for html, q8_0 for gguf.  [default: int8 "
+    "for html, else f32]",
 )
 @click.option(
     "--out",
     type=UserPath(),
-    metavar="DIR",
+    metavar="PATH",
     required=True,
-    help="Output directory; existing files of the same names are replaced.",
+    help="Output file for html, such as chat.html, else output directory; existing files of the "
+    "same names are replaced.",
 )
 def export(name: str | None, **request: Any) -> None:
     """Export a model for other tools, with a model card made from its run."""

@@ -11,8 +11,12 @@ from firstwords.recipe import Stage
 from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.run import Run
 
-ExportFormat = Literal["hf", "gguf"]
-DTYPES: dict[ExportFormat, tuple[str, ...]] = {"hf": ("f32", "f16"), "gguf": ("f32", "f16", "q8_0")}
+ExportFormat = Literal["html", "hf", "gguf"]
+DTYPES: dict[ExportFormat, tuple[str, ...]] = {  # the default comes first
+    "html": ("int8", "f16"),
+    "hf": ("f32", "f16"),
+    "gguf": ("f32", "f16", "q8_0"),
+}
 
 # In Go's template language, for versions of Ollama that ignore the chat template in the GGUF.
 MODELFILE = """FROM ./{file}
@@ -27,17 +31,42 @@ PARAMETER temperature 0.7
 """
 
 
-def export(run: Run, stage: Stage | None, kind: ExportFormat, dtype: str, out: Path) -> list[Path]:
-    """Write the newest checkpoint of a stage to the directory `out`; return the files written.
+def export(
+    run: Run, stage: Stage | None, kind: ExportFormat, dtype: str | None, out: Path
+) -> list[Path]:
+    """Write the newest checkpoint of a stage to `out`, a file for html and else a directory;
+    return the files written.
 
-    Raises UserError if the format has no such dtype, or `out` is a file.
+    Raises UserError if the format has no such dtype, or `out` is not what it should be.
     """
+    dtype = dtype or DTYPES[kind][0]
     if dtype not in DTYPES[kind]:
         raise UserError(
             f"--dtype {dtype} is not available for {kind}", f"use {' or '.join(DTYPES[kind])}"
         )
+    if kind == "html":
+        return [_export_html(run, stage, dtype, out)]
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file", "name a directory")
+    return _export_directory(run, stage, kind, dtype, out)
+
+
+def _export_html(run: Run, stage: Stage | None, dtype: str, out: Path) -> Path:
+    if out.is_dir():
+        raise UserError(f"--out {out} is a directory", f"name a file, such as {out}/chat.html")
+    if out.suffix not in (".html", ".htm"):
+        raise UserError(f"--out {out} does not end in .html", f"name it {out.name}.html")
+    from firstwords.export import html_file
+
+    stage, checkpoint = run.newest_of(stage)
+    model = hf_format.load_model(checkpoint.directory)
+    html_file.write_html(out, run, stage, checkpoint, model, load_tokenizer(run), dtype)
+    return out
+
+
+def _export_directory(
+    run: Run, stage: Stage | None, kind: ExportFormat, dtype: str, out: Path
+) -> list[Path]:
     stage, checkpoint = run.newest_of(stage)
     out.mkdir(parents=True, exist_ok=True)
     name = f"{run.name}-{stage}"
