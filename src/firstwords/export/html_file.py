@@ -34,6 +34,9 @@ PAGE = ("storage", "conversation", "settings", "page")
 START_WORKER = "self.onmessage = onMessage;\n"
 # Browsers refuse longer strings, at about 500 million characters.
 MAX_WEIGHT_BYTES = 300_000_000
+# Values of a row that share a scale. With one scale for a whole row, 92 of 100 exam answers stayed the
+# same; with one for 32 values 96, and the default model's page grows from 3.57 to 3.72 MB.
+GROUP_SIZE = 32
 BYTES_PER_WEIGHT = {"int8": 1, "f16": 2}
 CHAT_EXAMPLES = (
     "Hello! Who are you?",
@@ -88,7 +91,7 @@ def write_html(
 def encode_tensor(name: str, values_RC: np.ndarray, dtype: str) -> tuple[dict[str, Any], bytes]:
     """Return a tensor's entry in the layout and its bytes, which `html/weights.js` reads.
 
-    An int8 matrix starts with a float32 scale for each row. Norms stay in float32.
+    An int8 matrix starts with its scales, in float16. Norms stay in float32.
     """
     if len(values_RC) == 1:
         dtype = "f32"
@@ -98,15 +101,19 @@ def encode_tensor(name: str, values_RC: np.ndarray, dtype: str) -> tuple[dict[st
         return entry, values_RC.astype("<f4").tobytes()
     if dtype == "f16":
         return entry, values_RC.astype("<f2").tobytes()
-    scales_R1, numbers_RC = quantize(values_RC)
-    return entry, scales_R1.astype("<f4").tobytes() + numbers_RC.tobytes()
+    scales_RG, numbers_RC = quantize(values_RC)
+    return entry, scales_RG.astype("<f2").tobytes() + numbers_RC.tobytes()
 
 
 def quantize(values_RC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a scale (R, 1) for each row, and the row's values as int8 multiples of it."""
-    scales_R1 = (np.abs(values_RC).max(axis=1, keepdims=True) / 127).astype(np.float32)
-    scales_R1[scales_R1 == 0] = 1  # a row of zeros
-    return scales_R1, np.rint(values_RC / scales_R1).astype(np.int8)
+    """Return a float16 scale (R, G) for each group of GROUP_SIZE values of a row, and the values as
+    int8 multiples of it."""
+    R, C = values_RC.shape
+    padded_RGN = np.pad(values_RC, ((0, 0), (0, -C % GROUP_SIZE))).reshape(R, -1, GROUP_SIZE)
+    scales_RG = (np.abs(padded_RGN).max(axis=2) / 127).astype(np.float16)
+    scales_RG[scales_RG == 0] = 1  # a group of zeros
+    numbers_RGN = np.rint(padded_RGN / scales_RG[:, :, None].astype(np.float32)).clip(-127, 127)
+    return scales_RG, numbers_RGN.reshape(R, -1)[:, :C].astype(np.int8)
 
 
 def describe(run: Run, stage: Stage, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -147,7 +154,10 @@ def card_rows(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> lis
         ("Stage", f"{stage}, step {checkpoint.step:,}"),
         ("Data", "the starter curriculum" if data in ("starter", "starter, starter") else data),
         ("Trained", f"{run.manifest.created[:10]}, in {format_duration(seconds)}"),
-        ("Weights", {"int8": "8-bit, with a scale for each row", "f16": "16-bit"}[dtype]),
+        (
+            "Weights",
+            {"int8": f"8-bit, with a scale for each {GROUP_SIZE} of a row", "f16": "16-bit"}[dtype],
+        ),
     ]
     tasks = (run.read_evaluation(stage) or {}).get("tasks", {})
     for task, name in (("exam", "Exam"), ("bits_per_byte", "Bits per byte")):

@@ -13,6 +13,7 @@ export class Engine {
     this.model = model;
     this.tokenizer = tokenizer;
     this.context = model.config.max_seq_len;
+    this.names = []; // texts of tokens, made when first shown
     this.cached = []; // the token ids whose keys and values are in the cache
   }
 
@@ -71,7 +72,7 @@ export class Engine {
   }
 
   named({ token, probability, top }) {
-    const name = (id) => this.tokenizer.decode([id]);
+    const name = (id) => (this.names[id] ??= this.tokenizer.decode([id]));
     return {
       token: name(token),
       probability,

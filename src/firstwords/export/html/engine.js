@@ -1,31 +1,34 @@
 // The transformer, one token at a time, with a cache of keys and values: the same computation as
 // model/transformer.py.
 //
-// Sums are in double precision, JavaScript's only one; weights and cache are float32. A matrix
-// (R, C) is a Float32Array of R rows, one after the other. Shapes: C channels, H query heads,
-// K key-value heads, D channels of a head, M hidden units, S positions, V vocabulary.
+// Sums are in double precision, JavaScript's only one; weights and cache are float32. Shapes:
+// C channels, H query heads, K key-value heads, D channels of a head, M hidden units, S positions,
+// V vocabulary.
+
+const PANEL = 8; // rows of a matrix that are multiplied together
 
 export class Model {
   // `config` has the fields of recipe.py's ModelConfig, `tensors` the parameters by name.
   constructor(config, tensors) {
+    const { n_embd: C, n_head: H, n_kv_head: K, head_dim: D, n_hidden: M, max_seq_len: S } = config;
     this.config = config;
     this.embed_VC = tensors["embed_tokens.weight"];
-    this.head_VC = tensors["lm_head.weight"];
+    this.head_VC = panelsOf(tensors["lm_head.weight"], C);
     this.norm_C = tensors["norm.weight"];
     this.layers = Array.from({ length: config.n_layer }, (_, i) => layerOf(tensors, config, i));
     this.rope = ropeTables(config);
-    const { n_embd: C, n_head: H, n_kv_head: K, head_dim: D, n_hidden: M, max_seq_len: S } = config;
-    this.x_C = new Float64Array(C); // the residual stream
-    this.h_C = new Float64Array(C);
-    this.q_HD = new Float64Array(H * D);
-    this.y_HD = new Float64Array(H * D);
-    this.gate_M = new Float64Array(M);
-    this.up_M = new Float64Array(M);
-    this.update_C = new Float64Array(C);
-    this.scores_S = new Float64Array(S);
-    this.key_KD = new Float64Array(K * D);
-    this.value_KD = new Float64Array(K * D);
-    this.logits_V = new Float64Array(config.vocab_size);
+    this.x_C = vector(C); // the residual stream
+    this.h_C = vector(C);
+    this.update_C = vector(C);
+    this.q_HD = vector(H * D);
+    this.y_HD = vector(H * D);
+    this.key_KD = vector(K * D);
+    this.value_KD = vector(K * D);
+    this.gate_M = vector(M);
+    this.up_M = vector(M);
+    this.scores_S = vector(S);
+    this.allLogits = vector(config.vocab_size);
+    this.logits_V = this.allLogits.subarray(0, config.vocab_size);
   }
 
   // Adds a token at a position to the cache, which holds all positions before it.
@@ -50,7 +53,7 @@ export class Model {
   // Returns the logits (V,) of the token that follows the newest one. The array is used again.
   logits() {
     rmsNorm(this.x_C, 0, this.norm_C, this.config.norm_eps, this.h_C);
-    multiply(this.head_VC, this.h_C, this.logits_V);
+    multiply(this.head_VC, this.h_C, this.allLogits);
     return this.logits_V;
   }
 
@@ -61,113 +64,148 @@ export class Model {
     multiply(layer.query_HDC, h_C, q_HD);
     multiply(layer.key_KDC, h_C, key_KD);
     multiply(layer.value_KDC, h_C, value_KD);
-    for (let head = 0; head < H; head++)
-      rotate(rmsNorm(q_HD, head * D, layer.queryNorm_D, norm_eps, q_HD), head * D, D, this.rope, position);
-    for (let head = 0; head < K; head++) {
-      rotate(rmsNorm(key_KD, head * D, layer.keyNorm_D, norm_eps, key_KD), head * D, D, this.rope, position);
-      const start = (head * S + position) * D; // the cache is (K, S, D)
-      layer.keys_KSD.set(key_KD.subarray(head * D, (head + 1) * D), start);
-      layer.values_KSD.set(value_KD.subarray(head * D, (head + 1) * D), start);
+    for (let head = 0; head < H; head++) {
+      rmsNorm(q_HD, head * D, layer.queryNorm_D, norm_eps, q_HD);
+      rotate(q_HD, head * D, D, this.rope, position);
     }
-    for (let head = 0; head < H; head++)
-      this.attendHead(layer, head, Math.floor((head * K) / H) * S * D, position + 1);
+    for (let head = 0; head < K; head++) {
+      rmsNorm(key_KD, head * D, layer.keyNorm_D, norm_eps, key_KD);
+      rotate(key_KD, head * D, D, this.rope, position);
+      // The cache has keys as (K, D, S) and values as (K, S, D).
+      for (let d = 0; d < D; d++) layer.keys_KDS[(head * D + d) * S + position] = key_KD[head * D + d];
+      const value_D = value_KD.subarray(head * D, (head + 1) * D);
+      layer.values_KSD.set(value_D, (head * S + position) * D);
+    }
+    for (let head = 0; head < H; head++) this.attendHead(layer, head, position + 1);
   }
 
-  // Attention of one query head to the first `count` positions; `start` is where the keys and
-  // values of its key-value head begin.
-  attendHead(layer, head, start, count) {
-    const { head_dim: D } = this.config;
-    const { q_HD, y_HD, scores_S } = this;
-    const offset = head * D;
+  // Attention of one query head to the first `count` positions.
+  attendHead(layer, head, count) {
+    const { n_head: H, n_kv_head: K, head_dim: D, max_seq_len: S } = this.config;
+    const { scores_S } = this;
+    const start = Math.floor((head * K) / H) * S * D; // of its key-value head in the cache
+    const q_D = this.q_HD.subarray(head * D, (head + 1) * D);
+    const y_D = this.y_HD.subarray(head * D, (head + 1) * D);
+    scores_S.fill(0, 0, count);
+    addWeightedRows(layer.keys_KDS, start, S, q_D, D, scores_S, count);
     let largest = -Infinity;
-    for (let s = 0; s < count; s++) {
-      let score = 0;
-      const key = start + s * D;
-      for (let i = 0; i < D; i++) score += q_HD[offset + i] * layer.keys_KSD[key + i];
-      scores_S[s] = score / Math.sqrt(D);
-      if (scores_S[s] > largest) largest = scores_S[s];
-    }
+    for (let s = 0; s < count; s++) largest = Math.max(largest, scores_S[s]);
     let sum = 0;
-    for (let s = 0; s < count; s++) sum += scores_S[s] = Math.exp(scores_S[s] - largest);
-    y_HD.fill(0, offset, offset + D);
     for (let s = 0; s < count; s++) {
-      const share = scores_S[s] / sum;
-      const value = start + s * D;
-      for (let i = 0; i < D; i++) y_HD[offset + i] += share * layer.values_KSD[value + i];
+      scores_S[s] = Math.exp((scores_S[s] - largest) / Math.sqrt(D));
+      sum += scores_S[s];
     }
+    for (let s = 0; s < count; s++) scores_S[s] /= sum;
+    y_D.fill(0);
+    addWeightedRows(layer.values_KSD, start, D, scores_S, count, y_D, D);
   }
 }
 
 function layerOf(tensors, config, number) {
   const weight = (name) => tensors[`layers.${number}.${name}.weight`];
-  const cacheSize = config.n_kv_head * config.max_seq_len * config.head_dim;
+  const matrix = (name, columns) => panelsOf(weight(name), columns);
+  const { n_embd: C, n_head: H, n_kv_head: K, head_dim: D, n_hidden: M, max_seq_len: S } = config;
   return {
     norm_C: weight("input_layernorm"),
-    query_HDC: weight("self_attn.q_proj"),
-    key_KDC: weight("self_attn.k_proj"),
-    value_KDC: weight("self_attn.v_proj"),
+    query_HDC: matrix("self_attn.q_proj", C),
+    key_KDC: matrix("self_attn.k_proj", C),
+    value_KDC: matrix("self_attn.v_proj", C),
     queryNorm_D: weight("self_attn.q_norm"),
     keyNorm_D: weight("self_attn.k_norm"),
-    out_CHD: weight("self_attn.o_proj"),
+    out_CHD: matrix("self_attn.o_proj", H * D),
     mlpNorm_C: weight("post_attention_layernorm"),
-    gate_MC: weight("mlp.gate_proj"),
-    up_MC: weight("mlp.up_proj"),
-    down_CM: weight("mlp.down_proj"),
-    keys_KSD: new Float32Array(cacheSize),
-    values_KSD: new Float32Array(cacheSize),
+    gate_MC: matrix("mlp.gate_proj", C),
+    up_MC: matrix("mlp.up_proj", C),
+    down_CM: matrix("mlp.down_proj", M),
+    keys_KDS: new Float32Array(K * D * S),
+    values_KSD: new Float32Array(K * S * D),
   };
 }
 
-// Sets y_R = W_RC x_C. Eight rows at a time: each x is read once for them, and their sums do not
-// wait for each other, which is three times as fast as one row at a time.
-function multiply(W_RC, x_C, y_R) {
-  const R = y_R.length;
-  const C = x_C.length;
-  let row = 0;
-  for (; row + 8 <= R; row += 8) {
-    const i0 = row * C;
-    const [i1, i2, i3] = [i0 + C, i0 + 2 * C, i0 + 3 * C];
-    const [i4, i5, i6, i7] = [i0 + 4 * C, i0 + 5 * C, i0 + 6 * C, i0 + 7 * C];
-    let [y0, y1, y2, y3, y4, y5, y6, y7] = [0, 0, 0, 0, 0, 0, 0, 0];
+// Zeros, with room for the last panel of a product.
+function vector(size) {
+  return new Float64Array(Math.ceil(size / PANEL) * PANEL);
+}
+
+// A matrix (R, C) in panels of eight rows, each transposed; the last one is padded with zeros.
+function panelsOf(values_RC, C) {
+  const R = values_RC.length / C;
+  const panels = new Float32Array(Math.ceil(R / PANEL) * PANEL * C);
+  for (let row = 0; row < R; row++) {
+    const start = Math.floor(row / PANEL) * PANEL * C + (row % PANEL);
+    for (let c = 0; c < C; c++) panels[start + c * PANEL] = values_RC[row * C + c];
+  }
+  return { panels, C };
+}
+
+// Sets y = W x. Each x is read once for the eight rows of a panel, and their sums do not wait for
+// each other: three times as fast as row by row.
+function multiply({ panels, C }, x, y) {
+  let i = 0;
+  for (let row = 0; i < panels.length; row += PANEL) {
+    let y0 = 0;
+    let y1 = 0;
+    let y2 = 0;
+    let y3 = 0;
+    let y4 = 0;
+    let y5 = 0;
+    let y6 = 0;
+    let y7 = 0;
     for (let c = 0; c < C; c++) {
-      const x = x_C[c];
-      y0 += W_RC[i0 + c] * x;
-      y1 += W_RC[i1 + c] * x;
-      y2 += W_RC[i2 + c] * x;
-      y3 += W_RC[i3 + c] * x;
-      y4 += W_RC[i4 + c] * x;
-      y5 += W_RC[i5 + c] * x;
-      y6 += W_RC[i6 + c] * x;
-      y7 += W_RC[i7 + c] * x;
+      const value = x[c];
+      y0 += panels[i] * value;
+      y1 += panels[i + 1] * value;
+      y2 += panels[i + 2] * value;
+      y3 += panels[i + 3] * value;
+      y4 += panels[i + 4] * value;
+      y5 += panels[i + 5] * value;
+      y6 += panels[i + 6] * value;
+      y7 += panels[i + 7] * value;
+      i += PANEL;
     }
-    y_R[row] = y0;
-    y_R[row + 1] = y1;
-    y_R[row + 2] = y2;
-    y_R[row + 3] = y3;
-    y_R[row + 4] = y4;
-    y_R[row + 5] = y5;
-    y_R[row + 6] = y6;
-    y_R[row + 7] = y7;
+    y[row] = y0;
+    y[row + 1] = y1;
+    y[row + 2] = y2;
+    y[row + 3] = y3;
+    y[row + 4] = y4;
+    y[row + 5] = y5;
+    y[row + 6] = y6;
+    y[row + 7] = y7;
   }
-  for (; row < R; row++) {
-    let y = 0;
-    for (let c = 0; c < C; c++) y += W_RC[row * C + c] * x_C[c];
-    y_R[row] = y;
+}
+
+// Adds to the first C numbers of y the sum of R rows, each times its number of x. The first row
+// begins at `start` in W, and each next one `stride` later. Four rows at a time, so that y is read
+// and written less often.
+function addWeightedRows(W, start, stride, x, R, y, C) {
+  let row = 0;
+  for (; row + 4 <= R; row += 4) {
+    const i0 = start + row * stride;
+    const i1 = i0 + stride;
+    const i2 = i1 + stride;
+    const i3 = i2 + stride;
+    const x0 = x[row];
+    const x1 = x[row + 1];
+    const x2 = x[row + 2];
+    const x3 = x[row + 3];
+    for (let c = 0; c < C; c++)
+      y[c] += x0 * W[i0 + c] + x1 * W[i1 + c] + x2 * W[i2 + c] + x3 * W[i3 + c];
   }
+  for (; row < R; row++)
+    for (let c = 0; c < C; c++) y[c] += x[row] * W[start + row * stride + c];
 }
 
 function add(x, update) {
   for (let i = 0; i < x.length; i++) x[i] += update[i];
 }
 
-// Writes the normalized numbers of `x`, from `start` on, to the same place in `out`; returns it.
+// Writes the normalized numbers of `x`, from `start` on, to the same place in `out`.
 function rmsNorm(x, start, weight, eps, out) {
   const size = weight.length;
   let squares = 0;
   for (let i = 0; i < size; i++) squares += x[start + i] * x[start + i];
   const scale = 1 / Math.sqrt(squares / size + eps);
   for (let i = 0; i < size; i++) out[start + i] = x[start + i] * scale * weight[i];
-  return out;
 }
 
 // Cosines and sines (S, D/2) of the rotary positions, rounded at each step as in model/layers.py.

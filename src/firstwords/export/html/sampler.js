@@ -49,9 +49,10 @@ function truncate(logits_V, { temperature, top_k, top_p, min_p }) {
 
 // The indices of the largest numbers, largest first; of equal ones the lower index comes first.
 function largestIndices(values, count) {
-  const ascending = Float64Array.from(values).sort();
+  const ascending = values.slice().sort(); // numbers of a typed array: fast, in C++
   const least = ascending[Math.max(0, values.length - count)];
-  const indices = Array.from(values.keys()).filter((i) => values[i] >= least);
+  const indices = [];
+  for (let i = 0; i < values.length; i++) if (values[i] >= least) indices.push(i);
   return indices.sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
 }
 

@@ -23,7 +23,7 @@ export function calculate(expression) {
 
 class InvalidExpression extends Error {}
 
-function require(condition) {
+function demand(condition) {
   if (!condition) throw new InvalidExpression();
 }
 
@@ -54,11 +54,11 @@ function tokenize(expression) {
   TOKEN.lastIndex = 0;
   while (TOKEN.lastIndex < expression.length) {
     const match = TOKEN.exec(expression);
-    require(match);
+    demand(match);
     const [kind, text] = Object.entries(match.groups).find(([, value]) => value !== undefined);
     if (text === "(") depth++;
     if (text === ")") depth--;
-    require(kind !== "line" || depth > 0);
+    demand(kind !== "line" || depth > 0);
     if (kind !== "space" && kind !== "line") tokens.push({ kind, text });
   }
   return tokens;
@@ -75,7 +75,7 @@ class Parser {
 
   parse() {
     const value = this.sum();
-    require(this.place === this.tokens.length);
+    demand(this.place === this.tokens.length);
     return value;
   }
 
@@ -116,7 +116,7 @@ class Parser {
   call() {
     let value = this.atom();
     while (this.take("(")) {
-      require(value === COUNT);
+      demand(value === COUNT);
       value = count(...this.callArguments());
     }
     return value;
@@ -127,20 +127,20 @@ class Parser {
     while (!this.take(")")) {
       values.push(this.sum());
       if (this.take(")")) break;
-      require(this.take(","));
+      demand(this.take(","));
     }
-    require(values.length === 2);
+    demand(values.length === 2);
     return values;
   }
 
   atom() {
     if (this.take("(")) {
       const value = this.sum();
-      require(this.take(")"));
+      demand(this.take(")"));
       return value;
     }
     const token = this.tokens[this.place++];
-    require(token && token.kind !== "operator");
+    demand(token && token.kind !== "operator");
     if (token.kind === "text" || token.kind === "raw") return this.texts(token);
     return READ[token.kind](token.text);
   }
@@ -161,7 +161,7 @@ const READ = {
   name: (text) => {
     const known = { count: COUNT, True: true, False: false };
     const name = text.normalize("NFKC");
-    require(Object.hasOwn(known, name));
+    demand(Object.hasOwn(known, name));
     return known[name];
   },
 };
@@ -176,7 +176,7 @@ function textOf({ kind, text }) {
   return inner.replace(escape, (whole, code) => {
     if (/^[0-7]/.test(code)) return String.fromCodePoint(parseInt(code, 8));
     if (/^[xuU]./.test(code)) return String.fromCodePoint(parseInt(code.slice(1), 16));
-    require(!/^[xuUN]$/.test(code)); // an unfinished escape, or a name of Unicode's
+    demand(!/^[xuUN]$/.test(code)); // an unfinished escape, or a name of Unicode's
     if (/^\r?\n$/.test(code)) return "";
     return ESCAPES[code] ?? (/[\\'"]/.test(code) ? code : whole);
   });
@@ -186,14 +186,14 @@ function textOf({ kind, text }) {
 
 function numberOf(value) {
   if (typeof value === "boolean") return BigInt(value);
-  require(typeof value === "bigint" || typeof value === "number");
+  demand(typeof value === "bigint" || typeof value === "number");
   return value;
 }
 
 // Computes with two numbers of up to 100 digits.
 function bounded(compute, left, right) {
   const [a, b] = [numberOf(left), numberOf(right)];
-  require(!(magnitude(a) > LARGEST) && !(magnitude(b) > LARGEST));
+  demand(!(magnitude(a) > LARGEST) && !(magnitude(b) > LARGEST));
   return compute(a, b);
 }
 
@@ -204,7 +204,7 @@ const minus = (a, b) => (areWhole(a, b) ? a - b : Number(a) - Number(b));
 const times = (a, b) => (areWhole(a, b) ? a * b : Number(a) * Number(b));
 
 function divide(a, b) {
-  require(Number(b) !== 0);
+  demand(Number(b) !== 0);
   return areWhole(a, b) ? divideWhole(a, b) : Number(a) / Number(b);
 }
 
@@ -221,18 +221,18 @@ function divideWhole(a, b) {
 
 function power(a, b) {
   if (magnitude(a) > 1)
-    require(!(Number(b) * Math.log10(Number(magnitude(a))) > MAX_DIGITS));
+    demand(!(Number(b) * Math.log10(Number(magnitude(a))) > MAX_DIGITS));
   if (areWhole(a, b) && b >= 0n) return a ** b;
   const [base, exponent] = [Number(a), Number(b)];
-  require(base !== 0 || exponent >= 0);
-  require(base >= 0 || Number.isInteger(exponent) || !Number.isFinite(exponent)); // else complex
+  demand(base !== 0 || exponent >= 0);
+  demand(base >= 0 || Number.isInteger(exponent) || !Number.isFinite(exponent)); // else complex
   const value = base === 1 ? 1 : base ** exponent;
-  require(Number.isFinite(value) || !Number.isFinite(base) || !Number.isFinite(exponent));
+  demand(Number.isFinite(value) || !Number.isFinite(base) || !Number.isFinite(exponent));
   return value;
 }
 
 function count(text, letter) {
-  require(typeof text === "string" && typeof letter === "string" && [...letter].length === 1);
+  demand(typeof text === "string" && typeof letter === "string" && [...letter].length === 1);
   return BigInt([...text].filter((character) => character === letter).length);
 }
 
@@ -240,7 +240,7 @@ function count(text, letter) {
 
 // A whole number has all its digits, any other one up to ten.
 function formatNumber(value) {
-  require(typeof value === "bigint" || (typeof value === "number" && Number.isFinite(value)));
+  demand(typeof value === "bigint" || (typeof value === "number" && Number.isFinite(value)));
   if (typeof value === "bigint") return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(BigInt(value));
   return tenDigits(value);

@@ -1,8 +1,10 @@
 // The weights in the page: base64 of bytes that html_file.py wrote, as one Float32Array for each
 // tensor.
 
+const GROUP_SIZE = 32; // as in html_file.py
+
 // Returns an object of Float32Arrays by name. `layout` lists the tensors in the order of the bytes:
-// {name, rows, columns, dtype}. An int8 tensor starts with a float32 scale for each row.
+// {name, rows, columns, dtype}. An int8 tensor starts with a float16 scale for each group of a row.
 export function readWeights(base64, layout) {
   const bytes = decodeBase64(base64);
   const tensors = {};
@@ -32,12 +34,16 @@ function readFloat32(bytes, start, rows, columns) {
 }
 
 function readInt8(bytes, start, rows, columns) {
-  const scales = new Float32Array(copyOf(bytes, start, 4 * rows));
-  const numbers = new Int8Array(copyOf(bytes, start + 4 * rows, rows * columns));
+  const groups = Math.ceil(columns / GROUP_SIZE);
+  const [scales, scaleBytes] = readFloat16(bytes, start, rows, groups);
+  const numbers = new Int8Array(copyOf(bytes, start + scaleBytes, rows * columns));
   const values = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++)
-    for (let i = row * columns; i < (row + 1) * columns; i++) values[i] = numbers[i] * scales[row];
-  return [values, rows * (4 + columns)];
+    for (let c = 0; c < columns; c++) {
+      const scale = scales[row * groups + Math.floor(c / GROUP_SIZE)];
+      values[row * columns + c] = numbers[row * columns + c] * scale;
+    }
+  return [values, scaleBytes + rows * columns];
 }
 
 function readFloat16(bytes, start, rows, columns) {
