@@ -19,11 +19,11 @@ from firstwords.common.errors import UserError
 from firstwords.common.single_file import csp_hash, embeddable_json, join_modules
 from firstwords.common.units import format_duration, format_size
 from firstwords.evaluation.table import format_score
-from firstwords.export import model_card
 from firstwords.inference.sampling import Sampling
 from firstwords.model.size import n_parameters
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import Stage
+from firstwords.report.headline import make_headline
 from firstwords.runs.checkpoints import Checkpoint
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import SPECIAL_TOKENS, Tokenizer
@@ -34,8 +34,8 @@ PAGE = ("storage", "conversation", "settings", "page")
 START_WORKER = "self.onmessage = onMessage;\n"
 # Browsers refuse longer strings, at about 500 million characters.
 MAX_WEIGHT_BYTES = 300_000_000
-# Values of a row that share a scale. With one scale for a whole row, 92 of 100 exam answers stayed the
-# same; with one for 32 values 96, and the default model's page grows from 3.57 to 3.72 MB.
+# Values of a row that share a scale. With one scale for a whole row, 92 of 100 exam answers were
+# those of the float32 model; with one for 32 values 96.
 GROUP_SIZE = 32
 BYTES_PER_WEIGHT = {"int8": 1, "f16": 2}
 CHAT_EXAMPLES = (
@@ -139,9 +139,11 @@ def render_card(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> s
     listed = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows
     )
+    headline = make_headline(run, stage, run.read_evaluation(stage))
+    limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in headline.limits)
     return (
-        f"<p>{html.escape(model_card.summary(run, stage))}</p>\n<dl>{listed}</dl>\n"
-        f"<h3>What it cannot do</h3>\n<p>{html.escape(model_card.limitations(run))}</p>"
+        f"<p>{html.escape(headline.model)}</p>\n<dl>{listed}</dl>\n"
+        f"<h3>What it cannot do</h3>\n<ul>{limits}</ul>"
     )
 
 
