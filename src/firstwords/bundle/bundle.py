@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from firstwords import __version__
 from firstwords.bundle import archive
@@ -93,7 +93,7 @@ def _collect(request: BundleRequest) -> tuple[BundleContents, BundleManifest]:
     return contents, _list_files(contents, run=request.run, data=text, chat_data=chat)
 
 
-def _list_files(contents: BundleContents, **fields: str | None) -> BundleManifest:
+def _list_files(contents: BundleContents, **fields: Any) -> BundleManifest:
     """Return the manifest of these files, with the given fields."""
     bundle_files = [
         BundleFile(path=item.path, bytes=item.bytes, sha256=item.sha256)

@@ -1,5 +1,6 @@
 """A comparison as one self-contained HTML page, in the style of the report."""
 
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,8 @@ from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_duration, format_size
 from firstwords.compare.terminal import format_bits_difference, format_points, format_share
 from firstwords.recipe import STAGES
+from firstwords.report.html_page import render_markdown, render_section
 from firstwords.report.html_page import render_page as render_sections
-from firstwords.report.html_page import render_section
 from firstwords.report.plots import render_svg
 from firstwords.runs.differences import Difference
 from firstwords.runs.render import (
@@ -41,10 +42,13 @@ def render_page(document: JsonObject) -> str:
         ("The same prompts", _render_answers(names, document["answers"]), ()),
         ("Methods", _bullets(document["methods"].values()), ()),
     ]
-    shown = [section for section in sections if section[1] or section[2]]
-    rendered = [render_section(title, _render_verdicts(document), (), is_first=True)]
-    rendered += [render_section(*section, is_first=False) for section in shown]
-    return render_sections(title, [section[0] for section in shown], rendered)
+    rendered = [
+        (name, render_section(name, render_markdown(text), plots))
+        for name, text, plots in sections
+        if text or plots
+    ]
+    verdicts = render_markdown(_render_verdicts(document))
+    return render_sections(title, f"<h1>{html.escape(title)}</h1>\n{verdicts}", rendered)
 
 
 def _bullets(lines: Any) -> str:

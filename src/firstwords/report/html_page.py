@@ -4,14 +4,14 @@ The Content-Security-Policy allows only this script and this style, by their has
 can run, and nothing is fetched. Without the script, everything is still there to read.
 """
 
-import base64
-import hashlib
 import html
 import re
 from importlib import resources
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from firstwords.common.single_file import csp_hash
 
 STYLES = ("shared/base.css", "shared/report.css")
 SCRIPTS = ("shared/report.js",)
@@ -58,8 +58,8 @@ def render_page(title: str, first: str, sections: list[tuple[str, str]]) -> str:
         title=html.escape(title),
         style=style,
         script=script,
-        style_hash=_csp_hash(style),
-        script_hash=_csp_hash(script),
+        style_hash=csp_hash(style),
+        script_hash=csp_hash(script),
         first=first,
         links="".join(
             f'<li><a href="#{anchor(name)}">{html.escape(name)}</a></li>' for name, _ in sections
@@ -137,7 +137,3 @@ def anchor(title: str) -> str:
 def _read_static(names: tuple[str, ...]) -> str:
     static = resources.files("firstwords.serve") / "static"
     return "".join((static / name).read_text(encoding="utf-8") for name in names)
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

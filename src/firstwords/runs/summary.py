@@ -126,7 +126,7 @@ def last_step(run: Run, stage: Stage) -> int:
 def newest_scores(run: Run) -> dict[str, Any]:
     """Return the `exam` and `bits_per_byte` of the latest stage that has been evaluated."""
     evaluations = (run.read_evaluation(stage) for stage in reversed(STAGES))
-    tasks = next((found["tasks"] for found in evaluations if found), {})
+    tasks: dict[str, Any] = next((found["tasks"] for found in evaluations if found), {})
     return {name: _score(tasks.get(name)) for name in ("exam", "bits_per_byte")}
 
 
