@@ -57,7 +57,7 @@ def test_copy_and_try_it(serve: Serve, open_page: Callable[..., Any]) -> None:
     page.get_by_role("button", name="Copy the base URL").click()
     page.get_by_text("Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == f"{server.url}/v1"
-    page.get_by_label("Model", exact=True).select_option("toy-sft")
+    page.get_by_role("combobox", name="Model").select_option("toy-sft")
     page.get_by_label("Message", exact=True).fill("The old fox")
     page.get_by_role("button", name="Send").click()
     page.locator("#whole").wait_for()
