@@ -190,7 +190,7 @@ def test_missing_key_is_named_and_the_page_goes_on_with_it(
     assert problem.evaluate("node => node.className") == "error"
     page.evaluate("localStorage.setItem('firstwords.settings', JSON.stringify({key: 'secret'}))")
     page.get_by_role("heading", name="Run first").wait_for()
-    assert problem.inner_text() == ""
+    page.locator("#problem:empty").wait_for(state="attached")
 
 
 NOTIFICATIONS = """() => {
