@@ -112,10 +112,9 @@ def test_runs_are_sorted_filtered_selected_and_compared(
     page.get_by_text("plum is better than apple by 20.0").wait_for()
     assert page.evaluate("document.activeElement.id") == "comparison-title"
     page.get_by_role("button", name="Ask").click()
-    page.wait_for_function(
-        "document.querySelectorAll('.answers p').length === 2"
-        " && !document.querySelector('.answers [aria-busy]')"
-    )
+    page.locator(".answers p").nth(1).wait_for()
+    for number in (1, 0):
+        page.locator(".answers [aria-busy]").nth(number).wait_for(state="detached")
     page.get_by_text("Bits per byte:").wait_for()  # measured after all else is shown
     assert page.title() == "apple and plum compared"  # what a model wrote is shown as text
     check_accessibility(page)
