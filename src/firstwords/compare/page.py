@@ -9,7 +9,12 @@ from matplotlib.figure import Figure
 
 from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_duration, format_size
-from firstwords.compare.terminal import format_bits_difference, format_points, format_share
+from firstwords.compare.terminal import (
+    benchmark_title,
+    format_bits_difference,
+    format_points,
+    format_share,
+)
 from firstwords.recipe import STAGES
 from firstwords.report.html_page import render_markdown, render_section
 from firstwords.report.html_page import render_page as render_sections
@@ -36,7 +41,10 @@ def render_page(document: JsonObject) -> str:
         ("Runs", _render_runs(document["runs"]), ()),
         ("Differences", _render_differences(names, document["differences"]), ()),
         ("Curves", "", _render_curves(document["curves"])),
-        *((one["title"], _render_benchmark(names, one), ()) for one in document["benchmarks"]),
+        *(
+            (benchmark_title(one), _render_benchmark(names, one), ())
+            for one in document["benchmarks"]
+        ),
         ("Bits per byte", _render_bits(names, document["bits_per_byte"]), ()),
         ("Questions that only one answered correctly", _render_examples(names, document), ()),
         ("The same prompts", _render_answers(names, document["answers"]), ()),
@@ -107,8 +115,14 @@ def _draw(figure: Figure, curves: list[JsonObject], label: str, draw: DrawCurve)
         draw(axes, curve, COLORS[number % len(COLORS)])
     axes.set(xlabel="million training tokens", ylabel=label, yscale="log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if value < 10 else "")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _is_labelled(value) else "")
     axes.legend()
+
+
+def _is_labelled(value: float) -> bool:
+    """Return whether a value of the logarithmic axis begins with 2 or 5: more labels would overlap
+    where the curves take up a whole decade."""
+    return f"{value:e}"[0] in "25"
 
 
 def _draw_bits(axes: Axes, curve: JsonObject, color: str) -> None:

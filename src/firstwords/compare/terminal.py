@@ -21,7 +21,7 @@ def render_comparison(document: JsonObject) -> str:
         ("Verdict", _render_verdicts(document)),
         ("Runs", render_runs(document["runs"])),
         ("Differences", _render_differences(names, document)),
-        *((_title(one), _render_benchmark(names, one)) for one in document["benchmarks"]),
+        *((benchmark_title(one), _render_benchmark(names, one)) for one in document["benchmarks"]),
         ("Bits per byte of the same text", _render_bits(names, document["bits_per_byte"])),
         ("Bits per byte while training", _render_curves(document["curves"])),
         ("Questions that only one answered correctly", _render_examples(names, document)),
@@ -30,7 +30,8 @@ def render_comparison(document: JsonObject) -> str:
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections if text)
 
 
-def _title(benchmark: JsonObject) -> str:
+def benchmark_title(benchmark: JsonObject) -> str:
+    """Return the title of a benchmark as a heading."""
     title = str(benchmark["title"])
     return title[:1].upper() + title[1:]
 
