@@ -148,16 +148,13 @@ def test_busy_server_is_asked_again_when_it_says(toy: ToyChat, page: Any) -> Non
     page.route("**/v1/chat/completions", refuse)
     page.goto(toy.url)
     page.get_by_role("checkbox", name="sft").wait_for()
-    page.clock.install()
     send(page, "Hi")
     page.get_by_text("The server is busy. Asking again in 1 s.").wait_for()
-    page.clock.run_for(1000)
     answered(page, 1)  # refused twice
     error = page.locator(".details .error").inner_text()
     assert error == "The server has too many requests. Regenerate in a moment."
     page.get_by_role("button", name="Regenerate").click()
     page.get_by_text("Asking again in 1 s").wait_for()
-    page.clock.run_for(1000)
     page.get_by_text("The old fox went.").wait_for()
 
 

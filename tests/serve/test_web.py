@@ -90,13 +90,11 @@ def test_a_server_that_is_away_and_back(serve: Serve, tiny_tokenizer: Tokenizer,
     decoders = {"toy-sft": FixedAnswerDecoder(tiny_tokenizer, "Hello.")}
     page.goto(serve(decoders=decoders).url)
     page.get_by_role("checkbox", name="sft").wait_for()
-    page.clock.install()
     page.route("**/v1/**", lambda route: route.abort())
     ask(page, "Hi")
     assert "does not answer" in page.locator(".details .error").inner_text()
     page.get_by_text("Asking again every 3 seconds").wait_for()
     page.unroute("**/v1/**")
-    page.clock.run_for(3000)
     page.get_by_text("The server is back").wait_for()
     page.get_by_role("button", name="Regenerate").click()
     page.get_by_text("2 / 2").wait_for()
