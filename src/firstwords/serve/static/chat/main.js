@@ -22,6 +22,12 @@ import * as tree from "./tree.js";
 import { xrayUrl } from "./xray_link.js";
 
 const SHADE = "firstwords.shade";
+const KEYS_OF_BOXES = [
+  { keys: "Enter", title: "Send the message" },
+  { keys: "Shift+Enter", title: "Add a line" },
+  { keys: "ArrowUp", title: "Edit the last message, in an empty box" },
+  { keys: "Escape", title: "Stop the answer, or close what is open" },
+];
 const NEW = "new"; // the draft of a conversation that does not exist yet
 
 class ChatPage {
@@ -95,6 +101,11 @@ class ChatPage {
     page.new.addEventListener("click", () => this.openNew());
     const bar = document.querySelector("app-bar");
     bar.addEventListener("runchange", () => this.followBar(bar.run));
+    bar.addShortcuts("Chat", [
+      { keys: "/", title: "Go to the message box", action: () => page.message.focus() },
+      { keys: "Ctrl+Shift+O", title: "New chat", action: () => this.openNew() },
+      ...KEYS_OF_BOXES,
+    ]);
     page.shade.checked = read(SHADE, false);
     page.shade.addEventListener("change", () => {
       write(SHADE, page.shade.checked);
@@ -424,22 +435,11 @@ class ChatPage {
     page.log.setAttribute("aria-busy", String(busy));
   }
 
+  // Escape closes what is open, or stops the answer.
   pressKey(event) {
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    const inText = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-    if (event.key === "Escape") {
-      if (!this.card.close() && !this.sidebar.close()) this.answers.stop(this.chat);
-    } else if (event.key === "/" && !inText && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      this.page.message.focus();
-    } else if (
-      event.key.toLowerCase() === "o" &&
-      event.shiftKey &&
-      (event.ctrlKey || event.metaKey)
-    ) {
-      event.preventDefault();
-      this.openNew();
-    }
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (!this.card.close() && !this.sidebar.close()) this.answers.stop(this.chat);
   }
 }
 
