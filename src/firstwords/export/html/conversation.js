@@ -19,11 +19,10 @@ export function turnNodes(turn, actions) {
 }
 
 export function pieceElement(piece) {
-  const tool = { class: "token tool" };
-  const node = piece.call
-    ? element("span", tool, `calculator: ${piece.call} = ${piece.result}`)
-    : element("span", { class: "token" }, piece.text);
-  node.tokens = piece.tokens;
+  const { text, call, result, tokens } = piece;
+  const kind = call === undefined ? "token" : `token tool${result === "error" ? " error" : ""}`;
+  const node = element("span", { class: kind }, text ?? `${call} = ${result}`);
+  node.tokens = tokens;
   return node;
 }
 
