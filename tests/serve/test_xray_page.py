@@ -56,8 +56,9 @@ def after(page: Any) -> str:
 
 def percent(share: float) -> str:
     if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.0f} %" if share >= 0.0995 or share == 0 else f"{100 * share:.1f} %"
+        return "<\u00a00.1\u00a0%"
+    digits = 0 if share >= 0.0995 or share == 0 else 1
+    return f"{100 * share:.{digits}f}\u00a0%"
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_head_is_chosen_on_its_map_and_in_the_picture(
     attention.get_by_label("mean of all heads").check()
     rows = [head[-1] for layer in stage["attention"] for head in layer]
     means = [sum(weights) / len(rows) for weights in zip(*rows, strict=True)]
-    shares = [float(re.sub(r"[< %]", "", text)) for text in shown.all_inner_texts()]
+    shares = [float(re.sub(r"[^\d.]", "", text)) for text in shown.all_inner_texts()]
     assert shares == pytest.approx([100 * mean for mean in means], abs=0.6)
 
 
@@ -343,7 +344,7 @@ def test_habits_are_badges_on_the_maps(serve: Serve, page: Any) -> None:
     inspect(page, "The old")  # three tokens: every head has a habit
     badges = view(page, "attention").locator(".badge")
     assert badges.count() == 2 * 4
-    assert re.fullmatch(r"to [a-z ]+: \d+ %", badges.first.inner_text())
+    assert re.fullmatch(r"to [a-z ]+: \d+\s%", badges.first.inner_text())
 
 
 # --- conversations --------------------------------------------------------------------------------
@@ -358,7 +359,7 @@ def test_answer_of_the_chat_is_inspected_as_it_stands(serve: Serve, page: Any) -
     assert text.endswith("assistant\nThe old hen jumped")
     assert view(page, "text").locator(".generated").count() == 0
     assert after(page) == "After “␣old”"
-    assert view(page, "text").locator(".token:has(:checked)").inner_text() == " old"
+    assert view(page, "text").locator("[aria-checked=true]").text_content() == " old"
     assert not page.get_by_label("Continue for").is_visible()
     page.get_by_role("button", name="Write a text instead").click()
     page.get_by_label("Send as a chat message").check()
@@ -438,8 +439,8 @@ def test_page_is_accessible(
     page.goto(f"{serve().url}/xray")
     page.get_by_label("pretrain (step 1)").check()
     inspect(page)
-    for summary in page.locator(".view:not([open]) summary").all():
-        summary.click()
+    page.evaluate("document.querySelectorAll('.view').forEach((one) => (one.open = true))")
+    view(page, "similar").locator(".bars").first.wait_for(state="attached")
     violations = axe.run(page, context="main").response["violations"]
     assert violations == [], [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
     for narrow in (width, 320):

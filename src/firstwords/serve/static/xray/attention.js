@@ -122,5 +122,6 @@ function reachWeights(state, stage) {
   const layers = reach === "all" ? stage.attention : [stage.attention[layer]];
   const heads = reach === "head" ? [stage.attention[layer][head]] : layers.flat();
   const rows = heads.map((map) => map[state.positionIn(stage)]);
-  return rows[0].map((_, position) => rows.reduce((sum, row) => sum + row[position], 0) / rows.length);
+  const meanAt = (position) => rows.reduce((sum, row) => sum + row[position], 0) / rows.length;
+  return rows[0].map((_, position) => meanAt(position));
 }

@@ -12,6 +12,12 @@ const STREAM = 24; // x of the residual stream
 const LEFT = 46; // x of the boxes
 const BOX_WIDTH = 150;
 const LAYER_HEIGHT = 80;
+const HEAD_MOVES = {
+  ArrowUp: [1, 0],
+  ArrowDown: [-1, 0],
+  ArrowRight: [0, 1],
+  ArrowLeft: [0, -1],
+};
 const END_HEIGHT = 56; // of the boxes at top and bottom
 
 export function modelView(state) {
@@ -69,7 +75,10 @@ function layerBox(state, stage, layer, y) {
   const name = svgText(LEFT + 6, prediction + 4, "strong");
   const mlpName = svgText(LEFT + 6, mlp + 5);
   mlpName.textContent = "MLP";
-  const added = { mlp: svgText(WIDTH, mlp + 5, "end"), attention: svgText(WIDTH, attention + 5, "end") };
+  const added = {
+    mlp: svgText(WIDTH, mlp + 5, "end"),
+    attention: svgText(WIDTH, attention + 5, "end"),
+  };
   const lens = svgElement("g", { role: "button", tabindex: "0", class: "level" });
   lens.append(
     box(LEFT, prediction - 10, WIDTH - LEFT, 20, "plain"),
@@ -87,7 +96,8 @@ function layerBox(state, stage, layer, y) {
     name.textContent = `${layer + 1} → ${figure}`;
     lens.setAttribute("aria-label", `Layer ${layer + 1} would predict ${figure}; show the lens`);
     for (const [part, text] of Object.entries(added)) {
-      const ratio = stage.residual[layer + 1][part][position] / stage.residual[layer].stream[position];
+      const length = stage.residual[layer + 1][part][position];
+      const ratio = length / stage.residual[layer].stream[position];
       text.textContent = `+${Math.round(100 * ratio)} %`;
     }
   }, "position");
@@ -134,7 +144,7 @@ function headBoxes(state, stage, layer, y) {
 
 // Arrow keys: up and down to another layer, left and right to another head.
 function moveHead(state, stage, group, event) {
-  const move = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key];
+  const move = HEAD_MOVES[event.key];
   if (!move) return;
   event.preventDefault();
   const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
@@ -180,7 +190,8 @@ function tokenBox(state, stage, y) {
     const arrow = svgText(x, y + 41, "arrow");
     arrow.textContent = sign;
     const area = svgElement("g", { class: "arrow-area" });
-    area.append(svgElement("rect", { x: x - 12, y: y + 14, width: 32, height: 40, class: "area" }), arrow);
+    const size = { x: x - 12, y: y + 14, width: 32, height: 40 };
+    area.append(svgElement("rect", { ...size, class: "area" }), arrow);
     area.addEventListener("click", () => move(change));
     return area;
   });

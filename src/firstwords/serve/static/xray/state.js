@@ -2,6 +2,7 @@
 // The document is described in firstwords/inspect/xray/inspect_run.py.
 
 const ALWAYS_OPEN = { open: true };
+const NO_BREAK = "\u00a0";
 
 export class XrayState {
   constructor(xray) {
@@ -93,6 +94,7 @@ export function formatCount(number) {
 
 export function formatPercent(fraction) {
   const percentage = 100 * fraction;
-  if (percentage > 0 && percentage < 0.05) return "< 0.1 %";
-  return `${percentage.toFixed(percentage >= 9.95 || percentage === 0 ? 0 : 1)} %`;
+  if (percentage > 0 && percentage < 0.05) return `<${NO_BREAK}0.1${NO_BREAK}%`;
+  const digits = percentage >= 9.95 || percentage === 0 ? 0 : 1;
+  return `${percentage.toFixed(digits)}${NO_BREAK}%`;
 }

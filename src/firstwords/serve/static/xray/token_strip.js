@@ -4,6 +4,7 @@ import { element } from "../shared/dom.js";
 import { followChoice } from "./follow.js";
 import { isGenerated } from "./state.js";
 
+const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 let stripCount = 0;
 
 // A strip of the tokens that all stages share, and one of each stage's other tokens.
@@ -44,25 +45,45 @@ export function tokenStrip(state, group, legend, figureAt, ...names) {
   return strip;
 }
 
-// The tokens as text that can be read and selected.
-export function textStrip(state, group, legend) {
-  const parts = stripParts(state, group, (token) => token.text);
-  const labels = parts.map(({ label }) => label);
-  const title = element("legend", { class: "hidden" }, legend);
-  followSelection(state, group, parts);
-  return element("fieldset", { class: "prose" }, title, ...labels);
+// The tokens as text that can be read and copied: without inputs, which would part its words.
+export function textStrip(state, group, label) {
+  const stage = group.stages[0];
+  const spans = stage.tokens.slice(group.from, group.to).map((token, index) => {
+    const attributes = { role: "radio", "aria-label": state.tokenText(token.id) };
+    const span = element("span", { class: `token ${kindOf(token)}`, ...attributes }, token.text);
+    span.addEventListener("click", () => state.select({ position: group.from + index }));
+    return span;
+  });
+  const checked = () => spans[positionInGroup(state, group) - group.from];
+  state.onChange(() => {
+    const current = checked();
+    for (const span of spans) {
+      span.setAttribute("aria-checked", span === current);
+      span.tabIndex = span === (current ?? spans[0]) ? 0 : -1;
+    }
+  }, "position");
+  const strip = element("div", { class: "prose", role: "radiogroup", "aria-label": label }, ...spans);
+  strip.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = spans.indexOf(document.activeElement) + step;
+    const position = group.from + Math.min(spans.length - 1, Math.max(0, next));
+    state.select({ position });
+    checked()?.focus();
+  });
+  return strip;
 }
 
-function stripParts(state, group, textOfToken) {
+function stripParts(state, group) {
   const name = `strip-${++stripCount}`;
   const tokens = group.stages[0].tokens.slice(group.from, group.to);
   return tokens.map((token, index) => {
     const position = group.from + index;
     const printable = state.tokenText(token.id);
     const radio = element("input", { type: "radio", name, value: position });
-    radio.setAttribute("aria-label", printable);
     radio.addEventListener("change", () => state.select({ position }));
-    const text = element("span", { class: "piece" }, textOfToken?.(token) ?? printable);
+    const text = element("span", { class: "piece" }, printable);
     const label = element("label", { class: `token ${kindOf(token)}` }, radio, text);
     return { position, radio, label };
   });
@@ -73,13 +94,17 @@ function kindOf(token) {
   return token.by === "frame" ? "markup" : token.by;
 }
 
+// The selected position, which a group of tokens may not have.
+function positionInGroup(state, { stages }) {
+  return stages.length === 1 ? state.positionIn(stages[0]) : state.position;
+}
+
 // Returns a function that returns the part that is checked now, if any.
 function followSelection(state, group, parts) {
-  const single = group.stages.length === 1 ? group.stages[0] : null;
   let checked = null;
   state.onChange(() => {
     if (checked) checked.radio.checked = false;
-    checked = parts[(single ? state.positionIn(single) : state.position) - group.from];
+    checked = parts[positionInGroup(state, group) - group.from];
     if (checked) checked.radio.checked = true;
   }, "position");
   return () => checked;
