@@ -243,7 +243,9 @@ page.leave.addEventListener("click", () => {
   page.text.focus();
   showCount();
 });
-window.addEventListener("hashchange", start);
+window.addEventListener("hashchange", () => {
+  if (location.hash.includes("=")) start(); // not the link that skips to the text box
+});
 page.examples.append(
   ...EXAMPLES.map(({ text, chat }) => {
     const button = element("button", { type: "button" }, text);
