@@ -57,7 +57,7 @@ def show_curves(page: Page) -> None:
 
 
 def show_xray(page: Page) -> None:
-    page.locator("#xray h2").first.wait_for()
+    page.locator("#xray :is(h2, h3)").first.wait_for()
 
 
 PICTURES = {
@@ -108,7 +108,7 @@ def take(page: Page, address: str, name: str, picture: Picture) -> None:
         picture.prepare(page)
         page.wait_for_timeout(SETTLE_MS)
         clip = area(page, picture.selector) if picture.selector else None
-        save(IMAGES / f"{name}.png", page.screenshot(clip=clip))
+        save(IMAGES / f"{name}.png", page.screenshot(clip=clip, full_page=clip is not None))
     except Error as error:
         print(f"{name}: skipped, {error.message.splitlines()[0]}")
 

@@ -51,6 +51,7 @@ def open_bar(open_page: Callable[..., Any], url: str, names: Names) -> Callable[
 
     def answer(route: Any) -> None:
         data = [{"name": name, **FACTS} for name in names]
+        data.insert(0, {"name": "unreadable", "state": "broken"})
         route.fulfill(json={"object": "list", "data": data})
 
     def open_path(path: str, **options: Any) -> Any:
@@ -74,7 +75,7 @@ def test_run_is_shared_by_pages_and_the_newest_is_followed(
     page = open_bar("/training/", viewport=DESKTOP)
     bar = page.locator("app-bar")
     facts = bar.get_by_role("list", name="Selected run").inner_text()
-    for fact in ("2.56M parameters", "days old", "exam 82 %", "context 256"):
+    for fact in ("2.56M parameters", "years old", "exam 82 %", "context 256"):
         assert fact in facts
     page.evaluate(
         """() => {

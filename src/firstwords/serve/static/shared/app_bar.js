@@ -83,7 +83,7 @@ class AppBar extends HTMLElement {
   #update() {
     const names = this.runs.map(({ name }) => name);
     if (names.length && !names.includes(this.#selected)) this.#selected = null;
-    const run = (names.length && this.#selected) || names[0] || null;
+    const run = (names.length && this.#selected) || this.#newest() || null;
     const changed = run !== this.run;
     this.run = run;
     if (names.length) this.#storeInUrl();
@@ -91,6 +91,11 @@ class AppBar extends HTMLElement {
     this.#showFacts();
     this.#showLinks();
     if (changed) this.#announce("runchange");
+  }
+
+  // A run whose files are broken is only selected by hand.
+  #newest() {
+    return this.runs.find(({ state }) => state !== "broken")?.name;
   }
 
   #announce(event) {
@@ -150,10 +155,11 @@ class AppBar extends HTMLElement {
   // Only changes are made, so that an open list stays open.
   #showSelect(names) {
     const { select } = this.#parts;
-    const shown = [...select.options].slice(1).map(({ value }) => value);
-    if (shown.join("/") !== names.join("/")) {
+    const following = `Newest: ${this.#newest() ?? "none"}`;
+    const shown = [...select.options].map(({ text }) => text);
+    if (shown.join("/") !== [following, ...names].join("/")) {
       select.replaceChildren(
-        element("option", { value: "" }, `Newest: ${names[0]}`),
+        element("option", { value: "" }, following),
         ...names.map((name) => element("option", { value: name }, name)),
       );
     }

@@ -1,6 +1,7 @@
 // What the bar says about a run of GET /v1/runs, in words. A fact that is not known is left out.
 
 const UNITS = [
+  ["year", 31_557_600],
   ["day", 86_400],
   ["hour", 3_600],
   ["minute", 60],
