@@ -112,10 +112,11 @@ def test_page_embeds_the_document_safely(run: Run, xray: Call, tmp_path: Path) -
 
 
 def test_modules_of_the_page_declare_distinct_names() -> None:
-    from firstwords.inspect.xray.page import MODULES, join_modules
+    from firstwords.common.single_file import join_modules
+    from firstwords.inspect.xray import page
 
     declared = r"^(?:async )?(?:function\*?|const|let|class) (\w+)"
-    names = re.findall(declared, join_modules(MODULES), re.MULTILINE)
+    names = re.findall(declared, join_modules(map(page._read_static, page.MODULES)), re.MULTILINE)
     assert len(names) > 30
     assert len(names) == len(set(names))
 

@@ -5,12 +5,10 @@ they declare must differ; the document is embedded as data. The Content-Security
 this script and this style, by their hashes: nothing else can run, and nothing is fetched.
 """
 
-import base64
-import hashlib
-import json
-import re
 from importlib import resources
 from typing import Any
+
+from firstwords.common.single_file import csp_hash, embeddable_json, join_modules
 
 STYLES = ("shared/base.css", "xray/xray.css")
 PARTS = (
@@ -45,36 +43,16 @@ script-src '{script_hash}'; style-src '{style_hash}'">
 
 def render_page(document: dict[str, Any]) -> str:
     """Return the page of an X-ray's document."""
-    script = join_modules(MODULES) + START
+    script = join_modules(map(_read_static, MODULES)) + START
     style = "".join(map(_read_static, STYLES))
     return PAGE.format(
         script=script,
         style=style,
-        script_hash=_csp_hash(script),
-        style_hash=_csp_hash(style),
-        data=_embeddable_json(document),
+        script_hash=csp_hash(script),
+        style_hash=csp_hash(style),
+        data=embeddable_json(document),
     )
-
-
-def _embeddable_json(document: dict[str, Any]) -> str:
-    """Return JSON in which no text can end the script element around it."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
-
-
-def join_modules(modules: tuple[str, ...]) -> str:
-    """Return several modules as one script, in an order in which each finds what it imports."""
-    return "".join(_strip_module_syntax(_read_static(module)) for module in modules)
-
-
-def _strip_module_syntax(module: str) -> str:
-    without_imports = re.sub(r"^import [^;]*;\n", "", module, flags=re.MULTILINE)
-    return re.sub(r"^export ", "", without_imports, flags=re.MULTILINE)
 
 
 def _read_static(name: str) -> str:
     return (resources.files("firstwords.serve") / "static" / name).read_text(encoding="utf-8")
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
