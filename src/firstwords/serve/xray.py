@@ -36,8 +36,8 @@ class ConversationMessage(BaseModel):
 
 class XrayRequest(BaseModel):
     """A text or the messages of a conversation, and the stages of a run to run it through. The
-    default is the latest stage of the newest run that is finished. `token` is the token to select: its number in the
-    text or in the last message."""
+    default is the latest stage of the newest run that is finished. `token` is the token to select:
+    its number in the text or in the last message."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
