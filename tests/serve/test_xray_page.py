@@ -239,14 +239,13 @@ def test_stages_share_a_strip_and_take_turns_in_wide_views(
         assert region.evaluate("node => node.scrollWidth <= node.clientWidth")
         for position in (3, 150):
             select_token(page, position)
-            row = region.locator("tr.selected")
-            page.evaluate("new Promise((done) => setTimeout(done, 100))")
-            inside = row.evaluate(
+            row = region.locator("tr.selected").element_handle()
+            page.wait_for_function(
                 "row => { const [a, b] = [row, row.closest('.wide')]"
                 ".map((node) => node.getBoundingClientRect());"
-                "return a.top >= b.top && a.bottom <= b.bottom; }"
+                "return a.top >= b.top && a.bottom <= b.bottom; }",
+                arg=row,
             )
-            assert inside
 
 
 def test_tokens_of_stages_are_shared_as_far_as_they_agree(serve: Serve, page: Any) -> None:
