@@ -51,6 +51,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 def test_newest_and_named_reports_are_served_with_their_data(serve: Serve, runs: list[Run]) -> None:
     client = serve(find_runs=lambda: runs).client
     assert '<p class="big">62%</p>' in client.get("/report/").text
+    assert '<p class="big">31%</p>' in client.get("/report/?run=first").text
     first = client.get("/report/first")
     assert '<p class="big">31%</p>' in first.text
     assert 'href="first/report.csv"' in first.text
@@ -82,7 +83,7 @@ def test_scripts_and_styles_of_the_file_are_left_out(serve: Serve, runs: list[Ru
     served = serve(find_runs=lambda: runs).client.get("/report/first")
     assert "'unsafe" not in served.headers["content-security-policy"]
     assert "<style" not in served.text
-    assert served.text.count("<script") == 2
+    assert served.text.count("<script") == 4
     assert "Content-Security-Policy" not in served.text
 
 

@@ -27,9 +27,12 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <link rel="icon" href="../shared/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="../shared/base.css">
+<link rel="stylesheet" href="../shared/app_bar.css">
 <link rel="stylesheet" href="../shared/report.css">
+<script src="../shared/theme.js"></script>
 <script type="module" src="../shared/app_bar.js"></script>
 <script type="module" src="../shared/report.js"></script>
+<script type="module" src="../shared/report_page.js"></script>
 </head>
 <body class="report">
 <app-bar page="report"></app-bar>
@@ -64,8 +67,8 @@ def add_report_pages(app: FastAPI, find_runs: Callable[[], list[Run]], needs_key
 
     @app.get("/report", include_in_schema=False)
     @app.get("/report/", include_in_schema=False)
-    async def newest_report() -> HTMLResponse:
-        return await show(None)
+    async def newest_report(run: str = "") -> HTMLResponse:
+        return await show(run or None)
 
     @app.get("/report/{name}", include_in_schema=False)
     async def named_report(name: str) -> HTMLResponse:

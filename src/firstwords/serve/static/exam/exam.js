@@ -11,6 +11,7 @@ const page = Object.fromEntries(
   [...document.querySelectorAll("[id]")].map((node) => [node.id, node]),
 );
 const { key } = loadSettings();
+const bar = document.querySelector("app-bar");
 let query = readAddress();
 let runs = [];
 let newest = 0; // number of the newest request: answers of older ones are ignored
@@ -21,15 +22,23 @@ async function start() {
     page[stage].append(...options.map(([value, text]) => element("option", { value }, text)));
   }
   runs = await listRuns(key);
-  page.run.replaceChildren(...runs.map((name) => element("option", { value: name }, name)));
+  await bar.ready;
+  if (runs.includes(query.run)) bar.selectRun(query.run);
+  bar.addEventListener("runchange", followBar);
   if (!runs.length) return showNothing("There is no run yet. To train one, run: firstwords train");
   await refresh();
 }
 
+// Shows the run that is selected in the bar.
+async function followBar() {
+  if (!bar.run || bar.run === query.run) return;
+  runs = bar.runs.map(({ name }) => name);
+  await change({ run: bar.run, part: "" });
+}
+
 // Shows what the address asks for.
 async function refresh() {
-  if (!runs.includes(query.run)) query.run = runs[0];
-  page.run.value = query.run;
+  if (!runs.includes(query.run)) query.run = bar.run ?? runs[0];
   for (const stage of STAGES) page[stage].value = query[stage];
   if (page.search !== document.activeElement) page.search.value = query.search;
   newest += 1;
@@ -144,7 +153,6 @@ page.filters.addEventListener("submit", (event) => {
 });
 for (const name of ["part", ...STAGES])
   page[name].addEventListener("change", () => change({ [name]: page[name].value }));
-page.run.addEventListener("change", () => change({ run: page.run.value, part: "" }));
 page.reset.addEventListener("click", () => {
   page.search.value = "";
   page.search.focus(); // the button is about to be disabled
@@ -154,16 +162,14 @@ page.previous.addEventListener("click", () => turnPage(-1, "first"));
 page.next.addEventListener("click", () => turnPage(1, "first"));
 addEventListener("popstate", () => {
   query = readAddress();
+  if (runs.includes(query.run)) bar.selectRun(query.run);
   page.search.value = query.search; // even if it has the focus
   refresh();
 });
-addEventListener("keydown", (event) => {
-  const isTyping = event.target.matches("input, select, textarea");
-  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-  const actions = { j: () => moveFocus(1), k: () => moveFocus(-1), "/": () => page.search.focus() };
-  if (!actions[event.key]) return;
-  event.preventDefault();
-  actions[event.key]();
-});
+bar.addShortcuts("Exam", [
+  { keys: "j", title: "Next question", action: () => moveFocus(1) },
+  { keys: "k", title: "Previous question", action: () => moveFocus(-1) },
+  { keys: "/", title: "Search", action: () => page.search.focus() },
+]);
 
 start().catch(showError);
