@@ -21,6 +21,7 @@ async function start() {
     const options = [["", "any"], ["right", "right"], ["wrong", "wrong"]]; // prettier-ignore
     page[stage].append(...options.map(([value, text]) => element("option", { value }, text)));
   }
+  showNothing("Reading the answers.");
   runs = await listRuns(key);
   await bar.ready;
   if (runs.includes(query.run)) bar.selectRun(query.run);
