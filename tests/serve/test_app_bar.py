@@ -11,7 +11,7 @@ from firstwords.model.transformer import Transformer
 
 PageCheck = Callable[[Any], None]
 Names = list[str]
-PAGES = ("/", "/training/", "/xray/", "/api/", "/docs/")
+PAGES = ("/", "/training/", "/exam/", "/xray/", "/runs/", "/api/", "/docs/")
 
 
 def test_manifest_names_icons_that_exist(client: httpx.Client) -> None:

@@ -27,6 +27,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <link rel="icon" href="../shared/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="../shared/base.css">
+<link rel="manifest" href="../manifest.webmanifest">
 <link rel="stylesheet" href="../shared/app_bar.css">
 <link rel="stylesheet" href="../shared/report.css">
 <script src="../shared/theme.js"></script>
