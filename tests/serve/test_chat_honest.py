@@ -63,7 +63,7 @@ def test_run_and_stages_belong_to_a_conversation(toy: ToyChat, page: Any) -> Non
     page.route("**/v1/models", add_run)
     page.get_by_role("link", name="Hi").click()
     page.reload()
-    page.locator("option", has_text="newer").wait_for(state="attached")
+    page.locator("#run option", has_text="newer").wait_for(state="attached")
     assert page.locator("#run").input_value() == "toy"
     assert page.get_by_role("checkbox", name="pretrain").is_checked()
     assert page.get_by_role("checkbox", name="sft").is_checked()
@@ -71,7 +71,7 @@ def test_run_and_stages_belong_to_a_conversation(toy: ToyChat, page: Any) -> Non
     only_newer = {"object": "list", "data": [newer]}
     page.route("**/v1/models", lambda route: route.fulfill(json=only_newer))
     page.reload()
-    page.locator("option", has_text="toy (not on this server)").wait_for(state="attached")
+    page.locator("#run option", has_text="toy (not on this server)").wait_for(state="attached")
     send(page, "Anyone?")
     page.get_by_text("The server no longer has run toy").wait_for()
     assert page.get_by_label("Your message").input_value() == "Anyone?"
