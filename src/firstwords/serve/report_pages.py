@@ -95,6 +95,9 @@ def render_page(run: Run) -> str:
     body = re.search(r"<body[^>]*>(.*)</body>", text, flags=re.DOTALL)
     if not body or "<main>" not in body[1]:
         return _page("Report", _paragraph(f"The report of run {run.name} is damaged."))
+    if '<body class="report">' not in text:
+        renew = f"To write it anew, run: firstwords report --run {run.name}"
+        return _page("Report", _paragraph(f"An older version wrote this run's report. {renew}"))
     data = f'href="{quote(run.name)}/report.'  # the page's address may be /report/ or /report/NAME
     shown = body[1].replace('href="report.', data)
     return _page(f"Report of {run.name}", shown)
