@@ -1,9 +1,8 @@
-"""The report of a real run: sections, plots, samples, progress, and escaping of model output."""
+"""The report of a real run: sections, plots, samples, and escaping of model output."""
 
 import base64
 import csv
 import hashlib
-import json
 import re
 import shutil
 import subprocess
@@ -38,7 +37,6 @@ from firstwords.report.sections import evaluation
 from firstwords.runs import registry
 from firstwords.runs.metrics import read_metrics
 from firstwords.runs.run import Run
-from firstwords.runs.status import run_progress
 
 STEPS = {"pretrain": 12, "midtrain": 5, "sft": 4}
 
@@ -375,51 +373,7 @@ def test_unknown_tracker_is_refused_before_anything_is_written(bench: Bench) -> 
     assert not bench.directory("tracked").exists()
 
 
-# --- progress -------------------------------------------------------------------------------------
-
-
-def test_progress_of_a_finished_run(run: Run) -> None:
-    progress = run_progress(run)
-    assert [phase["done"] for phase in progress["phases"]] == [True] * 5
-    assert (
-        progress["stage"]["name"],
-        progress["stage"]["step"],
-        progress["stage"]["seconds_left"],
-    ) == (
-        "sft",
-        4,
-        0,
-    )
-    assert [len(progress["curves"][stage]["loss"]) for stage in STAGES] == list(STEPS.values())
-    assert progress["samples"] == run.samples()[-1]
-    json.dumps(progress)
-
-
-def test_progress_of_a_run_in_training(run: Run) -> None:
-    for name in ("checkpoints/midtrain", "checkpoints/sft", "evaluation"):
-        shutil.rmtree(run.directory / name)
-    run.metrics("sft").unlink()
-    lines = run.metrics("midtrain").read_text().splitlines(keepends=True)
-    run.metrics("midtrain").write_text(
-        "".join(lines[:3]) + lines[3][:20]
-    )  # half of a line that is being written
-    progress = run_progress(run)
-    assert [phase["done"] for phase in progress["phases"]] == [True, True, False, False, False]
-    assert (progress["stage"]["name"], progress["stage"]["step"], progress["stage"]["steps"]) == (
-        "midtrain",
-        3,
-        5,
-    )
-    assert progress["curves"]["sft"]["loss"] == []
-
-
-def test_progress_before_the_first_step(run: Run) -> None:
-    for name in ("checkpoints", "evaluation", "metrics", "samples", "tensorboard"):
-        shutil.rmtree(run.directory / name)
-    progress = run_progress(run)
-    assert progress["stage"] is None
-    assert progress["samples"] is None
-    assert progress["bits_per_byte"] == []
+# --- open prompts ---------------------------------------------------------------------------------
 
 
 def test_answers_to_open_prompts_are_reported_with_examples(run: Run) -> None:

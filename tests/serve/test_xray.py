@@ -192,7 +192,7 @@ def test_server_without_a_run_finds_the_first_one(
     assert missing.status_code == 404
     assert "firstwords train" in missing.json()["error"]["message"]
     first = tiny_run("first", tiny_model, tiny_tokenizer)
-    assert client.get("/v1/runs").json()["data"] == ["first"]
+    assert [run["name"] for run in client.get("/v1/runs").json()["data"]] == ["first"]
     save_step(first, "pretrain", 1, tiny_tokenizer)
     answer = client.post("/v1/completions", json=body)
     assert answer.json()["model"] == "first-pretrain"
