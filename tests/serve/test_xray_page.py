@@ -109,14 +109,21 @@ def test_rules_of_a_row_are_aligned(serve: Serve, page: Any) -> None:
 
 
 def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any) -> None:
-    waiting: list[Any] = []
-    page.route("**/v1/models", lambda route: waiting.append(route))
+    waiting: list[Any] | None = []  # requests of the bar and of the page; None once they may go on
+
+    def hold(route: Any) -> None:
+        if waiting is None:
+            route.continue_()
+        else:
+            waiting.append(route)
+
+    page.route("**/v1/models", hold)
     page.goto(f"{serve().url}/xray/#text=from+the+link&chat=1")
     assert page.get_by_label("Text to inspect").input_value() == "from the link"
     page.get_by_label("Text to inspect").fill(TEXT)
     page.get_by_label("Send as a chat message").uncheck()
-    page.unroute("**/v1/models")
-    for route in waiting:  # of the bar and of the page
+    held, waiting = waiting, None
+    for route in held:
         route.continue_()
     run(page)
     page.locator(".quote", has_text=TEXT).wait_for()

@@ -94,7 +94,7 @@ function samplingOf({ key, seed, system, ...sampling }, answer) {
 // beginning.
 function leftOut({ dropped_messages: dropped = 0, truncated = false, cut = false }, turns) {
   const first = turns[Math.min(dropped, turns.length - 1)];
-  const fields = { truncated: truncated === true || cut === true };
+  const fields = truncated === true || cut === true ? { truncated: true } : {};
   return dropped ? { ...fields, firstRead: first.id } : fields;
 }
 
