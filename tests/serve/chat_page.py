@@ -37,6 +37,7 @@ class FixedAnswerDecoder:
             self.place -= 1  # that was a token of the calculator's result
         self.last = self.script[min(self.place, len(self.script) - 1)]
         logits_BV = torch.zeros(1, self.vocab_size)
+        logits_BV[0, self.tokenizer.special_ids] = -1.0  # so that the alternatives are text
         logits_BV[0, self.last] = 5.0
         self.place += 1
         return logits_BV

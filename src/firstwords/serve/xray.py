@@ -87,7 +87,10 @@ def _count(models: ModelPool, request: XrayRequest) -> dict[str, int]:
     tokens = 0
     if request.messages or request.text.strip():
         inspected = request.to_inspect_request()
-        tokens = len(tokenize_request(inspected, loaded.tokenizer, sys.maxsize).tokens)
+        try:
+            tokens = len(tokenize_request(inspected, loaded.tokenizer, sys.maxsize).tokens)
+        except UserError as error:
+            raise ApiError(400, str(error)) from None
     return {"tokens": tokens, "context": loaded.context}
 
 
