@@ -139,9 +139,9 @@ def test_a_recipe_may_have_a_byte_order_mark(bench: Bench) -> None:
         (["train", "--time", "nan"], "--time"),
         (["train", "--seed", "-1"], "--seed"),
         (["train", "--seed", "one"], "--seed"),
-        (["train", "--run", "a/b"], "--run a/b"),
-        (["train", "--run", ".."], "--run .."),
-        (["train", "--run", ""], "--run"),
+        (["train", "--run", "a/b"], "run name a/b"),
+        (["train", "--run", ".."], "run name .."),
+        (["train", "--run", ""], "run name"),
         (["train", "--recipe", "absent.json"], "absent.json"),
         (["train", "--recipe", "."], "--recipe"),
         (["train", "--data", "/no/such.txt"], "--data /no/such.txt"),
@@ -241,7 +241,7 @@ def test_a_time_of_zero_is_too_short(
 def test_an_unknown_run_is_reported_with_the_existing_ones(
     command: str, bench: Bench, refused: Say
 ) -> None:
-    assert "--run lost" in refused(command, "--run", "lost")
+    assert "run lost does not exist" in refused(command, "--run", "lost")
     assert "firstwords train" in refused(command)  # no run at all
     make_run(bench, "known")
     assert "known" in refused(command, "--run", "lost")
