@@ -412,7 +412,7 @@ def test_json_is_one_document_and_markdown_a_file(
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["trace", TEXT, "--run", "absent"], "--run absent"),
+        (["trace", TEXT, "--run", "absent"], "run absent does not exist"),
         (["trace", ""], "the text"),
         (["trace", " \n"], "the text"),
         (["trace", "word " * 100], "tokens"),
