@@ -9,12 +9,7 @@ from matplotlib.figure import Figure
 
 from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_duration, format_size
-from firstwords.compare.terminal import (
-    benchmark_title,
-    format_bits_difference,
-    format_points,
-    format_share,
-)
+from firstwords.compare.terminal import benchmark_table, benchmark_title, format_bits_difference
 from firstwords.recipe import STAGES
 from firstwords.report.html_page import render_markdown, render_section
 from firstwords.report.html_page import render_page as render_sections
@@ -139,15 +134,11 @@ def _draw_loss(axes: Axes, curve: JsonObject, color: str) -> None:
 
 
 def _render_benchmark(names: list[str], benchmark: JsonObject) -> str:
-    header = ["", *names, *(f"{name} - {names[0]}" for name in names[1:])]
-    rows = [
-        [part["title"], *map(format_share, part["scores"]), *map(format_points, part["pairs"])]
-        for part in benchmark["parts"]
-    ]
-    scores, pairs = benchmark["scores"], benchmark["pairs"]
-    rows.append(["**all**", *map(format_share, scores), *map(format_points, pairs)])
+    header, *rows = benchmark_table(names, benchmark, "**all**")
     reasons = [
-        f"Not compared item by item: {pair['reason']}." for pair in pairs if "reason" in pair
+        f"Not compared item by item: {pair['reason']}."
+        for pair in benchmark["pairs"]
+        if "reason" in pair
     ]
     explained = "Differences are in points; a star marks a clear one, in parts after a correction "
     return paragraphs(f"{explained}for their number.", table(header, rows), *reasons)

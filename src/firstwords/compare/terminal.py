@@ -32,8 +32,7 @@ def render_comparison(document: JsonObject) -> str:
 
 def benchmark_title(benchmark: JsonObject) -> str:
     """Return the title of a benchmark as a heading."""
-    title = str(benchmark["title"])
-    return title[:1].upper() + title[1:]
+    return _first_upper(str(benchmark["title"]))
 
 
 def _wrap(text: str, indent: str = "") -> str:
@@ -53,18 +52,21 @@ def _render_differences(names: list[str], document: JsonObject) -> str:
 
 
 def _render_benchmark(names: list[str], benchmark: JsonObject) -> str:
-    header = ["", *names, *(f"{name} - {names[0]}" for name in names[1:])]
-    rows = [
-        [part["title"], *map(format_share, part["scores"]), *map(format_points, part["pairs"])]
-        for part in benchmark["parts"]
-    ]
-    scores, pairs = benchmark["scores"], benchmark["pairs"]
-    total = ["all", *map(format_share, scores), *map(format_points, pairs)]
+    rows = benchmark_table(names, benchmark, "all")
+    pairs = benchmark["pairs"]
     reasons = [_wrap(f"{_first_upper(p['reason'])}.") for p in pairs if p and "reason" in p]
     clear = "* clear: for parts, after a correction for their number" if benchmark["parts"] else ""
-    return "\n".join(
-        line for line in (align_columns([header, *rows, total]), clear, *reasons) if line
-    )
+    return "\n".join(line for line in (align_columns(rows), clear, *reasons) if line)
+
+
+def benchmark_table(names: list[str], benchmark: JsonObject, total: str) -> list[list[str]]:
+    """Return the header, a row for each part of a benchmark, and a row titled `total` for all of
+    it: the scores of the runs, and their paired differences to the first one."""
+    header = ["", *names, *(f"{name} - {names[0]}" for name in names[1:])]
+    return [header] + [
+        [part["title"], *map(format_share, part["scores"]), *map(format_points, part["pairs"])]
+        for part in [*benchmark["parts"], {**benchmark, "title": total}]
+    ]
 
 
 def _first_upper(text: str) -> str:

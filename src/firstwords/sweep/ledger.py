@@ -17,6 +17,7 @@ from firstwords.recipe import STAGES
 from firstwords.runs.documents import Document, read_valid_lines
 from firstwords.runs.manifest import now
 from firstwords.runs.run import Run
+from firstwords.runs.summary import newest_scores
 
 SOURCES = ("*.py", "*.h", "*.cpp", "*.txt", "*.json")
 
@@ -56,8 +57,6 @@ def read_experiments(sweep: str, variants: Iterable[str] = ()) -> list[dict[str,
 
 def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, Any]) -> None:
     """Add a finished run to the ledger."""
-    evaluations = (run.read_evaluation(stage) for stage in reversed(STAGES))
-    tasks: dict[str, Any] = next((found["tasks"] for found in evaluations if found), {})
     entry = {
         "sweep": sweep,
         "variant": variant,
@@ -69,8 +68,7 @@ def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, A
         "code": code_digest(),
         "tokens": sum(run.recipe.stage(stage).tokens for stage in STAGES),
         "seconds": sum(timing["seconds"] for timing in run.timings().values()),
-        "exam": _score(tasks.get("exam")),
-        "bits_per_byte": _score(tasks.get("bits_per_byte")),
+        **newest_scores(run),
     }
     path = ledger_path()
     files.make_directory(path.parent)
@@ -78,10 +76,6 @@ def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, A
         file.write(json.dumps(entry) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _score(task: dict[str, Any] | None) -> dict[str, Any] | None:
-    return {"score": task["score"], "ci95": task["ci95"]} if task else None
 
 
 @cache
