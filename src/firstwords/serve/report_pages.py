@@ -14,33 +14,11 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 
 from firstwords.runs.run import Run
+from firstwords.serve.app_page import render_app_page
 from firstwords.serve.errors import ApiError
 from firstwords.serve.threads import run_in_thread
 
 DATA_TYPES = {"report.csv": "text/csv; charset=utf-8", "report.json": "application/json"}
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<link rel="icon" href="../shared/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="../shared/base.css">
-<link rel="manifest" href="../manifest.webmanifest">
-<link rel="stylesheet" href="../shared/app_bar.css">
-<link rel="stylesheet" href="../shared/report.css">
-<script src="../shared/theme.js"></script>
-<script type="module" src="../shared/app_bar.js"></script>
-<script type="module" src="../shared/report.js"></script>
-<script type="module" src="../shared/report_page.js"></script>
-</head>
-<body class="report">
-<app-bar page="report"></app-bar>
-{body}
-</body>
-</html>
-"""
 
 
 def add_report_pages(app: FastAPI, find_runs: Callable[[], list[Run]], needs_key: bool) -> None:
@@ -112,4 +90,11 @@ def _paragraph(text: str) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    return PAGE.format(title=html.escape(f"{title} · Firstwords"), body=body)
+    return render_app_page(
+        "report",
+        title,
+        body,
+        styles=["shared/report.css"],
+        scripts=["shared/report.js", "shared/report_page.js"],
+        root="../",
+    )

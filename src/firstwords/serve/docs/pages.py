@@ -6,44 +6,22 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from posixpath import dirname, relpath
-from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from firstwords.serve.app_page import render_app_page
 from firstwords.serve.docs.definitions import definition_lines
 from firstwords.serve.docs.library import PICTURES, Library, find_library
 from firstwords.serve.docs.markdown import Heading, Rendered, headings_of, render_markdown
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="theme-color" content="#1f5f4a">
-<title>{title} · Firstwords</title>
-<link rel="icon" href="{root}shared/icon.svg" type="image/svg+xml">
-<link rel="manifest" href="{root}manifest.webmanifest">
-<link rel="stylesheet" href="{root}shared/base.css">
-<link rel="stylesheet" href="{root}shared/app_bar.css">
-<link rel="stylesheet" href="{root}docs-page/docs.css">
-<script src="{root}shared/theme.js"></script>
-<script type="module" src="{root}shared/app_bar.js"></script>
-<script type="module" src="{root}docs-page/docs.js"></script>
-</head>
-<body>
-<app-bar page="docs"></app-bar>
-<div class="columns">
+BODY = """<div class="columns">
 {contents}
 <main>
 {body}
 </main>
 {outline}
-</div>
-</body>
-</html>
-"""
+</div>"""
 MISSING = (
     "<h1>Documentation</h1><p>The documentation is not installed with this server: it is in the "
     "folder <code>docs</code> of the project's repository. If you install Firstwords from a clone "
@@ -161,8 +139,14 @@ def render_outline(headings: list[Heading]) -> str:
 
 def render_page(url: str, title: str, body: str, contents: str, outline: str) -> str:
     """Return the whole page at an address below /docs/."""
-    parts: dict[str, Any] = {"body": body, "contents": contents, "outline": outline}
-    return PAGE.format(title=html.escape(title), root=f"../{_up(url)}", **parts)
+    return render_app_page(
+        "docs",
+        title,
+        BODY.format(contents=contents, body=body, outline=outline),
+        styles=["docs-page/docs.css"],
+        scripts=["docs-page/docs.js"],
+        root=f"../{_up(url)}",
+    )
 
 
 def _current(is_current: bool) -> str:
