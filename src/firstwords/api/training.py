@@ -1,6 +1,6 @@
 """Train a run from Python, as `firstwords train` does."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from firstwords.api.runs import TrainedRun
 from firstwords.common.errors import UserError
 from firstwords.common.units import DURATION_HINT, parse_duration
+from firstwords.data.corpora import SourceSpec
 from firstwords.pipeline import launch, phases
 from firstwords.pipeline.request import TrainRequest
 from firstwords.recipe import Stage
@@ -23,8 +24,8 @@ def train(
     name: str = "default",
     *,
     time: str | float | None = None,
-    data: str | None = None,
-    chat_data: str | None = None,
+    data: str | Sequence[str] | None = None,
+    chat_data: str | Sequence[str] | None = None,
     seed: int | None = None,
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -33,7 +34,8 @@ def train(
     """Train a run to its end and return it; call again to resume one that was interrupted.
 
     `time` is a budget such as "5m" or a number of seconds, by default half an hour. `data` and
-    `chat_data` are "starter", a file, a directory or "hub:NAME". `recipe` is a run.json, recipe or
+    `chat_data` are "starter", a file, a directory or "hub:NAME", or several of them to mix, each
+    with a weight: ["family.jsonl:0.3", "starter:0.7"]. `recipe` is a run.json, recipe or
     preset to train instead of a planned recipe, and `settings` are fields of the recipe to change,
     such as {"pretrain.steps": 100}. `on_step(stage, step)` is called after every step with its
     metrics. Interrupting (Ctrl-C, or a notebook's stop button) saves a checkpoint first. The report
@@ -44,8 +46,8 @@ def train(
     request = TrainRequest(
         name=name,
         seconds=_seconds(time),
-        data=data,
-        chat_data=chat_data,
+        data=_source(data),
+        chat_data=_source(chat_data),
         seed=seed,
         recipe=None if recipe is None else Path(recipe),
         overrides=tuple(f"{field}={value}" for field, value in (settings or {}).items()),
@@ -56,6 +58,10 @@ def train(
         phases.run_all(session)
         publish(session.run)
         return TrainedRun(session.run)
+
+
+def _source(source: str | Sequence[str] | None) -> SourceSpec | None:
+    return source if source is None or isinstance(source, str) else tuple(source)
 
 
 def _seconds(time: str | float | None) -> float | None:

@@ -23,6 +23,7 @@ from firstwords.bundle.manifest import (
 )
 from firstwords.common import console, files
 from firstwords.common.errors import UserError
+from firstwords.data.corpora import SourceSpec
 from firstwords.data.hub import manifest
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.fetch import check_disk_space
@@ -36,8 +37,8 @@ class BundleRequest(NamedTuple):
 
     out: Path
     run: str | None = None
-    data: str | None = None
-    chat_data: str | None = None
+    data: SourceSpec | None = None
+    chat_data: SourceSpec | None = None
     eval: bool = False
     sources: bool = True
 
@@ -87,7 +88,7 @@ def _collect(request: BundleRequest) -> tuple[BundleContents, BundleManifest]:
         with_eval = with_eval or (run.recipe.benchmark_items > 0 and _eval_was_fetched())
     text, chat = contents.add_source(data, "--data"), contents.add_source(chat_data, "--chat-data")
     if request.run is not None:
-        contents.add_run(run, Sources(data=str(text), chat_data=str(chat)))
+        contents.add_run(run, Sources(data=text or "starter", chat_data=chat or "starter"))
     if with_eval:
         contents.add_fetched(EVAL)
     return contents, _list_files(contents, run=request.run, data=text, chat_data=chat)

@@ -9,10 +9,11 @@ from firstwords.bundle.manifest import check_in_unit
 from firstwords.common import console, files
 from firstwords.common.errors import UserError
 from firstwords.data import corpora
-from firstwords.data.corpora import HUB_PREFIX, Corpus
+from firstwords.data.corpora import HUB_PREFIX, Corpus, SourceSpec
 from firstwords.data.hub import catalogue, manifest
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.manifest import CorpusManifest, FileEntry
+from firstwords.data.mixing import format_weighted
 from firstwords.runs import registry
 from firstwords.runs.manifest import Sources
 from firstwords.runs.run import Run
@@ -56,16 +57,22 @@ class BundleContents:
                 meter.advance(item.bytes / 1e6)
         return self.sorted()
 
-    def add_source(self, source: str | None, option: str) -> str | None:
-        """Add the files of a source, and return its name on the other machine."""
+    def add_source(self, source: SourceSpec | None, option: str) -> SourceSpec | None:
+        """Add the files of a source or mixture, and return its name on the other machine."""
         if source is None:
             return None
         corpus = corpora.open_corpus(source, option)
+        if corpus.parts:
+            names = [(self._add_corpus(part.corpus), part.weight) for part in corpus.parts]
+            return tuple(format_weighted(name, weight) for name, weight in names)
+        return self._add_corpus(corpus)
+
+    def _add_corpus(self, corpus: Corpus) -> str:
         if corpus.is_starter:
             return corpus.name
-        if source.startswith(HUB_PREFIX):
-            self.add_fetched(source.removeprefix(HUB_PREFIX))
-            return source
+        if corpus.name.startswith(HUB_PREFIX):
+            self.add_fetched(corpus.name.removeprefix(HUB_PREFIX))
+            return corpus.name
         if corpus.name not in self._names:
             self._names[corpus.name] = self._free_name(corpus.name)
             self._add_own_files(corpus, self._names[corpus.name])

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from firstwords.common.schema import FrozenModel
+from firstwords.data.corpora import SourceSpec
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.manifest import SafePath, Sha256
 
@@ -43,8 +44,8 @@ class BundleManifest(FrozenModel):
     format: Literal[1] = 1
     firstwords: str  # version that wrote it
     run: str | None = None
-    data: str | None = None  # --data and --chat-data of `train` on the other machine
-    chat_data: str | None = None
+    data: SourceSpec | None = None  # --data and --chat-data of `train` on the other machine
+    chat_data: SourceSpec | None = None
     files: tuple[BundleFile, ...]
 
     @property

@@ -190,7 +190,11 @@ def next_step(manifest: BundleManifest) -> str:
     if manifest.run:
         return f"to resume the run: firstwords train --run {manifest.run}"
     options = (("--data", manifest.data), ("--chat-data", manifest.chat_data))
-    arguments = " ".join(f"{option} {source}" for option, source in options if source)
+    arguments = " ".join(
+        f"{option} {one}"
+        for option, source in options
+        for one in ((source,) if isinstance(source, str) else source or ())
+    )
     if arguments:
         return f"to train on it: firstwords train {arguments}"
     return "to run the benchmarks: firstwords eval"

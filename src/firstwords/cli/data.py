@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, Count, UserPath
+from firstwords.cli.options import EXISTING_RUN, JSON, SEED, Count, UserPath, as_source
 from firstwords.common.terminal import echo
 from firstwords.common.units import format_size
 from firstwords.data.hub.catalogue import EVAL
@@ -151,8 +151,20 @@ def encode(name: str | None) -> None:
 
 @data.command()
 @click.option("--run", metavar="NAME", help="Run to pack, with its sources and everything it made.")
-@click.option("--data", metavar="SRC", help="Text to pack, as for train.")
-@click.option("--chat-data", metavar="SRC", help="Conversations to pack, as for train.")
+@click.option(
+    "--data",
+    metavar="SRC",
+    multiple=True,
+    callback=as_source,
+    help="Text to pack, as for train (repeatable).",
+)
+@click.option(
+    "--chat-data",
+    metavar="SRC",
+    multiple=True,
+    callback=as_source,
+    help="Conversations to pack, as for train (repeatable).",
+)
 @click.option("--eval", is_flag=True, help="Also pack the benchmarks' data.")
 @click.option(
     "--out",

@@ -163,16 +163,22 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--data",
-            metavar="SRC",
+            metavar="SRC[:WEIGHT]",
+            multiple=True,
+            callback=as_source,
             help="Text to train on: starter (the built-in curriculum), a .txt, .md, .jsonl, .json, "
             ".csv (each also .gz or .zst) or .parquet file, a directory of them, or hub:NAME for a "
-            "fetched corpus (firstwords data list).  [default: starter]",
+            "fetched corpus (firstwords data list). Repeat it to mix several by weight, such "
+            "as notes.md:0.3 and starter:0.7.  [default: starter]",
         ),
         click.option(
             "--chat-data",
-            metavar="SRC",
+            metavar="SRC[:WEIGHT]",
+            multiple=True,
+            callback=as_source,
             help="Conversations to train on: starter, a .jsonl, .json or .parquet file with "
-            '"messages", a directory of them, or hub:NAME.  [default: starter]',
+            '"messages", a directory of them, or hub:NAME; mixed like '
+            "--data.  [default: starter]",
         ),
         click.option("--seed", type=SEED, metavar="N", help="Random seed.  [default: 0]"),
         click.option(
@@ -192,6 +198,11 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
     ]
     return _add(options, command)
+
+
+def as_source(context: Any, option: Any, sources: tuple[str, ...]) -> Any:
+    """Return the source of an option that was given once, and all of a mixture."""
+    return (sources[0] if len(sources) == 1 else sources) or None
 
 
 def _add(options: Sequence[Option], command: Callable[..., None]) -> Callable[..., None]:

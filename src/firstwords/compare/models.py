@@ -23,7 +23,7 @@ from firstwords.inference.sampling import GREEDY
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import Stage
-from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.datasets import load_tokenizer, open_text
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 
@@ -57,12 +57,12 @@ def load_model(run: Run, stage: Stage) -> Model:
 
 def held_out_text(runs: list[Run]) -> HeldOutText:
     """Return text that is held out from the training of all runs."""
-    sources = list(dict.fromkeys(run.manifest.sources.data for run in runs))
+    sources = list(dict.fromkeys(run.manifest.sources.text_line for run in runs))
     if len(sources) > 1:
         return HeldOutText(
             [], "", f"the runs were trained on different text ({', '.join(sources)})"
         )
-    corpus, seeds = corpora.open_corpus(sources[0], "--data"), {run.recipe.seed for run in runs}
+    corpus, seeds = open_text(runs[0]), {run.recipe.seed for run in runs}
     seed, origin = min(seeds), f"held out from {sources[0]}"
     if len(seeds) > 1 and corpus.is_starter:
         seed = max(seeds) + 1

@@ -3,6 +3,7 @@
 Fetched corpora were verified by their checksums, so only their first records are read.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -69,6 +70,10 @@ class Problems:
 def check_conversations(corpus: Corpus, option: str) -> None:
     """Read every conversation of the user's own files. Raises UserError for what is wrong in them,
     or if there are too few to train on some and to hold out some."""
+    for part in corpus.parts:
+        check_conversations(part.corpus, option)
+    if corpus.parts:
+        return
     source = f"{option} {corpus.name}"
     if not corpus.is_own:
         check_not_empty(source, lambda split: corpora.conversations(corpus, split, 0))
@@ -97,6 +102,11 @@ def check_text(corpus: Corpus, option: str, seed: int, n_bytes: dict[Split, floa
 
     Raises UserError for what is wrong in it.
     """
+    for part in corpus.parts:
+        of_part = {split: part.weight * wanted for split, wanted in n_bytes.items()}
+        check_text(part.corpus, option, seed, of_part)
+    if corpus.parts:
+        return
     if not corpus.is_own:
         return
     problems = Problems()
@@ -110,6 +120,12 @@ def check_text(corpus: Corpus, option: str, seed: int, n_bytes: dict[Split, floa
     except TooManyProblems:
         pass
     problems.raise_all(f"{option} {corpus.name}")
+
+
+def check_has_text(corpus: Corpus, option: str) -> None:
+    """Raise UserError unless every part of a corpus has text to train on and to hold out."""
+    for part, _ in corpus.as_parts():
+        check_not_empty(f"{option} {part.name}", functools.partial(corpora.texts, part, seed=0))
 
 
 def check_not_empty(source: str, records: Callable[[Split], Iterator[object]]) -> None:

@@ -1,6 +1,7 @@
 """Open a source of text or conversations and stream its records.
 
 A source is `starter`, a file, a directory of files, or `hub:NAME` for a corpus fetched before.
+Several sources, each with a weight, are a mixture (`mixing.py`).
 
 Memory does not grow with the corpus. Files are read side by side in proportion to their sizes (of
 many, a few in shuffled order at a time), each in shuffled blocks of about a megabyte. So any prefix
@@ -32,6 +33,7 @@ from firstwords.data.formats import (
     uncompressed_bytes,
 )
 from firstwords.data.hub import catalogue, manifest
+from firstwords.data.mixing import format_source, format_weighted, mix, parse_weights, refuse_weight
 from firstwords.data.records import Kind
 from firstwords.tokenizer.chat_format import Messages
 
@@ -48,24 +50,42 @@ MAX_EXTRA_BYTES = 8_000
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
+SourceSpec = str | tuple[str, ...]  # SRC, or several SRC:WEIGHT
 T = TypeVar("T")
 
 
 class Corpus(NamedTuple):
-    """The files of a source. The starter curriculum has none: it is generated."""
+    """The files of a source. The starter curriculum has none: it is generated. A mixture has the
+    files of its parts."""
 
     name: str
     files: tuple[Path, ...]
     validation_files: tuple[Path, ...]
+    parts: tuple["Part", ...] = ()
+
+    @property
+    def source(self) -> SourceSpec:
+        """What `open_corpus` opens this corpus from."""
+        return tuple(part.name for part in self.parts) or self.name
 
     @property
     def is_starter(self) -> bool:
+        """Whether the corpus is the starter curriculum and nothing else."""
         return self.name == STARTER
+
+    @property
+    def has_starter(self) -> bool:
+        """Whether the corpus or a part of it is the starter curriculum."""
+        return any(part.corpus.is_starter for part in self.as_parts())
 
     @property
     def is_own(self) -> bool:
         """Whether the files are the user's own, neither generated nor fetched."""
         return not self.is_starter and not self.name.startswith(HUB_PREFIX)
+
+    def as_parts(self) -> tuple["Part", ...]:
+        """Return the parts of a mixture; any other corpus is its own only part."""
+        return self.parts or (Part(self, 1.0),)
 
     @property
     def all_files(self) -> tuple[Path, ...]:
@@ -74,16 +94,46 @@ class Corpus(NamedTuple):
     def text_bytes(self, kind: Kind) -> float:
         """Return about how many uncompressed bytes of training data the corpus has.
 
-        The starter curriculum is infinite. Raises UserError if a file cannot be read.
+        The starter curriculum is infinite. A mixture lasts as long as the part that lasts longest,
+        since the others are repeated. Raises UserError if a file cannot be read.
         """
+        if self.parts:
+            return max(part.corpus.text_bytes(kind) / part.weight for part in self.parts)
         if self.is_starter:
             return math.inf
         fraction = 1.0 if self.validation_files else 1 - 1 / HOLD_OUT_EVERY
         return fraction * sum(uncompressed_bytes(path, kind) for path in self.files)
 
 
-def open_corpus(source: str, option: str) -> Corpus:
-    """Find the files of a source. Raises UserError that names the option it was given to."""
+class Part(NamedTuple):
+    """A part of a mixture, and its share of the bytes."""
+
+    corpus: Corpus
+    weight: float
+
+    @property
+    def name(self) -> str:
+        return format_weighted(self.corpus.name, self.weight)
+
+
+def open_corpus(source: SourceSpec, option: str) -> Corpus:
+    """Find the files of a source or of a mixture. Raises UserError that names the option it was
+    given to."""
+    if isinstance(source, str):
+        refuse_weight(source, option)
+        return _open_source(source, option)
+    parts = tuple(
+        Part(_open_source(name, option), weight) for name, weight in parse_weights(source, option)
+    )
+    return Corpus(
+        format_source(tuple(part.name for part in parts)),
+        tuple(file for part in parts for file in part.corpus.files),
+        tuple(file for part in parts for file in part.corpus.validation_files),
+        parts,
+    )
+
+
+def _open_source(source: str, option: str) -> Corpus:
     if source == STARTER:
         return Corpus(STARTER, (), ())
     if not source.strip():
@@ -149,8 +199,16 @@ def documents(
 ) -> Iterator[Document]:
     """Yield the documents of a split.
 
-    A corpus with validation files holds those out, any other every 50th document.
+    A corpus with validation files holds those out, any other every 50th document. In a mixture each
+    part holds out its own.
     """
+    if corpus.parts:
+        return _mix(
+            corpus,
+            split,
+            lambda part: documents(part, split, seed, on_problem),
+            lambda document: len(document.text.encode()),
+        )
     if corpus.is_starter:
         return _generate(lambda index: Document(*starter.document(seed, index)), split)
     read = functools.partial(read_text, on_problem=on_problem)
@@ -162,6 +220,13 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
 
     Users cannot edit a dataset that they fetched, so what is not valid in one is skipped.
     """
+    if corpus.parts:
+        return _mix(
+            corpus,
+            split,
+            lambda part: conversations(part, split, seed),
+            lambda messages: sum(len(message["content"].encode()) for message in messages),
+        )
     if corpus.is_starter:
         return _generate(
             lambda index: [dict(m) for m in starter.conversation(seed, index).messages], split
@@ -190,6 +255,18 @@ def take_bytes(texts: Iterable[str], n_bytes: int) -> Iterator[str]:
             text = raw[: max(n_bytes, 4)].decode(errors="ignore")  # at least one character
         n_bytes -= len(raw)
         yield text
+
+
+def _mix(
+    corpus: Corpus,
+    split: Split,
+    read: Callable[[Corpus], Iterator[T]],
+    size: Callable[[T], int],
+) -> Iterator[T]:
+    """Mix the parts of a corpus. Parts that are too small for their share are repeated in training;
+    nothing is measured twice."""
+    streams = [functools.partial(read, part.corpus) for part in corpus.parts]
+    return mix(streams, [part.weight for part in corpus.parts], size, repeat=split == "train")
 
 
 def _is_held_out(index: int) -> bool:

@@ -28,7 +28,7 @@ from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, Stage
 from firstwords.runs.checkpoints import Checkpoint
-from firstwords.runs.datasets import load_tokenizer, progress_callback
+from firstwords.runs.datasets import load_tokenizer, open_text, progress_callback
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -118,8 +118,8 @@ def held_out_bits(
 @contextmanager
 def _held_out_store(run: Run, tokenizer: Tokenizer, max_items: int | None) -> Iterator[TokenStore]:
     """Encode held-out text into a temporary store: the run itself may be training."""
-    corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
-    if corpus.is_starter and max_items == 0:
+    corpus = open_text(run)
+    if corpus.has_starter and max_items == 0:
         raise UserError("--max-items 0 is all, but the starter text is endless", "give a number")
     documents = corpora.texts(corpus, "val", run.recipe.seed)
     if max_items is None:

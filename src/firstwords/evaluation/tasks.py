@@ -14,6 +14,7 @@ from firstwords.evaluation.babble import PROMPTS_PER_KIND
 from firstwords.evaluation.benchmarks import BENCHMARKS
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import Recipe
+from firstwords.runs.datasets import open_conversations, open_text
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -34,8 +35,8 @@ def n_open_prompts(recipe: Recipe) -> int:
 
 
 def exam_applies(run: Run) -> bool:
-    """Return whether the run trains on the starter curriculum, which the exam is about."""
-    return corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data").is_starter
+    """Return whether the run trains on the starter conversations, which the exam is about."""
+    return open_conversations(run).has_starter
 
 
 def bits_per_byte_result(
@@ -60,7 +61,7 @@ def _score(bits: bpb.BitsPerByte) -> dict[str, Any]:
 
 def document_sources(run: Run, count: int) -> list[str]:
     """Return the source of each of the first `count` held-out documents."""
-    corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
+    corpus = open_text(run)
     documents = corpora.documents(corpus, "val", run.recipe.seed)
     return [document.source for document in islice(documents, count)]
 

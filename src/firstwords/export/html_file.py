@@ -25,6 +25,7 @@ from firstwords.model.transformer import Transformer
 from firstwords.recipe import Stage
 from firstwords.report.headline import make_headline
 from firstwords.runs.checkpoints import Checkpoint
+from firstwords.runs.datasets import open_conversations
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import SPECIAL_TOKENS, Tokenizer
 
@@ -119,8 +120,7 @@ def quantize(values_RC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def describe(run: Run, stage: Stage, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
     """Return what the page's scripts need besides the weights."""
     chats = stage != "pretrain"
-    source = run.manifest.sources.chat_data
-    examples = CHAT_EXAMPLES if source == "starter" else OWN_DATA_EXAMPLES
+    examples = CHAT_EXAMPLES if open_conversations(run).has_starter else OWN_DATA_EXAMPLES
     return {
         "config": model.config.model_dump(),
         "tokens": [
@@ -150,7 +150,9 @@ def render_card(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> s
 def card_rows(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> list[tuple[str, str]]:
     """Return the facts of the card as (name, value)."""
     sources = run.manifest.sources
-    data = sources.data if stage == "pretrain" else f"{sources.data}, {sources.chat_data}"
+    data = sources.text_line
+    if stage != "pretrain":
+        data += f", {sources.chat_line}"
     seconds = sum(timing["seconds"] for timing in run.timings().values())
     rows = [
         ("Stage", f"{stage}, step {checkpoint.step:,}"),

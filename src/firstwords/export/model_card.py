@@ -63,7 +63,7 @@ def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
     for name in STAGES[: STAGES.index(stage) + 1]:
         config = recipe.stage(name)
         steps = checkpoint.step if name == stage else config.steps
-        data = sources.data if name == "pretrain" else sources.chat_data
+        data = sources.text_line if name == "pretrain" else sources.chat_line
         lines.append([name, f"`{data}`", f"{steps:,}", f"{steps * config.batch_tokens:,}"])
     return (
         table(["stage", "data", "steps", "tokens"], lines)

@@ -17,7 +17,7 @@ from firstwords.inference.sampling import GREEDY
 from firstwords.labs.short_training import ignore_counts, train_on_rows
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
-from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.datasets import load_tokenizer, open_conversations
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.tokenizer.chat_format import Messages, encode_prompt
@@ -47,7 +47,7 @@ def load_finetuned(run: Run) -> FinetunedModel:
 
 def run_conversations(run: Run, split: corpora.Split) -> Iterator[Messages]:
     """Yield the conversations that a run was trained on, or those held out."""
-    corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+    corpus = open_conversations(run)
     return corpora.conversations(corpus, split, run.recipe.seed)
 
 

@@ -1,15 +1,17 @@
 """What the user asked `train` for, and the manifest or the objection that follows from it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from firstwords import __version__
-from firstwords.common import devices
+from firstwords.common import console, devices
 from firstwords.common.errors import UserError
 from firstwords.common.schema import parse, read_document
 from firstwords.data import corpora
-from firstwords.data.checks import check_conversations, check_not_empty, check_text
-from firstwords.data.corpora import Corpus
+from firstwords.data.checks import check_conversations, check_has_text, check_text
+from firstwords.data.corpora import Corpus, SourceSpec
+from firstwords.planning.advice import data_notes
 from firstwords.planning.checks import check_resources
 from firstwords.planning.planner import Plan, make_plan, plan_preset
 from firstwords.planning.presets import (
@@ -32,8 +34,8 @@ class TrainRequest(NamedTuple):
 
     name: str = ""
     seconds: float | None = None
-    data: str | None = None
-    chat_data: str | None = None
+    data: SourceSpec | None = None
+    chat_data: SourceSpec | None = None
     seed: int | None = None
     recipe: Path | None = None
     overrides: tuple[str, ...] = ()  # of --set
@@ -82,6 +84,8 @@ def new_manifest(request: TrainRequest, world: World | None = None) -> Manifest:
     world = world or World()
     seconds, sources, plan = resolve(request, world.size)
     check_device(plan.recipe, world)
+    for note in plan.notes:
+        console.say(f"note: {note}")
     return Manifest(
         firstwords=__version__,
         created=now(),
@@ -99,13 +103,14 @@ def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
     seconds = or_default(request.seconds, file.manifest.time if file.manifest else DEFAULT_SECONDS)
     text = corpora.open_corpus(or_default(request.data, file.sources.data), "--data")
     chat = corpora.open_corpus(or_default(request.chat_data, file.sources.chat_data), "--chat-data")
-    sources = Sources(data=text.name, chat_data=chat.name)
-    check_not_empty(f"--data {text.name}", lambda split: corpora.texts(text, split, 0))
+    sources = Sources(data=text.source, chat_data=chat.source)
+    check_has_text(text, "--data")
     check_conversations(chat, "--chat-data")
     seconds, plan = _plan(request, file, seconds, text, chat, processes)
     recipe = plan.recipe
     text_bytes = APPROXIMATE_BYTES_PER_TOKEN * recipe.pretrain.tokens
     check_text(text, "--data", recipe.seed, {"train": text_bytes, "val": recipe.val_bytes})
+    plan = replace(plan, notes=tuple(data_notes(recipe, text, chat, continues=False)))
     return Resolved(seconds, sources, plan)
 
 
@@ -187,8 +192,8 @@ def check_unchanged(run: Run, request: TrainRequest) -> None:
     options: dict[str, tuple[object, object]] = {
         "--time": (request.seconds, manifest.time),
         "--seed": (request.seed, recipe.seed),
-        "--data": (_corpus_name(request.data, "--data"), manifest.sources.data),
-        "--chat-data": (_corpus_name(request.chat_data, "--chat-data"), manifest.sources.chat_data),
+        "--data": (_canonical(request.data, "--data"), manifest.sources.data),
+        "--chat-data": (_canonical(request.chat_data, "--chat-data"), manifest.sources.chat_data),
         "--set": (with_overrides(recipe, request.overrides), recipe),
         "--recipe": (
             given_recipe(file, request) or preset_recipe_like(file, request, recipe),
@@ -203,5 +208,5 @@ def check_unchanged(run: Run, request: TrainRequest) -> None:
             )
 
 
-def _corpus_name(source: str | None, option: str) -> str | None:
-    return None if source is None else corpora.open_corpus(source, option).name
+def _canonical(source: SourceSpec | None, option: str) -> SourceSpec | None:
+    return None if source is None else corpora.open_corpus(source, option).source

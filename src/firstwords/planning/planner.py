@@ -38,10 +38,11 @@ MAX_MEASURED_STEP_SECONDS = 5.0  # the speed of slower steps is computed
 @dataclass(frozen=True)
 class Plan:
     """A recipe, and what to expect of it: time, memory, disk space, bits per byte. `predicted` is
-    empty for a recipe that was given, not planned."""
+    empty for a recipe that was given, not planned. `notes` are about the data."""
 
     recipe: Recipe
     predicted: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus, processes: int = 1) -> Plan:

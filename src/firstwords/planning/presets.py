@@ -30,6 +30,7 @@ from pydantic import Field
 
 from firstwords.common.hardware import Device
 from firstwords.common.schema import FrozenModel
+from firstwords.data.corpora import SourceSpec
 from firstwords.model.size import matmul_parameters
 from firstwords.planning.estimates import memory_bytes
 from firstwords.planning.model_sizes import model_config
@@ -66,8 +67,8 @@ class DepthPreset(FrozenModel):
     midtrain_fraction: float = Field(gt=0, le=1)  # midtraining tokens per pretraining token
     sft_fraction: float = Field(gt=0, le=1)  # finetuning tokens per pretraining token
     repeat_fraction: float = Field(default=0.0, ge=0, lt=1)  # rows that repeat random tokens
-    data: str = "starter"
-    chat_data: str = "starter"
+    data: SourceSpec = "starter"
+    chat_data: SourceSpec = "starter"
     gpus: str | None = None  # the GPUs that it is meant for, such as 8xH100; None for a CPU
 
 

@@ -14,8 +14,9 @@ SHORT_RUN_FRACTION = 0.8  # of the budget: a shorter run gets a note
 def render_plan(plan: Plan) -> str:
     """Render the recipe and, if there are estimates, what it takes and what other budgets give."""
     recipe, predicted = plan.recipe, plan.predicted
+    notes = [f"note        {note}" for note in plan.notes]
     if not predicted:
-        return "\n".join([_model_line(recipe), *_stage_lines(recipe)])
+        return "\n".join([_model_line(recipe), *_stage_lines(recipe), *notes])
     return "\n".join(
         [
             _model_line(recipe),
@@ -23,6 +24,7 @@ def render_plan(plan: Plan) -> str:
             *_stage_lines(recipe, predicted),
             *_total_lines(predicted),
             *_notes(predicted),
+            *notes,
             "",
             *_comparison_lines(predicted["comparison"]),
         ]

@@ -90,8 +90,8 @@ def _facts(run: Run, stage: Stage) -> list[tuple[str, str]]:
         ("parameters", f"{n_parameters(recipe.model):,}"),
         ("time", f"{format_duration(total_seconds(run))}, everything included"),
         ("training tokens", f"{tokens:,}"),
-        ("text", f"`{sources.data}`"),
-        ("conversations", f"`{sources.chat_data}`"),
+        ("text", f"`{sources.text_line}`"),
+        ("conversations", f"`{sources.chat_line}`"),
         ("machine", ", ".join(machine.get("gpus", [])) or processor),
         ("trained", run.manifest.created[:10]),
     ]

@@ -24,6 +24,16 @@ APPROXIMATE_BYTES_PER_TOKEN = 4  # for bounds that need not be exact
 MIN_TOKENS_FOR_PROCESSES = 20_000_000
 
 
+def open_text(run: Run) -> corpora.Corpus:
+    """Open the run's text."""
+    return corpora.open_corpus(run.manifest.sources.data, "--data")
+
+
+def open_conversations(run: Run) -> corpora.Corpus:
+    """Open the run's conversations."""
+    return corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+
+
 def load_tokenizer(run: Run) -> Tokenizer:
     """Return the tokenizer of a run. Raises UserError if there is none."""
     path = run.find_tokenizer()
@@ -44,7 +54,7 @@ def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         n_tokens = run.recipe.val_bytes  # no limit in practice: a token has at least one byte
 
     def create(directory: Path) -> TokenStore:
-        corpus = corpora.open_corpus(run.manifest.sources.data, "--data")
+        corpus = open_text(run)
         documents = corpora.texts(corpus, split, run.recipe.seed)
         if split == "val":
             documents = take_bytes(documents, run.recipe.val_bytes)
@@ -68,7 +78,7 @@ def chat_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenSto
         n_tokens = min(n_tokens, run.recipe.val_bytes // APPROXIMATE_BYTES_PER_TOKEN)
 
     def create(directory: Path) -> TokenStore:
-        corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+        corpus = open_conversations(run)
         conversations = corpora.conversations(corpus, split, run.recipe.seed)
         processes = encoding_processes(n_tokens)
         discard_if_source_changed(directory, corpus, tokenizer)
@@ -158,7 +168,7 @@ def _open_or_create(
     if len(store) < min_tokens:
         files.remove_directory(directory)
         sources = run.manifest.sources
-        source = sources.data if kind == "text" else sources.chat_data
+        source = sources.text_line if kind == "text" else sources.chat_line
         raise UserError(
             f"{option} {source} has only {len(store):,} tokens ({split}), fewer than the "
             f"{min_tokens:,} of a batch",

@@ -6,14 +6,27 @@ from typing import Any
 from pydantic import Field
 
 from firstwords.common.schema import FrozenModel
+from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import format_source
 from firstwords.recipe import Recipe
 
 
 class Sources(FrozenModel):
-    """Where a run reads text and conversations from: `starter`, a path, or `hub:NAME`."""
+    """Where a run reads text and conversations from: `starter`, a path, `hub:NAME`, or several of
+    them, each with its share: `family.jsonl:0.3`, `starter:0.7`."""
 
-    data: str = "starter"
-    chat_data: str = "starter"
+    data: SourceSpec = "starter"
+    chat_data: SourceSpec = "starter"
+
+    @property
+    def text_line(self) -> str:
+        """The source of text in one line."""
+        return format_source(self.data)
+
+    @property
+    def chat_line(self) -> str:
+        """The source of conversations in one line."""
+        return format_source(self.chat_data)
 
 
 class Manifest(FrozenModel):

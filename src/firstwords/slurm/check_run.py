@@ -7,7 +7,8 @@ from pathlib import Path
 from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
 from firstwords.data import corpora
-from firstwords.data.checks import check_conversations, check_not_empty
+from firstwords.data.checks import check_conversations, check_has_text
+from firstwords.data.corpora import SourceSpec
 from firstwords.data.records import Kind
 from firstwords.evaluation import eval_data
 from firstwords.pipeline.request import (
@@ -52,22 +53,23 @@ def check_data(site: Site) -> Iterator[CheckResult]:
         )
 
 
-def check_source(site: Site, source: str, option: str, kind: Kind) -> Iterator[CheckResult]:
+def check_source(site: Site, source: SourceSpec, option: str, kind: Kind) -> Iterator[CheckResult]:
     try:
         corpus = corpora.open_corpus(source, option)
+        name = f"{option} {corpus.name}"
         corpus.text_bytes(kind)  # opens every file that has an index
         if kind == "text":
-            check_not_empty(f"{option} {source}", lambda split: corpora.texts(corpus, split, 0))
+            check_has_text(corpus, option)
         else:
             check_conversations(corpus, option)
-        yield CheckResult("ok", "data", f"{option} {source}")
+        yield CheckResult("ok", "data", name)
     except UserError as error:
         field = "run.data" if option == "--data" else "run.chat_data"
         hint = f"{error.hint}, or use another source in {field}{offline_hint(site)}"
         yield CheckResult("FAIL", "data", error.problem, hint)
 
 
-def text_and_chat_sources(run: RunConfig) -> tuple[str, str]:
+def text_and_chat_sources(run: RunConfig) -> tuple[SourceSpec, SourceSpec]:
     """Return the sources of text and conversations that `train` uses: the run's or the recipe's."""
     defaults = read_recipe_file(resolve_recipe(run.recipe)).sources
     return (

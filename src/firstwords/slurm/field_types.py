@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from firstwords.common.errors import UserError
 from firstwords.common.units import DURATION_HINT, parse_duration
+from firstwords.data.corpora import SourceSpec
 from firstwords.planning.recipes import named_recipes
 from firstwords.recipe import field_names
 from firstwords.runs.registry import check_name
@@ -94,10 +95,11 @@ ShellPath = Annotated[
 DataSource = Annotated[
     str,
     _matching(
-        rf"starter|hub:[\w./-]+|{FULL_PATH}",
+        rf"starter(?::[0-9.]+)?|hub:[\w./:-]+|{FULL_PATH}",
         "use starter, hub:NAME, or a path that begins with /, ~/ or a $VARIABLE",
     ),
 ]
+DataSources = DataSource | tuple[DataSource, ...]  # of a mixture: SRC:WEIGHT each
 RecipeSource = Annotated[str, AfterValidator(_check_recipe)]
 RecipeField = Annotated[str, AfterValidator(_check_recipe_field)]
 RecipeValue = Annotated[
@@ -124,8 +126,16 @@ def resolve_recipe(recipe: str | None) -> Path | None:
     return named_recipes().get(recipe) or expand_path(recipe)
 
 
-def resolve_source(source: str | None) -> str | None:
-    """Return `starter` and `hub:NAME` unchanged, and a path expanded."""
-    if source is None or source == "starter" or source.startswith("hub:"):
+def resolve_source(source: SourceSpec | None) -> SourceSpec | None:
+    """Return `starter` and `hub:NAME` unchanged, and paths expanded."""
+    if source is None:
+        return None
+    if isinstance(source, tuple):
+        return tuple(_resolve(part) for part in source)
+    return _resolve(source)
+
+
+def _resolve(source: str) -> str:
+    if re.match(r"starter\b|hub:", source):
         return source
     return str(expand_path(source))

@@ -51,8 +51,8 @@ def train_options(run: RunConfig) -> list[str]:
         ("--data", run.data),
         ("--chat-data", run.chat_data),
     ):
-        if source is not None:
-            options.append(f"{option} {quote_path(source) if '/' in source else source}")
+        for one in (source,) if isinstance(source, str) else source or ():
+            options.append(f"{option} {quote_path(one) if '/' in one else one}")
     if run.seed is not None:
         options.append(f"--seed {run.seed}")
     return options + [f"--set {shlex.quote(override)}" for override in run.overrides()]

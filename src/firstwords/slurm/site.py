@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from firstwords.common.errors import UserError
 from firstwords.common.schema import FrozenModel, parse_toml
 from firstwords.slurm.field_types import (
-    DataSource,
+    DataSources,
     MailAddress,
     Memory,
     Module,
@@ -61,8 +61,8 @@ FIELD_OF_SBATCH_OPTION = {
 class TrainOptions(FrozenModel):
     """The options of `firstwords train` that may differ between the runs of a sweep."""
 
-    data: DataSource | None = None
-    chat_data: DataSource | None = None
+    data: DataSources | None = None
+    chat_data: DataSources | None = None
     seed: Seed | None = None
     recipe: RecipeSource | None = None
     set: dict[RecipeField, RecipeValue] = Field(default_factory=dict)

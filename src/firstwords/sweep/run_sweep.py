@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from firstwords.common import console, files, paths
 from firstwords.common.errors import Interrupted, UserError
+from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import format_source
 from firstwords.recipe import STAGES, Recipe
 from firstwords.runs import registry
 from firstwords.runs.run import Run
@@ -78,11 +80,9 @@ def _find_done(name: str, label: str, job: Job) -> dict[str, Any] | None:
 
 def _train(spec: SweepSpec, job: Job, recipe: str) -> None:
     """Run the command of the sweep. Raises Interrupted if it was stopped."""
-    places = {"run": job.run, "recipe": recipe, "seed": str(job.seed)}
+    places: dict[str, SourceSpec] = {"run": job.run, "recipe": recipe, "seed": str(job.seed)}
     places |= {"data": spec.data, "chat_data": spec.chat_data}
-    words = shlex.split(spec.command)
-    for place, value in places.items():
-        words = [word.replace(f"{{{place}}}", value) for word in words]
+    words = fill_places(shlex.split(spec.command), places)
     if words[0] == "firstwords":  # of this environment, also where it is not on the PATH
         words[:1] = [sys.executable, "-m", "firstwords"]
     try:
@@ -93,6 +93,22 @@ def _train(spec: SweepSpec, job: Job, recipe: str) -> None:
         ) from None
     if code in (Interrupted.exit_code, -2, -15):
         raise Interrupted(job.run)
+
+
+def fill_places(words: list[str], places: dict[str, SourceSpec]) -> list[str]:
+    """Replace {NAME} in the words of a command. The option before a mixture is repeated for each of
+    its sources."""
+    filled: list[str] = []
+    for word in words:
+        mixture = places.get(word[1:-1]) if word[:1] == "{" else None
+        if isinstance(mixture, tuple):
+            option = filled.pop()
+            filled += [part for source in mixture for part in (option, source)]
+            continue
+        for place, value in places.items():
+            word = word.replace(f"{{{place}}}", format_source(value))
+        filled.append(word)
+    return filled
 
 
 def _finished(name: str) -> Run | None:

@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 from firstwords.common.errors import UserError
 from firstwords.common.schema import FrozenModel, parse, read_document
 from firstwords.common.units import DURATION_HINT, parse_duration
+from firstwords.data.corpora import SourceSpec
 from firstwords.recipe import Recipe, with_overrides
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")  # of a part of the name of a run
@@ -33,8 +34,8 @@ class SweepSpec(FrozenModel):
     time: str = "30m"
     equal: Literal["time", "tokens"] = "time"
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    data: str = "starter"
-    chat_data: str = "starter"
+    data: SourceSpec = "starter"
+    chat_data: SourceSpec = "starter"
     recipe: str | None = None
     command: str = TRAIN
     changes: dict[str, dict[str, Any]] = Field(default={"baseline": {}}, min_length=1)

@@ -14,6 +14,7 @@ from firstwords.common import console, files
 from firstwords.common.errors import Interrupted, UserError
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
+from firstwords.runs.datasets import open_conversations, open_text
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.training.session import Session
@@ -26,9 +27,7 @@ def train_tokenizer(session: Session) -> None:
     use that. Raises Interrupted, and UserError if there is no text."""
     run, stop = session.run, session.stop
     copy = run.find_tokenizer()
-    recipe, sources = run.recipe, run.manifest.sources
-    text = corpora.open_corpus(sources.data, "--data")
-    chat = corpora.open_corpus(sources.chat_data, "--chat-data")
+    recipe, text, chat = run.recipe, open_text(run), open_conversations(run)
     chat_bytes = int(recipe.tokenizer_bytes * recipe.tokenizer_chat_fraction)
     documents = take_bytes(
         corpora.texts(text, "train", recipe.seed), recipe.tokenizer_bytes - chat_bytes
@@ -59,7 +58,7 @@ def train_tokenizer(session: Session) -> None:
             with stop.deferred():  # rustbpe calls Python to log, and swallows exceptions there
                 tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size, show_merges)
         if meter.done == 0:
-            raise UserError(f"--data {sources.data} is empty", "give files with text in them")
+            raise UserError(f"--data {text.name} is empty", "give files with text in them")
     if stop.requested:
         raise Interrupted("tokenizer")
     stats = {

@@ -7,7 +7,7 @@ from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_size
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
-from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.datasets import load_tokenizer, open_text
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -54,7 +54,7 @@ def _render_rates(measured: dict[str, float], tokenizer: Tokenizer) -> str:
 
 def _render_baselines(run: Run, tokenizer: Tokenizer, rate: float) -> str:
     """Compare with a vocabulary of whole words of the same size, and with plain bytes."""
-    corpus, seed = corpora.open_corpus(run.manifest.sources.data, "--data"), run.recipe.seed
+    corpus, seed = open_text(run), run.recipe.seed
     train_counts = count_words(take_bytes(corpora.texts(corpus, "train", seed), COMPARED_BYTES))
     val_counts = count_words(take_bytes(corpora.texts(corpus, "val", seed), COMPARED_BYTES))
     known = {word for word, _ in train_counts.most_common(tokenizer.vocab_size)}
