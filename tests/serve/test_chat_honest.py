@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from chat_page import ToyChat, answered, answers, ask, send
@@ -175,3 +175,34 @@ def test_xray_of_an_answer_has_its_history(toy: ToyChat, page: Any) -> None:
         {"role": "user", "content": "What is my name?"},
         answer,
     ]
+
+
+def test_a_question_of_the_exam_is_asked_with_its_history(toy: ToyChat, page: Any) -> None:
+    sent = record_requests(page)
+    page.goto(toy.url)
+    ask(page, "Hi")
+    messages = [
+        {"role": "user", "content": "My cat is called Rusty."},
+        {"role": "assistant", "content": "A fine name."},
+        {"role": "user", "content": "What is my cat called?"},
+    ]
+    parameters = {"run": "toy", "stages": "pretrain,sft", "conversation": json.dumps(messages)}
+    page.goto(f"{toy.url}/#{urlencode(parameters)}")
+    given = page.locator(".answer")
+    given.get_by_text("A fine name.").wait_for()
+    assert given.locator("h2").inner_text() == "given part of the question"
+    assert given.get_by_role("button").all_inner_texts() == ["Copy"]
+    assert page.get_by_role("checkbox", name="pretrain").is_checked()
+    assert page.locator("#chats a").all_inner_texts() == ["Hi"]  # nothing is stored yet
+    sent.clear()
+    page.keyboard.press("Enter")
+    answered(page, 2)
+    assert page.locator(".note").count() == 0  # the run did not change
+    by_model = {body["model"]: body for body in sent}
+    assert by_model["toy-sft"]["messages"] == messages
+    before = "My cat is called Rusty.\nA fine name.\nWhat is my cat called?"
+    assert by_model["toy-pretrain"]["prompt"] == before
+    page.reload()
+    page.get_by_text("A fine name.").wait_for()
+    page.goto(f"{toy.url}/#conversation=%5B1")
+    page.get_by_text("holds a conversation that cannot be read").wait_for()

@@ -1,9 +1,11 @@
 """The exam browser: its endpoint, and the page in a real browser."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from exam_run import HOSTILE, write_exam
@@ -134,10 +136,15 @@ def test_page_filters_and_keeps_them_in_the_address(serve: Serve, run: Run, page
     page.reload()
     page.get_by_text("1 question of 42.").wait_for()
     asked = questions(page).first
-    ask = asked.get_by_role("link", name="Ask it yourself").get_attribute("href")
-    assert ask == f"{url}/#run=x&ask=Where+is+place+20%3F"
-    xray = asked.get_by_role("link", name="X-ray").get_attribute("href")
-    assert xray == f"{url}/xray/#run=x&chat=1&text=Where+is+place+20%3F"
+    question = [{"role": "user", "content": "Where is place 20?"}]
+    stages = ["pretrain,midtrain,sft"], ["sft"]
+    for name, path, asked_stages in zip(("Ask it yourself", "X-ray"), ("/", "/xray/"), stages):
+        link = asked.get_by_role("link", name=name).get_attribute("href")
+        address, _, fragment = link.partition("#")
+        assert address == url + path
+        parameters = parse_qs(fragment)
+        assert json.loads(parameters.pop("conversation")[0]) == question
+        assert parameters == {"run": ["x"], "stages": asked_stages}
     page.get_by_role("button", name="Show all").click()
     page.get_by_text("42 questions of 42.").wait_for()
     page.go_back()

@@ -95,6 +95,7 @@ export class AnswerView {
     const button = (name, text, onclick) =>
       element("button", { type: "button", "data-focus": `${name}-${answer.id}`, onclick }, text);
     const copy = button("copy", "Copy", () => actions.copy(this.readableText(), copy));
+    if (!answer.model) return this.buttons.replaceChildren(copy);
     const nodes = [copy, button("again", "Regenerate", () => actions.regenerate(reply, answer))];
     if (answer.finishReason !== "stop" && answer.pieces.length)
       nodes.push(button("resume", "Continue", () => actions.resume(reply, answer)));

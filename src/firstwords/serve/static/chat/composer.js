@@ -67,7 +67,7 @@ export class Composer {
     page.message.setAttribute("aria-invalid", String(Boolean(problem)));
     page.meter.hidden = page["meter-text"].hidden = !context;
     if (!context) return;
-    const draft = Math.ceil(this.text.trim().length / CHARACTERS_PER_TOKEN);
+    const draft = estimateTokens(this.text.trim());
     page.meter.max = context;
     page.meter.value = Math.min(context, this.used + draft);
     page["meter-text"].textContent = describeUse(this.used, draft, context);
@@ -79,6 +79,10 @@ export class Composer {
     message.style.height = "";
     if (this.text) message.style.height = `${message.scrollHeight + 2}px`;
   }
+}
+
+export function estimateTokens(text) {
+  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
 }
 
 function describeUse(used, draft, context) {

@@ -32,7 +32,7 @@ export function toMarkdown(chat) {
     if (!isReply(node)) lines.push("**You**", "", node.text, "");
     else
       for (const answer of answersOf(chat, node))
-        lines.push(`**${answer.model}**`, "", withoutMarkup(textOf(answer.pieces)), "");
+        lines.push(`**${answer.model || answer.stage}**`, "", withoutMarkup(textOf(answer.pieces)), "");
   }
   return lines.join("\n");
 }

@@ -196,7 +196,7 @@ function firstMessageRead(chat, path) {
 }
 
 function describeChange(before, reply) {
-  if (!before) return "";
+  if (!before?.stages.length) return ""; // or it was given
   const changes = [];
   if (before.run !== reply.run) changes.push(`run ${reply.run}`);
   if (before.run !== reply.run || before.stages.join() !== reply.stages.join())

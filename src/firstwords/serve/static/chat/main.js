@@ -1,14 +1,16 @@
 // The chat page. It holds the state, changes it in answer to what the user does, and shows it: the
 // views only call actions, and each action ends in `show()`.
 
+import { fromParameter } from "../shared/conversation.js";
 import { read, write } from "../shared/storage.js";
 import { newAnswer, tooLong } from "./answering.js";
 import { Answers } from "./answers.js";
 import { copyText } from "./clipboard.js";
 import { isCommand, runCommand } from "./commands.js";
-import { Composer } from "./composer.js";
+import { Composer, estimateTokens } from "./composer.js";
 import { connectFiles } from "./file_buttons.js";
 import { keepFocus } from "./focus.js";
+import { addGiven, isQuestion } from "./given.js";
 import { LogView } from "./log_view.js";
 import { ModelPicker, Models } from "./models.js";
 import { ServerWatch } from "./server_watch.js";
@@ -122,8 +124,13 @@ class ChatPage {
 
   // --- which conversation -----------------------------------------------------------------------
 
+  // A conversation is stored when its first message is sent.
+  get isNew() {
+    return !this.store.chats.has(this.chat.id);
+  }
+
   get draftId() {
-    return this.store.chats.has(this.chat.id) ? this.chat.id : NEW;
+    return this.isNew ? NEW : this.chat.id;
   }
 
   openAddress() {
@@ -133,25 +140,40 @@ class ChatPage {
     this.open(chat);
     if (id && chat.id !== id)
       this.status.show("This browser has no such conversation.", { isError: true });
-    const text = parameters.get("ask");
-    if (text) this.composer.text = text;
+    if (parameters.has("conversation")) this.openGiven(parameters.get("conversation"));
+  }
+
+  // The messages of an address, such as a question of the exam: the last one waits in the message
+  // box to be sent, after those before it.
+  openGiven(parameter) {
+    const messages = fromParameter(parameter);
+    if (!isQuestion(messages))
+      return this.status.show("The address holds a conversation that cannot be read.", {
+        isError: true,
+      });
+    addGiven(this.chat, messages.slice(0, -1));
+    this.show();
+    this.composer.text = messages.at(-1).content;
   }
 
   emptyChat() {
     return tree.newChat(this.firstChoice());
   }
 
-  // What a new conversation uses: the run in the address, else the last choice.
+  // What a new conversation uses: the run and stages in the address, else the last choice.
   firstChoice() {
-    const [search, hash] = [location.search, location.hash].map((part) => part.slice(1));
-    const named = new URLSearchParams(hash).get("run") ?? new URLSearchParams(search).get("run");
+    const parts = [location.hash, location.search].map((part) => new URLSearchParams(part.slice(1)));
+    const named = (name) => parts.map((part) => part.get(name)).find((value) => value !== null);
     const choice = this.store.choice();
-    return this.models.initialChoice({ ...choice, run: named ?? choice.run });
+    return this.models.initialChoice({
+      run: named("run") ?? choice.run,
+      stages: named("stages")?.split(",") ?? choice.stages,
+    });
   }
 
   // The run chosen in the bar is that of a conversation that has not begun.
   followBar(run) {
-    if (!tree.isEmpty(this.chat) || !this.models.runs.includes(run)) return;
+    if (!this.isNew || !this.models.runs.includes(run)) return;
     const { stages } = this.chat;
     Object.assign(this.chat, { run, stages: this.models.existingStages(run, stages) });
     this.show();
@@ -183,7 +205,7 @@ class ChatPage {
   choose({ run, stages }) {
     Object.assign(this.chat, { run, stages, updated: Date.now() });
     this.store.saveChoice(run, stages);
-    this.store.save(this.chat);
+    if (!this.isNew) this.store.save(this.chat);
     this.show();
   }
 
@@ -230,7 +252,7 @@ class ChatPage {
   readOtherTab() {
     const stored = this.store.chats.get(this.chat.id);
     if (stored) this.chat = stored;
-    else if (!tree.isEmpty(this.chat) && !this.isBusy())
+    else if (location.hash.includes(this.chat.id) && !this.isBusy())
       this.status.show(
         "This conversation was deleted in another tab. A new message brings it back.",
       );
@@ -276,8 +298,7 @@ class ChatPage {
 
   // Adds a reply with `answers` to a message, and generates those of them that are `fresh`.
   answer(message, answers, fresh = answers, choice = this.chat) {
-    const isNew = !this.store.chats.has(this.chat.id);
-    if (isNew) history.replaceState(null, "", `#chat=${this.chat.id}`);
+    if (this.isNew) history.replaceState(null, "", `#chat=${this.chat.id}`);
     this.status.clear();
     this.answers.reply(this.chat, message, answers, fresh, choice);
     this.log.scrollToEnd();
@@ -380,8 +401,8 @@ class ChatPage {
     const before = JSON.stringify(this.models.all);
     await this.models.refresh(this.settings.values.key);
     if (JSON.stringify(this.models.all) === before) return;
-    const isNew = tree.isEmpty(this.chat) && !this.models.runs.includes(this.chat.run);
-    if (isNew) Object.assign(this.chat, this.firstChoice());
+    const isUnknown = !this.models.runs.includes(this.chat.run);
+    if (this.isNew && isUnknown) Object.assign(this.chat, this.firstChoice());
     this.show();
   }
 
@@ -443,14 +464,15 @@ class ChatPage {
   }
 }
 
-// The tokens that the newest reply has used, prompt and answer together.
+// The tokens that the newest reply has used, prompt and answer together; an estimate before the
+// server has counted them.
 function usedContext(chat, path) {
   const last = path.findLast(tree.isReply);
   if (!last) return 0;
   const used = tree
     .answersOf(chat, last)
     .map((answer) => (answer.promptTokens ?? 0) + answer.tokens);
-  return Math.max(0, ...used);
+  return Math.max(0, ...used) || estimateTokens(tree.documentFor(chat, last));
 }
 
 const chatPage = new ChatPage(

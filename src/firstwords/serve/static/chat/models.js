@@ -8,6 +8,7 @@ const ABOUT_STAGE = {
   pretrain: "continues your text",
   midtrain: "trained on conversations too",
   sft: "trained to answer",
+  given: "part of the question", // of the exam; no model wrote it
 };
 
 export function aboutStage(stage) {

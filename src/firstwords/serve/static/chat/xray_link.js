@@ -1,5 +1,6 @@
 // The address of the X-ray of an answer, with all that the model read before it.
 
+import { toParameter } from "../shared/conversation.js";
 import { continuesText } from "./answering.js";
 import { documentFor, messagesOf, textOf, turnsFor } from "./tree.js";
 
@@ -25,7 +26,7 @@ export function xrayUrl(chat, reply, answer, number) {
     );
     const messages = messagesOf(turns.slice(first), reply.system);
     if (written.trim()) messages.push({ role: "assistant", content: written.trim() });
-    parameters.set("conversation", JSON.stringify(messages));
+    parameters.set("conversation", toParameter(messages));
     if (number !== null) parameters.set("token", String(number));
   }
   return `xray/#${parameters}`;

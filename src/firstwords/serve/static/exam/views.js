@@ -1,5 +1,6 @@
 // The parts of the page: scores, the list of parts, questions. Text of models becomes text nodes.
 
+import { toParameter } from "../shared/conversation.js";
 import { element, pieceNodes } from "../shared/dom.js";
 import { STAGES } from "./query.js";
 
@@ -91,7 +92,7 @@ export function questionItem(run, question, partTitle) {
     element("h3", {}, asked.content),
     element("p", { class: "expected" }, "Expected: ", ...pieces(reference || "(no reference)")),
     element("dl", { class: "answers" }, ...STAGES.map((stage) => answer(stage, answers[stage]))),
-    links(run, asked.content, prompt.length > 1),
+    links(run, question),
   );
 }
 
@@ -123,18 +124,19 @@ function pieces(text) {
   return pieceNodes({ text, tokens: [] });
 }
 
-// Only the last message can be passed on, so the links of a conversation say so.
-function links(run, text, isConversation) {
-  const ask = new URL(`../#${new URLSearchParams({ run, ask: text })}`, location.href);
-  const xray = new URL(
-    `../xray/#${new URLSearchParams({ run, chat: "1", text })}`,
-    location.href,
-  );
-  const only = isConversation ? " (last message only)" : "";
+// Both links carry the whole conversation: the chat asks the stages that were asked in the exam, the
+// X-ray takes the last of them.
+function links(run, { prompt, answers }) {
+  const conversation = toParameter(prompt);
+  const asked = STAGES.filter((stage) => answers[stage]);
+  const linkTo = (page, stages, text) => {
+    const parameters = new URLSearchParams({ run, stages: stages.join(","), conversation });
+    return element("a", { href: new URL(`${page}#${parameters}`, location.href).href }, text);
+  };
   return element(
     "p",
     { class: "actions" },
-    element("a", { href: ask.href }, `Ask it yourself${only}`),
-    element("a", { href: xray.href }, `X-ray${only}`),
+    linkTo("../", asked, "Ask it yourself"),
+    linkTo("../xray/", asked.slice(-1), "X-ray"),
   );
 }

@@ -1,6 +1,7 @@
 // The page at /xray: its form, and requests to the server. render.js shows the result.
 
 import { countXrayTokens, inspectText, listModels } from "../shared/api.js";
+import { fromParameter, toParameter } from "../shared/conversation.js";
 import { element } from "../shared/dom.js";
 import { loadSettings } from "../shared/storage.js";
 import { renderXray, subjectOf } from "./render.js";
@@ -52,23 +53,15 @@ function tokenOf(parameter) {
 
 function messagesOf(parameter) {
   if (!parameter) return null;
-  try {
-    const messages = JSON.parse(parameter);
-    const isMessage = (one) => typeof one?.role === "string" && typeof one.content === "string";
-    if (Array.isArray(messages) && messages.length && messages.every(isMessage)) {
-      return messages.map(({ role, content }) => ({ role, content }));
-    }
-  } catch {
-    // The address is not one of the chat.
-  }
-  showStatus("The address holds a conversation that cannot be read.", true);
-  return null;
+  const messages = fromParameter(parameter);
+  if (!messages) showStatus("The address holds a conversation that cannot be read.", true);
+  return messages;
 }
 
 // Behind a "#", so that browsers do not send it to the server.
 function storeInUrl({ run, stages, text, messages, chat, token }) {
   const subject = messages
-    ? { conversation: JSON.stringify(messages) }
+    ? { conversation: toParameter(messages) }
     : { chat: chat ? "1" : "0", text };
   const selected = token === null ? {} : { token };
   const parameters = new URLSearchParams({ run, stages: stages.join(","), ...selected, ...subject });
