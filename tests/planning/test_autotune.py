@@ -53,9 +53,9 @@ def settings_for(monkeypatch: pytest.MonkeyPatch) -> Settings:
 # --- settings -------------------------------------------------------------------------------------
 
 
-def test_the_default_is_all_cores_whole_batches_and_float32(settings_for: Settings) -> None:
+def test_the_default_is_all_cores_micro_batches_and_float32(settings_for: Settings) -> None:
     settings = settings_for(lambda recipe: 1000.0 * recipe.n_threads)
-    assert (settings.n_threads, settings.dtype, settings.batch_halvings) == (2, "float32", 0)
+    assert (settings.n_threads, settings.dtype, settings.batch_halvings) == (2, "float32", 2)
     assert settings.flops_per_second == 2000.0 * flops_per_token(trial_recipe(1).model, SEQ_LEN)
     assert settings.speedups["1 threads"] == 0.5
     assert "bfloat16" not in settings.speedups
@@ -84,8 +84,8 @@ def test_faster_products_alone_do_not_choose_bfloat16(settings_for: Settings) ->
     assert settings.dtype == "float32"
 
 
-def test_smaller_micro_batches_are_chosen_if_they_are_faster(settings_for: Settings) -> None:
-    speeds = {8: 1000.0, 4: 1200.0, 2: 1210.0}
+def test_larger_micro_batches_are_chosen_if_they_are_faster(settings_for: Settings) -> None:
+    speeds = {2: 1000.0, 4: 1200.0, 8: 1210.0}
     settings = settings_for(lambda recipe: speeds[recipe.pretrain.micro_batch_size])
     assert settings.batch_halvings == 1
 
@@ -276,22 +276,21 @@ def test_two_recipes_are_measured_in_turns(monkeypatch: pytest.MonkeyPatch) -> N
     taken: list[str] = []
 
     def training_step(recipe: Recipe) -> Callable[[], float]:
-        whole = recipe.pretrain.micro_batch_size == TRIAL_BATCH_SIZE
-        name = "whole" if whole else "halves"
+        name = "large" if recipe.pretrain.micro_batch_size > 1 else "small"
 
         def step() -> float:
             taken.append(name)
-            return (1.0 if len(taken) < 60 else 2.0) * (1.2 if name == "halves" else 1.0)
+            return (1.0 if len(taken) < 60 else 2.0) * (1.2 if name == "small" else 1.0)
 
         return step
 
     monkeypatch.setattr(autotune, "training_step", training_step)
-    stage = trial_recipe(1).pretrain.replace(micro_batch_size=TRIAL_BATCH_SIZE // 2)
+    stage = trial_recipe(1).pretrain.replace(micro_batch_size=1)
     one, other = autotune.measure_alternately(
         trial_recipe(1), trial_recipe(1).replace(pretrain=stage), 100.0
     )
     assert one / other == pytest.approx(1.2)
-    assert taken[4:10] == ["whole", "halves"] * 3
+    assert taken[4:10] == ["large", "small"] * 3
 
 
 def test_measuring_restores_the_number_of_threads() -> None:

@@ -1,7 +1,7 @@
 """Find the settings with which this machine trains fastest, and measure its speed.
 
 Settings are chosen by trial: the training step of a small model with fewer threads, in another
-dtype, by the native kernel, in smaller micro-batches, compiled; and that of a larger model on a
+dtype, by the native kernel, in larger micro-batches, compiled; and that of a larger model on a
 GPU, if there is one. The results are cached, so that only the first plan on a machine pays for
 them. The speed of the model that a plan chooses is measured every time.
 """
@@ -35,6 +35,7 @@ MAX_GRADIENT_DIFFERENCE = 0.05  # of losses and gradient norms; bfloat16 differs
 COMPILE_TRIAL_SECONDS = 3.0
 MIN_TURNS = 3  # steps of each of two recipes that are compared
 TRIAL_BATCH_SIZE = 8
+TRIAL_MICRO_BATCH_SIZE = 2  # PyTorch's activations of whole batches need 200 MB more
 GPU_TRIAL_BATCH_SIZE = 64  # smaller batches leave most of a GPU idle
 NATIVE_FROM_SECONDS = 45.0  # budget from which compiling the native kernel, 6 s, pays
 TRIALS_FROM_SECONDS = 120.0  # budget from which trying settings, 10 to 20 s, may pay
@@ -64,7 +65,7 @@ def machine_settings(seconds: float) -> MachineSettings:
     """Return this machine's settings, from the cache or found by trial in about ten seconds.
 
     A budget of `seconds` that is too short for trials gets defaults that are not cached: all cores,
-    whole batches, the dtype with the faster matrix products, and the faster kernel.
+    the dtype with the faster matrix products, and the faster kernel.
     """
     path = _cache_path("settings", "kernel")
     if path.exists():
@@ -88,7 +89,7 @@ def _default_settings(with_native: bool) -> MachineSettings:
         recipe = recipe.replace(dtype="bfloat16")
     speed = tokens_per_second(recipe, TRIAL_SECONDS)
     speedups: dict[str, float] = {}
-    native = recipe.replace(kernel="native")
+    native = _in_whole_batches(recipe.replace(kernel="native"))
     if (
         with_native
         and train_library(recipe.dtype)
@@ -107,37 +108,45 @@ def _settings_by_trial() -> MachineSettings:
     speed = tokens_per_second(best, TRIAL_SECONDS)
     speedups: dict[str, float] = {}
 
-    def speedup(name: str, other: Recipe) -> float:
-        nonlocal speed
+    def adopt(name: str, other: Recipe, least: float = MIN_SPEEDUP) -> bool:
+        """Take the other recipe if its speedup is at least `least`; return whether it is."""
+        nonlocal best, speed
         speed, other_speed = measure_alternately(best, other, TRIAL_SECONDS)
         speedups[name] = other_speed / speed
-        return speedups[name]
+        if speedups[name] < least:
+            return False
+        best, speed = other, other_speed
+        return True
 
     # 1. Fewer threads, unless they are clearly slower.
-    while best.n_threads > 1:
-        fewer = best.n_threads // 2
-        if speedup(f"{fewer} threads", trial_recipe(fewer)) < 1 / MIN_SPEEDUP:
-            break
-        best = trial_recipe(fewer)
+    while (fewer := best.n_threads // 2) and adopt(
+        f"{fewer} threads", trial_recipe(fewer), 1 / MIN_SPEEDUP
+    ):
+        pass
     # 2. bfloat16. A CPU without bfloat16 products emulates them, ten times slower: no trial.
     if gflops["bfloat16"] > gflops["float32"]:
-        other = best.replace(dtype="bfloat16")
-        if speedup("bfloat16", other) > MIN_SPEEDUP:
-            best = other
+        adopt("bfloat16", best.replace(dtype="bfloat16"))
     # 3. The native kernel, compiled in a few seconds.
     if train_library(best.dtype):
-        other = best.replace(kernel="native")
-        if speedup("native", other) > 1 and has_gradients(other, first_gradients(best)):
-            best = other
-    # 4. Smaller micro-batches.
-    while best.pretrain.micro_batch_size > 1:
-        stage = best.pretrain.replace(micro_batch_size=best.pretrain.micro_batch_size // 2)
-        other = best.replace(pretrain=stage)
-        if speedup(f"micro-batches of {stage.micro_batch_size}", other) < MIN_SPEEDUP:
-            break
-        best = other
+        native = _in_whole_batches(best.replace(kernel="native"))
+        if has_gradients(native, first_gradients(best)):
+            adopt("native", native, 1.0)
+    # 4. Larger micro-batches.
+    while (size := 2 * best.pretrain.micro_batch_size) <= TRIAL_BATCH_SIZE and adopt(
+        f"micro-batches of {size}", _in_micro_batches(best, size)
+    ):
+        pass
     # 5. A GPU.
     return _or_gpu(_settings_of(best, speed, gflops, speedups))
+
+
+def _in_whole_batches(recipe: Recipe) -> Recipe:
+    """Return the recipe as the native kernel takes it, whose passes need little memory anyway."""
+    return _in_micro_batches(recipe, TRIAL_BATCH_SIZE)
+
+
+def _in_micro_batches(recipe: Recipe, size: int) -> Recipe:
+    return recipe.replace(pretrain=recipe.pretrain.replace(micro_batch_size=size))
 
 
 def _or_gpu(settings: MachineSettings) -> MachineSettings:
@@ -194,7 +203,7 @@ def trial_recipe(n_threads: int) -> Recipe:
     stage = StageConfig(
         steps=1,
         batch_size=TRIAL_BATCH_SIZE,
-        micro_batch_size=TRIAL_BATCH_SIZE,
+        micro_batch_size=TRIAL_MICRO_BATCH_SIZE,
         seq_len=SEQ_LEN,
     )
     return Recipe(
