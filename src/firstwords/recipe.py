@@ -61,7 +61,7 @@ class OptimizerConfig(FrozenModel):
 class StageConfig(FrozenModel):
     """One training stage."""
 
-    steps: int = Field(ge=1)  # optimizer steps
+    steps: int = Field(ge=0)  # optimizer steps; 0 skips the stage
     batch_size: int = Field(ge=1)  # rows of a batch, all used in one step
     micro_batch_size: int = Field(
         ge=1
@@ -105,7 +105,8 @@ class Recipe(FrozenModel):
     # What is sharded among several processes: the optimizer state, or the weights as well, for
     # models too large for one device (slower: every step sends weights).
     shard: Shard = "optimizer"
-    tokenizer_bytes: int = Field(ge=1)  # bytes of text that train the tokenizer
+    # Bytes of text that train the tokenizer; 0 takes that of the run that this one starts from.
+    tokenizer_bytes: int = Field(ge=0)
     # Fraction of these bytes that comes from conversations.
     tokenizer_chat_fraction: float = Field(default=0.2, ge=0, le=1)
     model: ModelConfig  # shape of the model
@@ -133,6 +134,14 @@ class Recipe(FrozenModel):
             if self.stage(name).seq_len > self.model.max_seq_len:
                 raise ValueError(f"{name}.seq_len is longer than model.max_seq_len")
         return self
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of text that the stages read: pretraining's, or those that the chat stages mix in
+        if they are more."""
+        chat_tokens = self.midtrain.tokens + self.sft.tokens
+        replayed = chat_tokens * self.replay_fraction / (1 - self.replay_fraction)
+        return max(self.pretrain.tokens, round(replayed))
 
     @property
     def step_kind(self) -> str:

@@ -28,9 +28,9 @@ from firstwords.planning.presets import fit_memory
 from firstwords.planning.render import render_plan
 from firstwords.planning.scaling_law import Kind
 from firstwords.planning.stage_steps import (
+    FROM_RANDOM,
     MAX_EPOCHS,
     MIN_STAGE_STEPS,
-    STAGE_TOKEN_FRACTIONS,
     with_steps_for_time,
 )
 from firstwords.recipe import STAGES, Dtype, Kernel, Recipe
@@ -181,7 +181,7 @@ def test_steps_follow_from_time_and_speed(seconds: float, speed: float) -> None:
         assert config.steps >= MIN_STAGE_STEPS
         assert 1 <= config.warmup_steps < config.steps
         if config.steps > MIN_STAGE_STEPS:
-            assert config.tokens / total == pytest.approx(STAGE_TOKEN_FRACTIONS[stage], abs=0.05)
+            assert config.tokens / total == pytest.approx(FROM_RANDOM[stage].fraction, abs=0.05)
     assert recipe.pretrain.lr_scale > recipe.midtrain.lr_scale > recipe.sft.lr_scale
 
 

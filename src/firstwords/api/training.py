@@ -21,13 +21,14 @@ OnStep = Callable[[Stage, Step], None]
 
 
 def train(
-    name: str = "default",
+    name: str | None = None,
     *,
     time: str | float | None = None,
     data: str | Sequence[str] | None = None,
     chat_data: str | Sequence[str] | None = None,
     seed: int | None = None,
     recipe: str | Path | None = None,
+    from_run: str | None = None,
     settings: Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
 ) -> TrainedRun:
@@ -35,11 +36,12 @@ def train(
 
     `time` is a budget such as "5m" or a number of seconds, by default half an hour. `data` and
     `chat_data` are "starter", a file, a directory or "hub:NAME", or several of them to mix, each
-    with a weight: ["family.jsonl:0.3", "starter:0.7"]. `recipe` is a run.json, recipe or
-    preset to train instead of a planned recipe, and `settings` are fields of the recipe to change,
-    such as {"pretrain.steps": 100}. `on_step(stage, step)` is called after every step with its
-    metrics. Interrupting (Ctrl-C, or a notebook's stop button) saves a checkpoint first. The report
-    is written to the run's directory and to the current one.
+    with a weight: ["family.jsonl:0.3", "starter:0.7"]. `recipe` is a run.json, recipe or preset to
+    train instead of a planned recipe, `from_run` a finished run ("default" or "default:midtrain")
+    whose model to start from instead of random weights, and `settings` are fields of the recipe to
+    change, such as {"pretrain.steps": 100}. `on_step(stage, step)` is called after every step with
+    its metrics. Interrupting (Ctrl-C, or a notebook's stop button) saves a checkpoint first. The
+    report is written to the run's directory and to the current one.
 
     Raises UserError for what a user can fix, and Interrupted if it was stopped.
     """
@@ -50,6 +52,7 @@ def train(
         chat_data=_source(chat_data),
         seed=seed,
         recipe=None if recipe is None else Path(recipe),
+        from_run=from_run,
         overrides=tuple(f"{field}={value}" for field, value in (settings or {}).items()),
     )
     with launch.start_run(request) as session:

@@ -107,9 +107,8 @@ NEW_RUN = click.option(
     "--run",
     "name",
     metavar="NAME",
-    default="default",
-    show_default=True,
-    help="Name of the run. If it exists and is unfinished, it resumes.",
+    help="Name of the run. If it exists and is unfinished, it resumes.  [default: default, or "
+    "NAME-2 with --from NAME]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 STAGE = click.option(
@@ -180,7 +179,20 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             '"messages", a directory of them, or hub:NAME; mixed like '
             "--data.  [default: starter]",
         ),
-        click.option("--seed", type=SEED, metavar="N", help="Random seed.  [default: 0]"),
+        click.option(
+            "--from",
+            "from_run",
+            metavar="RUN[:STAGE]",
+            help="Start from the model of this run instead of random weights, by default that of "
+            "its last finished stage. Its data is the default of --data and --chat-data; the model "
+            "trains on text again only if --data is other text, or from RUN:pretrain.",
+        ),
+        click.option(
+            "--seed",
+            type=SEED,
+            metavar="N",
+            help="Random seed.  [default: 0, or with --from the next one]",
+        ),
         click.option(
             "--recipe",
             type=RecipeOption(),

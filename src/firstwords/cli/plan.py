@@ -46,7 +46,8 @@ def _plan_for_this_machine(request: "TrainRequest", as_json: bool) -> None:
     from firstwords.pipeline.request import resolve
     from firstwords.planning.render import render_plan
 
-    _, sources, plan = resolve(request)
+    resolved = resolve(request)
+    sources, plan = resolved.sources, resolved.plan
     document = {
         "sources": sources.model_dump(),
         "recipe": plan.recipe.model_dump(),

@@ -50,24 +50,28 @@ def train(log_to: tuple[Any, ...], repeat: int, **request: Any) -> None:
 
 def _repeat(request: "TrainRequest", count: int, log_to: tuple[Any, ...]) -> None:
     """Train a recipe with several seeds: a sweep with one variant."""
-    from firstwords.pipeline.request import DEFAULT_SECONDS
+    from firstwords.pipeline.request import DEFAULT_SECONDS, run_name
+    from firstwords.runs.manifest import Sources
+    from firstwords.runs.origins import find_source
     from firstwords.sweep.run_sweep import run_sweep
     from firstwords.sweep.spec import SweepSpec
 
     if log_to:
         raise UserError("--log-to does not go with --repeat", "leave one of them out")
-    first = request.seed or 0
-    defaults = SweepSpec()
+    name = run_name(request)
+    first = request.seed or (1 if request.from_run else 0)
+    sources = find_source(request.from_run).run.manifest.sources if request.from_run else Sources()
     spec = SweepSpec(
+        from_run=request.from_run,
         time=f"{round(request.seconds or DEFAULT_SECONDS)}s",
         equal="tokens",
         seeds=tuple(range(first, first + count)),
-        data=request.data or defaults.data,
-        chat_data=request.chat_data or defaults.chat_data,
+        data=request.data or sources.data,
+        chat_data=request.chat_data or sources.chat_data,
         recipe=None if request.recipe is None else str(request.recipe),
         changes={"repeat": dict(setting.split("=", 1) for setting in request.overrides)},
     )
-    if not run_sweep(request.name, spec):
+    if not run_sweep(name, spec):
         click.get_current_context().exit(1)
 
 

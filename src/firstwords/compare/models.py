@@ -64,10 +64,11 @@ def held_out_text(runs: list[Run]) -> HeldOutText:
         )
     corpus, seeds = open_text(runs[0]), {run.recipe.seed for run in runs}
     seed, origin = min(seeds), f"held out from {sources[0]}"
-    if len(seeds) > 1 and corpus.is_starter:
+    has_own = any(part.files and not part.validation_files for part, _ in corpus.as_parts())
+    if len(seeds) > 1 and corpus.has_starter:
         seed = max(seeds) + 1
         origin = f"held out from {sources[0]} with seed {seed}, which no run has"
-    elif len(seeds) > 1 and not corpus.validation_files:
+    if has_own and len({run.file_seed for run in runs}) > 1:
         return HeldOutText(
             [],
             "",

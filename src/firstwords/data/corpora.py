@@ -62,6 +62,12 @@ class Corpus(NamedTuple):
     files: tuple[Path, ...]
     validation_files: tuple[Path, ...]
     parts: tuple["Part", ...] = ()
+    seed: int | None = None  # of the order of files and so of what is held out, if not the run's
+
+    def with_seed(self, seed: int) -> "Corpus":
+        """Return the corpus with its files in the order of a seed, whatever that of the run is."""
+        parts = tuple(part._replace(corpus=part.corpus.with_seed(seed)) for part in self.parts)
+        return self._replace(parts=parts, seed=seed)
 
     @property
     def source(self) -> SourceSpec:
@@ -212,7 +218,7 @@ def documents(
     if corpus.is_starter:
         return _generate(lambda index: Document(*starter.document(seed, index)), split)
     read = functools.partial(read_text, on_problem=on_problem)
-    return _read_split(corpus, split, lambda files: _interleave(files, seed, read))
+    return _read_split(corpus, split, seed, read)
 
 
 def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]:
@@ -233,7 +239,7 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
         )
     on_problem = raise_problem if corpus.is_own else skip_problem
     read = functools.partial(read_conversations, on_problem=on_problem)
-    return _read_split(corpus, split, lambda files: _interleave(files, seed, read))
+    return _read_split(corpus, split, seed, read)
 
 
 def chat_texts(corpus: Corpus, seed: int) -> Iterator[str]:
@@ -283,12 +289,17 @@ def _generate(make: Callable[[int], T], split: Split) -> Iterator[T]:
 
 
 def _read_split(
-    corpus: Corpus, split: Split, read: Callable[[tuple[Path, ...]], Iterator[T]]
-) -> Iterator[T]:
+    corpus: Corpus,
+    split: Split,
+    seed: int,
+    read: Callable[[Path, np.random.Generator], Iterator[Record]],
+) -> Iterator[Any]:
+    seed = seed if corpus.seed is None else corpus.seed
     if corpus.validation_files:
-        yield from read(corpus.validation_files if split == "val" else corpus.files)
+        files = corpus.validation_files if split == "val" else corpus.files
+        yield from _interleave(files, seed, read)
         return
-    for index, record in enumerate(read(corpus.files)):
+    for index, record in enumerate(_interleave(corpus.files, seed, read)):
         if _is_held_out(index) == (split == "val"):
             yield record
 

@@ -9,8 +9,16 @@ from firstwords.common.signals import StopSignal
 from firstwords.common.units import format_duration
 from firstwords.evaluation import growth_samples
 from firstwords.model.size import matmul_parameters
-from firstwords.pipeline.request import TrainRequest, check_device, check_unchanged, new_manifest
+from firstwords.pipeline.request import (
+    TrainRequest,
+    check_device,
+    check_unchanged,
+    new_manifest,
+    run_name,
+)
+from firstwords.recipe import STAGES
 from firstwords.runs import registry
+from firstwords.runs.origins import copy_start
 from firstwords.runs.run import Run
 from firstwords.training import trackers
 from firstwords.training.distributed import World, join_processes
@@ -24,14 +32,17 @@ def start_run(request: TrainRequest, log_to: tuple[trackers.Name, ...] = ()) -> 
     with (
         join_processes() as world,
         StopSignal().listening() as stop,
-        _locked(world, request.name) as directory,
+        _locked(world, run_name(request)) as directory,
     ):
         with world.main_process_first():
             if registry.run_exists(directory):
                 run = registry.open_run_directory(directory)
                 check_unchanged(run, request)
             else:
-                run = registry.create_run(directory, new_manifest(request, world))
+                manifest = new_manifest(request, world)
+                if manifest.origin:
+                    copy_start(directory, manifest.origin)
+                run = registry.create_run(directory, manifest)
         yield _prepare(run, world, stop, log_to)
 
 
@@ -77,6 +88,8 @@ def _prepare(
 
 def _print_overview(run: Run, world: World) -> None:
     recipe, model, predicted = run.recipe, run.recipe.model, run.manifest.predicted
+    if origin := run.manifest.origin:
+        console.say(f"starting from the model of {origin}")
     console.say(
         f"run {run.name} in {run.directory}\n"
         f"model: {model.n_layer} layers x {model.n_embd} channels, {model.n_head} heads, "
@@ -87,7 +100,9 @@ def _print_overview(run: Run, world: World) -> None:
     )
     if predicted and world.size == 1:
         times = ", ".join(
-            f"{name} {format_duration(s)}" for name, s in predicted["phase_seconds"].items()
+            f"{name} {format_duration(s)}"
+            for name, s in predicted["phase_seconds"].items()
+            if name not in STAGES or recipe.stage(name).steps
         )
         console.say(f"plan: {times}, at {predicted['tokens_per_second']:,.0f} tokens/s")
 

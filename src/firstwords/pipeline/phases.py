@@ -55,6 +55,8 @@ def run_phase(session: Session, name: str) -> None:
 def _stage_summary(stage: Stage) -> Callable[[Run], str]:
     def summary(run: Run) -> str:
         config = run.recipe.stage(stage)
+        if config.steps == 0:
+            return "skipped"
         work = f"{config.tokens:,} tokens in {config.steps:,} steps"
         losses = summarize_loss(read_metrics(run.metrics(stage)))
         if losses is None:

@@ -11,13 +11,13 @@ from firstwords.recipe import Recipe, Stage
 EXAMPLE_SHARE = 0.3  # of own conversations, in the mixture that is suggested
 
 
-def data_notes(recipe: Recipe, text: Corpus, chat: Corpus, continues: bool) -> list[str]:
-    """Return the notes on a recipe's data, in sentences. `continues` says whether the model begins
-    with the weights of another run."""
+def data_notes(recipe: Recipe, text: Corpus, chat: Corpus, knows_starter: bool) -> list[str]:
+    """Return the notes on a recipe's data, in sentences. `knows_starter` says whether the run starts
+    from a model that was trained on the starter conversations."""
     return [
         *_repeats(recipe, text, "text", ("pretrain",)),
         *_repeats(recipe, chat, "messages", ("midtrain", "sft")),
-        *_lost_abilities(chat, continues),
+        *_lost_abilities(chat, knows_starter),
     ]
 
 
@@ -37,11 +37,11 @@ def _repeats(
             )
 
 
-def _lost_abilities(chat: Corpus, continues: bool) -> Iterator[str]:
+def _lost_abilities(chat: Corpus, knows_starter: bool) -> Iterator[str]:
     """Say what own conversations alone do not teach, and how to mix them."""
     if chat.has_starter:
         return
-    loses = "forgets" if continues else "does not learn"
+    loses = "forgets" if knows_starter else "does not learn"
     names = [part.corpus.name for part in chat.as_parts()]
     share = EXAMPLE_SHARE / len(names)
     mixture = [*(f"{name}:{share:.2g}" for name in names), f"starter:{1 - EXAMPLE_SHARE:g}"]

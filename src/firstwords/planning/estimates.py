@@ -132,7 +132,7 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetSize) -
 def _encoded_tokens(stage: str, recipe: Recipe, data: DatasetSize) -> float:
     """Return the tokens encoded at the start of a stage. Midtraining also encodes for sft."""
     tokens = {
-        "pretrain": recipe.pretrain.tokens,
+        "pretrain": recipe.text_tokens,
         "midtrain": recipe.midtrain.tokens + recipe.sft.tokens,
         "sft": 0,
     }

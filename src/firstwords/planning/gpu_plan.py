@@ -85,8 +85,8 @@ def data_needed(preset: DepthPreset, recipe: Recipe) -> dict[str, Any]:
     """Return the bytes of pretraining text, and the files of a catalogued corpus that hold it."""
     text_bytes = recipe.pretrain.tokens * estimates.bytes_per_token(recipe.model.vocab_size)
     needed: dict[str, Any] = {"source": preset.data, "text_bytes": text_bytes}
-    name = preset.data.removeprefix("hub:")
-    if name == preset.data:
+    name = str(preset.data).removeprefix("hub:")
+    if name == preset.data or not isinstance(preset.data, str):
         return needed
     entry = find_entry(name)
     shards = -(-text_bytes // (TEXT_BYTES_PER_PARQUET_BYTE * entry.shard_bytes))

@@ -12,7 +12,7 @@ run's `run.json`.
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from firstwords.common import devices, hardware
 from firstwords.data.corpora import Corpus
@@ -26,8 +26,8 @@ from firstwords.planning.estimates import (
     DatasetSize,
     recipe_flops_per_token,
 )
-from firstwords.planning.presets import DepthPreset, WorkerSpec, recipe_from_preset
-from firstwords.planning.stage_steps import with_steps_for_time
+from firstwords.planning.presets import DepthPreset, WorkerSpec, fit_memory, recipe_from_preset
+from firstwords.planning.stage_steps import FROM_RANDOM, Schedules, with_steps_for_time
 from firstwords.recipe import STAGES, Recipe
 
 MULTI_GPU_EFFICIENCY = 0.9  # of linear scaling; not measured yet
@@ -45,8 +45,23 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus, processes: int = 1) -> Plan:
-    """Plan a run for a time budget in seconds, for `processes` with a GPU each if GPUs train.
+class Start(NamedTuple):
+    """What a run begins with that starts from another one: its recipe, and how to train further."""
+
+    recipe: Recipe
+    schedules: Schedules
+
+
+def make_plan(
+    seconds: float,
+    seed: int,
+    text: Corpus,
+    chat: Corpus,
+    processes: int = 1,
+    start: Start | None = None,
+) -> Plan:
+    """Plan a run for a time budget in seconds, for `processes` with a GPU each if GPUs train. With
+    a `start` the model's shape and vocabulary are given.
 
     Takes about ten seconds, up to a minute for the first time on a machine; the budget includes it.
     Raises UserError if time, memory or disk space are too short.
@@ -63,22 +78,47 @@ def make_plan(seconds: float, seed: int, text: Corpus, chat: Corpus, processes: 
     gpus = 1 if settings.device == "cpu" else processes
     speedup = parallel_speedup(settings, processes)
     draft = draft_recipe(seconds, seed, settings, text.is_starter, gpus)
+    if start:
+        draft = started_draft(draft, start.recipe)
     data = estimates.dataset_size(text, chat, draft.model.vocab_size)
     set_steps = steps_within(seconds, speedup * settings.flops_per_second, data)
-    chosen = choose_model(draft, data, memory, set_steps)
-    short_of_memory = chosen != choose_model(draft, data, float("inf"), set_steps)
+
+    def choose(available: float) -> Recipe:
+        if start:
+            return fit_memory(draft, available)
+        return choose_model(draft, data, available, set_steps)
+
+    chosen = choose(memory)
+    short_of_memory = chosen != choose(float("inf"))
     chosen, speed = measure_speed(chosen, seconds, gpus)
     speed *= speedup
     measuring = time.monotonic() - started
-    recipe = with_steps_for_time(chosen, seconds - measuring, speed, data)
+    schedules = start.schedules if start else FROM_RANDOM
+    recipe = with_steps_for_time(chosen, seconds - measuring, speed, data, schedules)
     predicted = estimate_run(recipe, seconds, measuring, speed, data) | {
         "settings": settings.model_dump(),
         "short_of_memory": short_of_memory,
-        "comparison": _comparison(recipe, settings, speed, data, memory),
     }
+    if start is None:  # the scaling law is about training from random weights
+        predicted["bits_per_byte"] = estimate_bits(recipe, data)
+        predicted["comparison"] = _comparison(recipe, settings, speed, data, memory)
     checks.check_estimated_time(seconds, predicted["total_seconds"])
     checks.check_resources(recipe, memory)
     return Plan(recipe, predicted)
+
+
+def started_draft(draft: Recipe, source: Recipe) -> Recipe:
+    """Return the draft with the model, tokenizer and learning rates of the run that it starts
+    from."""
+    stage = draft.pretrain.replace(seq_len=source.sft.seq_len)
+    return draft.replace(
+        tokenizer_bytes=0,
+        model=source.model,
+        optimizer=source.optimizer,
+        pretrain=stage,
+        midtrain=stage,
+        sft=stage,
+    )
 
 
 def plan_preset(
@@ -108,6 +148,7 @@ def plan_preset(
     predicted = estimate_run(recipe, seconds, measuring, speed, data) | {
         "settings": settings.model_dump(),
         "short_of_memory": False,
+        "bits_per_byte": estimate_bits(recipe, data),
         "comparison": _comparison(recipe, settings, speed, data, memory),
     }
     return Plan(recipe, predicted)
@@ -152,8 +193,6 @@ def estimate_run(
     recipe: Recipe, seconds: float, measuring: float, tokens_per_second: float, data: DatasetSize
 ) -> dict[str, Any]:
     """Return what the plan expects, for the report to compare with the actual figures."""
-    bits = estimates.pretrained_bits_per_byte(recipe, data)
-    error = estimates.bits_per_byte_error(data.kind)
     run_seconds = estimates.run_seconds(recipe, tokens_per_second, data)
     return {
         "seconds": seconds,
@@ -163,15 +202,18 @@ def estimate_run(
         "total_seconds": measuring + run_seconds,
         "memory_bytes": estimates.resident_bytes(recipe),
         "disk_bytes": estimates.disk_bytes(recipe),
-        "bits_per_byte": {
-            "stage": "pretrain",
-            "expected": bits,
-            "range": [bits * (1 - error), bits * (1 + error)],
-        },
         "parameters": estimates.parameters(recipe.model),
         "flops_per_token": recipe_flops_per_token(recipe),
         "epochs": {stage: recipe.stage(stage).tokens / data.tokens(stage) for stage in STAGES},
     }
+
+
+def estimate_bits(recipe: Recipe, data: DatasetSize) -> dict[str, Any]:
+    """Return the bits per byte to expect of a model that starts from random weights."""
+    bits = estimates.pretrained_bits_per_byte(recipe, data)
+    error = estimates.bits_per_byte_error(data.kind)
+    extent = [bits * (1 - error), bits * (1 + error)]
+    return {"stage": "pretrain", "expected": bits, "range": extent}
 
 
 def _comparison(

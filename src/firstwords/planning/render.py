@@ -25,8 +25,7 @@ def render_plan(plan: Plan) -> str:
             *_total_lines(predicted),
             *_notes(predicted),
             *notes,
-            "",
-            *_comparison_lines(predicted["comparison"]),
+            *_comparison_lines(predicted.get("comparison")),
         ]
     )
 
@@ -63,6 +62,9 @@ def _stage_lines(recipe: Recipe, predicted: dict[str, Any] | None = None) -> lis
     lines = []
     for name in STAGES:
         stage = recipe.stage(name)
+        if stage.steps == 0:
+            lines.append(f"{name:<11} skipped")
+            continue
         line = (
             f"{name:<11} {stage.steps:,} steps of {stage.batch_tokens:,} = {stage.tokens:,} tokens"
         )
@@ -76,9 +78,8 @@ def _stage_lines(recipe: Recipe, predicted: dict[str, Any] | None = None) -> lis
 
 
 def _total_lines(predicted: dict[str, Any]) -> list[str]:
-    seconds, bits = predicted["phase_seconds"], predicted["bits_per_byte"]
-    low, high = bits["range"]
-    return [
+    seconds = predicted["phase_seconds"]
+    lines = [
         f"other time  benchmarking {format_duration(predicted['measuring_seconds'])}, tokenizer "
         f"{format_duration(seconds['tokenizer'])}, evaluation "
         f"{format_duration(seconds['evaluation'])}",
@@ -86,9 +87,14 @@ def _total_lines(predicted: dict[str, Any]) -> list[str]:
         f"{format_duration(predicted['seconds'])}",
         f"memory      {format_size(predicted['memory_bytes'])} at peak",
         f"disk        {format_size(predicted['disk_bytes'])}",
-        f"expected    {bits['expected']:.3f} bits per byte of held-out text after pretraining "
-        f"({low:.3f} to {high:.3f})",
     ]
+    if bits := predicted.get("bits_per_byte"):
+        low, high = bits["range"]
+        lines.append(
+            f"expected    {bits['expected']:.3f} bits per byte of held-out text after pretraining "
+            f"({low:.3f} to {high:.3f})"
+        )
+    return lines
 
 
 def _notes(predicted: dict[str, Any]) -> list[str]:
@@ -113,8 +119,13 @@ def _notes(predicted: dict[str, Any]) -> list[str]:
     return [f"note        {note}" for note in notes]
 
 
-def _comparison_lines(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["other budgets and machines, estimated (bits per byte with decayed learning rate):"]
+def _comparison_lines(rows: list[dict[str, Any]] | None) -> list[str]:
+    if rows is None:
+        return []
+    lines = [
+        "",
+        "other budgets and machines, estimated (bits per byte with decayed learning rate):",
+    ]
     for row in rows:
         bits = row["bits_per_byte"]
         lines.append(

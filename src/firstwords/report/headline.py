@@ -90,6 +90,7 @@ def _facts(run: Run, stage: Stage) -> list[tuple[str, str]]:
         ("parameters", f"{n_parameters(recipe.model):,}"),
         ("time", f"{format_duration(total_seconds(run))}, everything included"),
         ("training tokens", f"{tokens:,}"),
+        *([("starts from", str(run.manifest.origin))] if run.manifest.origin else []),
         ("text", f"`{sources.text_line}`"),
         ("conversations", f"`{sources.chat_line}`"),
         ("machine", ", ".join(machine.get("gpus", [])) or processor),

@@ -1,7 +1,7 @@
 """Which checkpoints of a stage are on disk, and whether they are whole. Needs no torch."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +11,9 @@ from firstwords.common.schema import check_json
 
 KEEP = 2  # checkpoints of each stage
 CHECKPOINT_NAME = re.compile(r"\d{7,}")  # the step; a copy, such as "0000010 (1)", has another
-REQUIRED_FILES = (
-    "model.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "optimizer.safetensors",
-    "training.json",
-)
+CHECKSUMS = "checksums.json"
+WEIGHTS_FILES = ("model.safetensors", "config.json", "tokenizer.json")
+REQUIRED_FILES = (*WEIGHTS_FILES, "optimizer.safetensors", "training.json")
 
 
 class Checkpoint(NamedTuple):
@@ -51,15 +47,13 @@ def remove_checkpoints_after(directory: Path, step: int) -> None:
             files.remove_directory(checkpoint.directory)
 
 
-def verify_checkpoint(directory: Path) -> None:
+def verify_checkpoint(directory: Path, required: Sequence[str] = REQUIRED_FILES) -> None:
     """Raise DamagedFile if a file is missing or differs from its checksum."""
     try:
-        sums: dict[str, str] = check_json(
-            dict[str, str], (directory / "checksums.json").read_bytes()
-        )
+        sums: dict[str, str] = check_json(dict[str, str], (directory / CHECKSUMS).read_bytes())
     except (OSError, DamagedFile):
         raise DamagedFile("checksums.json is unreadable") from None
-    for name in REQUIRED_FILES:
+    for name in required:
         if name not in sums:
             raise DamagedFile(f"checksums.json has no {name}")
     for name, expected in sums.items():

@@ -26,12 +26,13 @@ MIN_TOKENS_FOR_PROCESSES = 20_000_000
 
 def open_text(run: Run) -> corpora.Corpus:
     """Open the run's text."""
-    return corpora.open_corpus(run.manifest.sources.data, "--data")
+    return corpora.open_corpus(run.manifest.sources.data, "--data").with_seed(run.file_seed)
 
 
 def open_conversations(run: Run) -> corpora.Corpus:
     """Open the run's conversations."""
-    return corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+    corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+    return corpus.with_seed(run.file_seed)
 
 
 def load_tokenizer(run: Run) -> Tokenizer:
@@ -45,11 +46,11 @@ def load_tokenizer(run: Run) -> Tokenizer:
 
 
 def text_store(run: Run, tokenizer: Tokenizer, split: corpora.Split) -> TokenStore:
-    """Return the run's text as tokens: as much as pretraining reads, or all that exists.
+    """Return the run's text as tokens: as much as its stages read, or all that exists.
 
     Raises UserError if that is less than a batch.
     """
-    n_tokens = run.recipe.pretrain.tokens + run.recipe.pretrain.seq_len
+    n_tokens = run.recipe.text_tokens + run.recipe.pretrain.seq_len
     if split == "val":
         n_tokens = run.recipe.val_bytes  # no limit in practice: a token has at least one byte
 

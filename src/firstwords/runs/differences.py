@@ -9,6 +9,7 @@ from firstwords.runs.run import Run
 SECTIONS = {  # of a manifest: the title of each kind of difference
     "recipe": "recipe",
     "sources": "data",
+    "origin": "starts from",
     "time": "time budget",
     "machine": "machine",
     "firstwords": "version",

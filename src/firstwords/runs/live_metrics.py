@@ -28,7 +28,7 @@ class LiveMetrics:
     last one changes while the stage is training."""
 
     def __init__(self, path: Path, planned_steps: int) -> None:
-        self._path, self._steps_per_point = path, -(-planned_steps // MAX_POINTS)
+        self._path, self._steps_per_point = path, max(1, -(-planned_steps // MAX_POINTS))
         self._forget()
 
     def _forget(self) -> None:

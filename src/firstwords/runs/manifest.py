@@ -8,7 +8,7 @@ from pydantic import Field
 from firstwords.common.schema import FrozenModel
 from firstwords.data.corpora import SourceSpec
 from firstwords.data.mixing import format_source
-from firstwords.recipe import Recipe
+from firstwords.recipe import Recipe, Stage
 
 
 class Sources(FrozenModel):
@@ -29,6 +29,22 @@ class Sources(FrozenModel):
         return format_source(self.chat_data)
 
 
+class Origin(FrozenModel):
+    """The model that a run starts from instead of random weights: that of another run, of which
+    start/ has a copy."""
+
+    run: str
+    stage: Stage
+    step: int
+    weights: str  # SHA-256 of model.safetensors
+    # Seed that decides which records of own files are held out: that of the first run, or the new
+    # run would be measured on what the model was trained on.
+    file_seed: int
+
+    def __str__(self) -> str:
+        return f"{self.run}, {self.stage}, step {self.step:,}"
+
+
 class Manifest(FrozenModel):
     """What a run is: written to run.json when it starts, and never changed."""
 
@@ -36,6 +52,7 @@ class Manifest(FrozenModel):
     created: str  # start time, UTC
     time: float = Field(gt=0)  # time budget in seconds
     sources: Sources  # sources of text and conversations: `data`, `chat_data`
+    origin: Origin | None = None  # the model that the run starts from; random weights if none
     recipe: Recipe  # every hyper-parameter
     machine: dict[str, Any]  # processor, memory, system, versions
     predicted: dict[str, Any]  # estimates of the plan; empty if a recipe was given

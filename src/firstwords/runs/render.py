@@ -48,6 +48,7 @@ def render_run(summary: Summary) -> str:
     rows += [
         ["text", summary["data"]],
         ["conversations", summary["chat_data"]],
+        ["starts from", summary["origin"]],
         ["parameters", f"{summary['parameters']:,}"],
         ["context", f"{summary['context']:,} tokens"],
         ["trained on", f"{summary['tokens']:,} tokens"],

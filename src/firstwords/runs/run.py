@@ -3,6 +3,7 @@
     run.json                         the manifest: recipe, sources, machine, plan; written once
     tokenizer/tokenizer.json         the tokenizer, in the format of Hugging Face's libraries
     tokenizer/stats.json             how well it compresses
+    start/                           weights and tokenizer that the run starts from (train --from)
     tokens/{text,chat}/{train,val}/  encoded corpora, in shards
     tokens/{text,chat}/{train,val}.source.json  the files that they were encoded from
     checkpoints/{pretrain,midtrain,sft}/        the newest two checkpoints of each stage, by step
@@ -57,6 +58,17 @@ class Run:
         return self.manifest.recipe
 
     @property
+    def start(self) -> Path:
+        """The directory of the weights that the run starts from, if it has an origin."""
+        return self.directory / "start"
+
+    @property
+    def file_seed(self) -> int:
+        """The seed that decides which records of own files are held out."""
+        origin = self.manifest.origin
+        return origin.file_seed if origin else self.recipe.seed
+
+    @property
     def tokenizer_path(self) -> Path:
         return self.directory / "tokenizer" / "tokenizer.json"
 
@@ -92,7 +104,7 @@ class Run:
                     f"{found.directory}"
                 )
                 return found.directory / "tokenizer.json"
-        return None
+        return self.start / "tokenizer.json" if self.manifest.origin else None
 
     def tokens(self, kind: str, split: str) -> Path:
         return self.directory / "tokens" / kind / split

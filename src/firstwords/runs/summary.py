@@ -79,6 +79,7 @@ def _summarize(directory: Path, size: DirectorySize) -> dict[str, Any]:
         "progress": 1.0 if finished else _progress(run, steps),
         "data": run.manifest.sources.text_line,
         "chat_data": run.manifest.sources.chat_line,
+        "origin": str(run.manifest.origin or ""),
         "parameters": n_parameters(recipe.model),
         "context": recipe.model.max_seq_len,
         "tokens": sum(steps[stage] * recipe.stage(stage).batch_tokens for stage in STAGES),

@@ -43,6 +43,7 @@ def _plan(spec: SweepSpec) -> dict[str, Recipe]:
         data=spec.data,
         chat_data=spec.chat_data,
         recipe=_recipe_path(spec.recipe),
+        from_run=spec.from_run,
     )
     base = resolve(request).plan.recipe
     recipes = {

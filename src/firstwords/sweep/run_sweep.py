@@ -19,7 +19,7 @@ from firstwords.runs.run import Run
 from firstwords.sweep.ledger import code_digest, read_experiments, record
 from firstwords.sweep.plan import variant_recipes
 from firstwords.sweep.results import render_results
-from firstwords.sweep.spec import SweepSpec
+from firstwords.sweep.spec import TRAIN, SweepSpec
 
 
 class Job(NamedTuple):
@@ -83,6 +83,8 @@ def _train(spec: SweepSpec, job: Job, recipe: str) -> None:
     places: dict[str, SourceSpec] = {"run": job.run, "recipe": recipe, "seed": str(job.seed)}
     places |= {"data": spec.data, "chat_data": spec.chat_data}
     words = fill_places(shlex.split(spec.command), places)
+    if spec.from_run and spec.command == TRAIN:
+        words += ["--from", spec.from_run]
     if words[0] == "firstwords":  # of this environment, also where it is not on the PATH
         words[:1] = [sys.executable, "-m", "firstwords"]
     try:

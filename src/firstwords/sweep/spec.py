@@ -29,11 +29,13 @@ TRAIN = "firstwords train --run {run} --recipe {recipe} --data {data} --chat-dat
 
 class SweepSpec(FrozenModel):
     """A sweep. Each variant is a name with the settings that it changes; `recipe` replaces the
-    planned recipe, and `command` how a run is trained."""
+    planned recipe, `from_run` is a run whose model every run starts from, and `command` how a run
+    is trained."""
 
     time: str = "30m"
     equal: Literal["time", "tokens"] = "time"
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    from_run: str | None = None
     data: SourceSpec = "starter"
     chat_data: SourceSpec = "starter"
     recipe: str | None = None

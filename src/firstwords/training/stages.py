@@ -1,6 +1,7 @@
 """The three training stages of a run: pretrain, midtrain, sft.
 
-pretrain starts from random weights and predicts the next token of plain text. All knowledge of
+pretrain starts from random weights, or those of another run (`train --from`), and predicts the next
+token of plain text. All knowledge of
 language and the world starts here, so it gets most of the time. Documents follow each other in rows
 of equal length, and every token is a target.
 
@@ -21,6 +22,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import torch
+
 from firstwords.common import console
 from firstwords.common.errors import Interrupted
 from firstwords.common.memory import release_freed_memory, used_memory
@@ -40,20 +43,25 @@ from firstwords.recipe import STAGES, Stage
 from firstwords.runs import checkpoints
 from firstwords.runs.datasets import chat_store, load_tokenizer, text_store
 from firstwords.runs.metrics import truncate_metrics
-from firstwords.training.checkpoint import CheckpointWriter, load_optimizer
+from firstwords.runs.origins import start_weights
+from firstwords.runs.run import Run
+from firstwords.training.checkpoint import CheckpointWriter, load_optimizer, save_checkpoint
 from firstwords.training.loop import train, warm_up
 from firstwords.training.session import Session
 from firstwords.training.setup import TrainState, build
 
 
 def pretrain(session: Session) -> None:
-    """Train on text, from random weights.
+    """Train on text, from random weights or those of another run.
 
     Some rows repeat random tokens: they keep the induction heads of the initial weights
     (`model/induction_init.py`) in use while the model still learns the commonest words, to which
     these heads contribute little (docs/lab-notebook.md#induction-heads).
     """
     run, recipe = session.run, session.run.recipe
+    if recipe.pretrain.steps == 0:
+        skip_stage(session, "pretrain", lambda model: _set_start(run, model))
+        return
     tokenizer, seq_len = load_tokenizer(run), recipe.pretrain.seq_len
     with session.world.main_process_first():
         store = text_store(run, tokenizer, "train")
@@ -61,7 +69,15 @@ def pretrain(session: Session) -> None:
     n_repeated = n_rows_for_fraction(len(text), recipe.repeat_fraction)
     repeated = RepeatedTokenRows(tokenizer.vocab_size, seq_len, n_repeated, recipe.seed)
     rows = MixedRows(text, repeated, n_repeated)
-    train_stage(session, "pretrain", rows, lambda model: model.init_weights(recipe.seed))
+    train_stage(session, "pretrain", rows, lambda model: _set_start(run, model))
+
+
+def _set_start(run: Run, model: Transformer) -> None:
+    """Set the weights that a run starts from: random ones, or those of another run."""
+    if run.manifest.origin:
+        hf_format.load_weights(model, start_weights(run))
+    else:
+        model.init_weights(run.recipe.seed)
 
 
 def midtrain(session: Session) -> None:
@@ -78,6 +94,9 @@ def train_on_chat(session: Session, stage: Stage, after: Stage, assistant_only: 
     """Train a stage on conversations and a share of text, from the final weights of `after`."""
     run, replay = session.run, session.run.recipe.replay_fraction
     initial = run.finished_or_fail(after)
+    if run.recipe.stage(stage).steps == 0:
+        skip_stage(session, stage, lambda m: hf_format.load_weights(m, initial.directory))
+        return
     tokenizer, seq_len = load_tokenizer(run), run.recipe.stage(stage).seq_len
     with session.world.main_process_first():
         conversations = chat_store(run, tokenizer, "train")
@@ -90,6 +109,22 @@ def train_on_chat(session: Session, stage: Stage, after: Stage, assistant_only: 
     train_stage(
         session, stage, rows, lambda model: hf_format.load_weights(model, initial.directory)
     )
+
+
+def skip_stage(
+    session: Session, stage: Stage, set_initial: Callable[[Transformer], object]
+) -> None:
+    """Save the model that a stage without steps begins with as its result, so that it is evaluated
+    and the next stage finds it."""
+    run = session.run
+    if not session.world.is_main:
+        return
+    model, tokenizer = Transformer(run.recipe.model), load_tokenizer(run)
+    set_initial(model)
+    save_checkpoint(run.checkpoints(stage), model, tokenizer, {"steps": torch.tensor(0)})
+    with ExitStack() as opened:  # a growth sample shows what the model begins with
+        for factory in session.callbacks:
+            opened.enter_context(factory(stage, lambda: model, tokenizer, 0))
 
 
 def train_stage(

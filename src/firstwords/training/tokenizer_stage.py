@@ -24,7 +24,8 @@ MEASURED_BYTES = 500_000
 
 def train_tokenizer(session: Session) -> None:
     """Train the run's tokenizer and measure it. If its file was lost, but a checkpoint has a copy,
-    use that. Raises Interrupted, and UserError if there is no text."""
+    use that; a run that starts from another one has its tokenizer. Raises Interrupted, and
+    UserError if there is no text."""
     run, stop = session.run, session.stop
     copy = run.find_tokenizer()
     recipe, text, chat = run.recipe, open_text(run), open_conversations(run)
@@ -57,7 +58,7 @@ def train_tokenizer(session: Session) -> None:
         else:
             with stop.deferred():  # rustbpe calls Python to log, and swallows exceptions there
                 tokenizer = Tokenizer.train(sample(), recipe.model.vocab_size, show_merges)
-        if meter.done == 0:
+        if meter.done == 0 and recipe.tokenizer_bytes:
             raise UserError(f"--data {text.name} is empty", "give files with text in them")
     if stop.requested:
         raise Interrupted("tokenizer")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_size
@@ -30,7 +31,7 @@ def render_tokenizer(run: Run) -> str:
     if stats is None:
         return ""
     return paragraphs(
-        f"{stats['vocab_size']:,} tokens, trained on {format_size(stats['trained_on_bytes'])}. "
+        f"{stats['vocab_size']:,} tokens, {_training(run, stats)}. "
         "The more bytes per token, the more text the model processes in the same time, and the "
         "more of it fits into the context.",
         _render_rates(stats["bytes_per_token"], tokenizer),
@@ -40,6 +41,12 @@ def render_tokenizer(run: Run) -> str:
         f"Its {N_LONGEST_TOKENS} longest tokens, which are frequent sequences of the text: "
         + ", ".join(f"`{_printable(token)}`" for token in longest_tokens(tokenizer)),
     )
+
+
+def _training(run: Run, stats: dict[str, Any]) -> str:
+    if origin := run.manifest.origin:
+        return f"those of the run that this one starts from ({origin})"
+    return f"trained on {format_size(stats['trained_on_bytes'])}"
 
 
 def _render_rates(measured: dict[str, float], tokenizer: Tokenizer) -> str:

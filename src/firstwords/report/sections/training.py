@@ -1,7 +1,7 @@
 """Sections on training: losses, time and memory, plan vs. actual."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,8 @@ def render_losses(run: Run) -> str:
         metrics = read_metrics(run.metrics(stage))
         summary = summarize_loss(metrics)
         if summary is None:
-            rows.append([STAGE_TITLES[stage], "metrics missing", "", "", "", ""])
+            note = "metrics missing" if run.recipe.stage(stage).steps else "skipped"
+            rows.append([STAGE_TITLES[stage], note, "", "", "", ""])
             continue
         losses = np.array([step["loss"] for step in metrics])
         n_averaged = max(1, round(len(losses) * AVERAGED_FRACTION))
@@ -146,23 +147,21 @@ def plan_vs_actual(run: Run, evaluations: Evaluations) -> list[Planned]:
     predicted = run.manifest.predicted
     if not predicted:
         return []
-    bits, (low, high) = predicted["bits_per_byte"], predicted["bits_per_byte"]["range"]
-    stage: Stage = bits["stage"]
-    actual_bits = evaluations[stage]["tasks"]["bits_per_byte"]["score"]
     return [
         Planned("time", predicted["total_seconds"], total_seconds(run), "seconds"),
-        Planned(
-            f"bits per byte after {stage}",
-            bits["expected"],
-            actual_bits,
-            "bits per byte",
-            stage,
-            low,
-            high,
-        ),
+        *_planned_bits(predicted, evaluations),
         Planned("peak memory", predicted["memory_bytes"], _peak_memory(run), "bytes"),
         Planned("disk", predicted["disk_bytes"], _disk_bytes(run), "bytes"),
     ]
+
+
+def _planned_bits(predicted: dict[str, Any], evaluations: Evaluations) -> Iterator[Planned]:
+    """Yield the bits per byte, which the plan of a run that starts from another one leaves open."""
+    if bits := predicted.get("bits_per_byte"):
+        stage: Stage = bits["stage"]
+        actual = evaluations[stage]["tasks"]["bits_per_byte"]["score"]
+        name, (low, high) = f"bits per byte after {stage}", bits["range"]
+        yield Planned(name, bits["expected"], actual, "bits per byte", stage, low, high)
 
 
 def _disk_bytes(run: Run) -> float:
