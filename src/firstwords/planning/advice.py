@@ -12,7 +12,7 @@ EXAMPLE_SHARE = 0.3  # of own conversations, in the mixture that is suggested
 
 
 def data_notes(recipe: Recipe, text: Corpus, chat: Corpus, knows_starter: bool) -> list[str]:
-    """Return the notes on a recipe's data, in sentences. `knows_starter` says whether the run starts
+    """Return the notes on a recipe's data, in sentences. `knows_starter` says whether it starts
     from a model that was trained on the starter conversations."""
     return [
         *_repeats(recipe, text, "text", ("pretrain",)),
