@@ -50,4 +50,4 @@ printf '%s\nuv\n' "$build_tools" |
   write requirements-test.lock "Dependencies of the tests, except torch." --extra test "$@"
 printf '%s\n' "$build_tools" |
   write requirements.lock "Dependencies of all commands, except torch." \
-    --extra export --extra serve -c requirements-test.lock "$@"
+    --extra documents --extra export --extra serve -c requirements-test.lock "$@"

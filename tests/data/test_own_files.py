@@ -154,7 +154,7 @@ def test_a_wrong_json_array_is_named(text: str, place: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("id;text\n1;a\n", r'no "text" column \(found: id;text\)'),
+        ("id;body\n1;a\n", r'no "text" column \(found: id, body\)'),
         ("id,text\n1,a\n2\n", r'line 3 has no "text" string \(found: null\)'),
         ('id,text\n1,"' + "a" * 300, "line 2 is not valid CSV"),
     ],
@@ -166,7 +166,7 @@ def test_a_wrong_csv_file_is_named(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr("firstwords.data.formats.MAX_CSV_FIELD_CHARS", 200)
+    monkeypatch.setattr("firstwords.data.rows.MAX_CSV_FIELD_CHARS", 200)
     request.addfinalizer(functools.partial(csv.field_size_limit, csv.field_size_limit()))
     with pytest.raises(UserError, match=place):
         all_texts(write(tmp_path / "a.csv", text.encode()))
@@ -213,7 +213,7 @@ def test_conversations_of_other_tools_are_read(record: dict[str, Any], tmp_path:
 @pytest.mark.parametrize(
     ("record", "found"),
     [
-        ({"prompt": "Hi", "completion": "Hello"}, "found: prompt, completion"),
+        ({"prompt": "Hi", "reply": "Hello"}, "found: prompt, reply"),
         ({"messages": None}, "found: null"),
         ({"messages": [{"author": "me", "text": "Hi"}]}, 'no "role" \\(found: author, text\\)'),
         ({"messages": [{"role": "user", "content": None}]}, "its content is null"),
@@ -239,7 +239,7 @@ def test_a_folder_says_what_it_leaves_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = lines({"text": "a"}) * 3
-    for name in ("A.JSONL", "._A.jsonl", "README.md", "b.pdf", "settings.json"):
+    for name in ("A.JSONL", "._A.jsonl", "README.md", "b.docx", "settings.json"):
         write(tmp_path / name, text)
     write(tmp_path / ".ipynb_checkpoints" / "A.jsonl", text)
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -248,7 +248,7 @@ def test_a_folder_says_what_it_leaves_out(
         assert all_texts(tmp_path) == ["a"] * 3
     noted = capsys.readouterr().err
     assert noted.count("\n") == 1
-    left_out = "._A.jsonl, .ipynb_checkpoints, README.md, b.pdf and 2 more"
+    left_out = "._A.jsonl, .ipynb_checkpoints, README.md, b.docx and 2 more"
     assert f"leaving out {left_out}" in noted
 
 

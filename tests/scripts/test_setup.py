@@ -230,11 +230,11 @@ def test_the_lock_of_the_tests_contains_the_lock_of_a_run() -> None:
     assert pins("requirements.lock") < pins("requirements-test.lock")
 
 
-def test_the_lock_of_a_run_contains_all_dependencies_of_serve_and_export() -> None:
+def test_the_lock_of_a_run_contains_all_dependencies_of_the_extras() -> None:
     """With their own dependencies, because setup.sh lets pip install none."""
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pinned = {re.split("==", line)[0] for line in lines if line[:1].isalpha()}
-    needed, rest = set[str](), [Requirement("firstwords[export,serve]")]
+    needed, rest = set[str](), [Requirement("firstwords[documents,export,serve]")]
     while rest:
         parent = rest.pop()
         for child in map(Requirement, requires(parent.name) or []):
@@ -246,7 +246,7 @@ def test_the_lock_of_a_run_contains_all_dependencies_of_serve_and_export() -> No
                 needed.add(child.name)
                 rest.append(child)
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in needed}
-    assert {"uvicorn", "gguf", "starlette"} < names
+    assert {"uvicorn", "gguf", "starlette", "pypdf"} < names
     assert names <= pinned
 
 

@@ -31,6 +31,7 @@ EXTRAS = {  # packages that only some commands need, and the extra that installs
     "starlette": "serve",
     "prometheus_client": "serve",
     "gguf": "export",
+    "pypdf": "documents",
 }
 
 

@@ -14,8 +14,9 @@ from firstwords.common import console
 from firstwords.common.errors import UserError
 from firstwords.data import corpora
 from firstwords.data.corpora import SPLITS, Corpus, Split, take_bytes
-from firstwords.data.formats import Row, read_conversations, uncompressed_bytes
+from firstwords.data.formats import read_conversations, uncompressed_bytes
 from firstwords.data.records import InvalidRecord
+from firstwords.data.rows import Row
 
 MAX_LISTED = 10
 # Encoding, before the first step of training, finds what is wrong in the rest of the text.

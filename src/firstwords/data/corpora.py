@@ -20,12 +20,11 @@ import numpy as np
 from firstwords.common.errors import UserError
 from firstwords.common.paths import user_path
 from firstwords.data import folders, starter
+from firstwords.data.file_types import KNOWN_FILES, file_format, is_validation_name
 from firstwords.data.formats import (
     Document,
     OnProblem,
     Record,
-    file_format,
-    is_validation_name,
     raise_problem,
     read_conversations,
     read_text,
@@ -39,7 +38,6 @@ from firstwords.tokenizer.chat_format import Messages
 
 STARTER = "starter"
 HUB_PREFIX = "hub:"
-KNOWN_FILES = ".txt, .md, .jsonl, .json, .csv (each also .gz or .zst) or .parquet"
 HOLD_OUT_EVERY = 50  # one record in this many is held out where no file is named as validation data
 
 # Files read side by side. Some systems allow a process no more than 256 open files, and each has a

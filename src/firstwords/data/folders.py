@@ -10,7 +10,8 @@ from firstwords.common import console
 from firstwords.common.errors import UserError
 from firstwords.common.paths import escape_undecodable
 from firstwords.data import streams
-from firstwords.data.formats import file_format
+from firstwords.data.file_types import file_format
+from firstwords.data.telegram import is_telegram
 
 # What systems leave in folders, besides names that start with a dot.
 SYSTEM_NAMES = {"__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN"}
@@ -75,7 +76,7 @@ def _is_data(path: Path) -> bool:
     found = file_format(path)
     if found == "json":
         first, _ = next(streams.text_pieces(path), ("", 0.0))
-        return first.lstrip().startswith("[")
+        return first.lstrip().startswith("[") or is_telegram(path)
     return found is not None
 
 

@@ -38,6 +38,11 @@ class LineBlock(NamedTuple):
     start: int  # offset in bytes
     first_line: int | None  # counted from 1
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the block is the beginning of the file."""
+        return self.start == 0 and self.first_line in (None, 1)
+
     def progress(self, fraction: float) -> float:
         """Return the fraction of the file read once this fraction of the block is read."""
         return self.start_fraction + (self.end_fraction - self.start_fraction) * fraction

@@ -6,11 +6,14 @@ of other tools too, where those leave no doubt:
 - `messages`, or `conversations`, a list of `role` and `content`: OpenAI, TRL, Axolotl
 - `conversations`, a list of `from` and `value`: ShareGPT
 - `instruction`, `output` and perhaps `input` and `system`: Alpaca
+- two fields such as `question` and `answer`: tables
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
+from firstwords.data.tool_calls import inline_tool_calls
 from firstwords.tokenizer.chat_format import (
     InvalidConversation,
     Messages,
@@ -20,18 +23,26 @@ from firstwords.tokenizer.chat_format import (
 
 Kind = Literal["text", "messages"]
 
-# The sets of columns that a table of each kind may have. The first `n` of a set must be there.
-COLUMNS: dict[Kind, tuple[tuple[int, tuple[str, ...]], ...]] = {
-    "text": ((1, ("text",)),),
-    "messages": (
-        (1, ("messages",)),
-        (1, ("conversations",)),
-        (2, ("instruction", "output", "input", "system", "history")),
-    ),
-}
 LISTS = ("messages", "conversations")
-ALPACA = ("instruction", "output")
-SHAREGPT_ROLES = {"system": "system", "human": "user", "user": "user", "gpt": "assistant"}
+# Names of the fields of a question and its answer, in any case; the first pair found is taken.
+PAIRS = (
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("question", "answer"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("input", "output"),
+    ("user", "assistant"),
+    ("q", "a"),
+)
+MORE = ("input", "context")  # belong to the question
+OTHER_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "model": "assistant",
+    "developer": "system",
+}
 MAX_LISTED_FIELDS = 12
 
 
@@ -46,10 +57,25 @@ class InvalidRecord(ValueError):
 
 def columns(kind: Kind, names: list[str]) -> list[str]:
     """Return the columns of a table to read; none if it lacks those that hold the data."""
-    for n_needed, possible in COLUMNS[kind]:
-        if all(name in names for name in possible[:n_needed]):
-            return [name for name in possible if name in names]
-    return []
+    if kind == "text":
+        return [name for name in names if name == "text"]
+    for listed in LISTS:
+        if listed in names:
+            return [listed]
+    by_name = {_plain(name): name for name in names}
+    pair = find_pair(names)
+    wanted = (*pair, *MORE, "system", "history") if pair else ()
+    return [by_name[name] for name in dict.fromkeys(wanted) if name in by_name]
+
+
+def find_pair(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return which names of fields for a question and its answer are among these."""
+    plain = {_plain(name) for name in names}
+    return next((pair for pair in PAIRS if plain.issuperset(pair)), None)
+
+
+def _plain(name: object) -> str:
+    return str(name).strip().lower()
 
 
 def document_text(record: Any) -> str:
@@ -86,15 +112,15 @@ def _messages(record: Any) -> list[Any]:
     """Return the messages in the format of Firstwords, as far as they are understood."""
     fields = record if isinstance(record, dict) else {}
     field = next((name for name in LISTS if fields.get(name) is not None), "messages")
-    if field not in fields and all(isinstance(fields.get(name), str) for name in ALPACA):
-        return _alpaca_messages(fields)
+    if field not in fields and (pair := find_pair(fields)):
+        return _pair_messages(fields, pair)
     messages = _parse_json_list(fields.get(field))
     if not isinstance(messages, list):
         raise InvalidRecord(
             f'has no list of "messages" (found: {found(record, field)})',
             'write each conversation as "messages", a list of objects with "role" and "content"',
         )
-    converted = [_message(message) for message in messages]
+    converted = [_message(message) for message in inline_tool_calls(messages)]
     return converted[1:] if _is_empty_system(converted) else converted
 
 
@@ -108,15 +134,21 @@ def _parse_json_list(value: Any) -> Any:
         return value
 
 
-def _alpaca_messages(record: dict[str, Any]) -> list[Any]:
-    if record.get("history"):
+def _pair_messages(record: dict[str, Any], pair: tuple[str, str]) -> list[Any]:
+    fields = {_plain(name): value for name, value in record.items()}
+    if fields.get("history"):
         raise InvalidConversation('its "history" is not read; write all turns into "messages"')
-    parts = [record["instruction"], record.get("input")]
-    question = "\n\n".join(part for part in parts if isinstance(part, str) and part.strip())
+    question, answer = (fields[name] for name in pair)
+    if isinstance(question, list) and isinstance(answer, list):  # TRL: messages in both
+        return [_message(message) for message in question + answer]
+    more = [fields.get(name) for name in MORE if name not in pair]
+    if isinstance(question, str):
+        parts = [question, *(part for part in more if isinstance(part, str))]
+        question = "\n\n".join(part for part in parts if part.strip())
     messages: list[Any] = [
-        {"role": "system", "content": record.get("system")},
+        {"role": "system", "content": fields.get("system")},
         {"role": "user", "content": question},
-        {"role": "assistant", "content": record["output"]},
+        {"role": "assistant", "content": answer},
     ]
     return messages[1:] if _is_empty_system(messages) else messages
 
@@ -125,13 +157,12 @@ def _message(message: Any) -> Any:
     """Return a message of role and content; anything else as it is, to be refused."""
     if not isinstance(message, dict):
         return message
-    if "role" not in message:
-        if "from" not in message:
-            return message
-        role = SHAREGPT_ROLES.get(str(message["from"]), message["from"])
-        return {"role": role, "content": message.get("value")}
-    content = message.get("content")
-    return {"role": message["role"], "content": _joined_parts(content)}
+    name, text = ("role", "content") if "role" in message else ("from", "value")
+    if name not in message:
+        return message
+    role = message[name]
+    role = OTHER_ROLES.get(role, role) if isinstance(role, str) else role
+    return {"role": role, "content": _joined_parts(message.get(text))}
 
 
 def _joined_parts(content: Any) -> Any:

@@ -22,6 +22,13 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# The first bytes of files that are no text, and what they are.
+SIGNATURES = {
+    b"%PDF-": "a PDF file",
+    b"PK\x03\x04": "a zip archive (as .epub, .docx or .xlsx)",
+    b"\x1f\x8b\x08": "a gzip file",
+    b"(\xb5/\xfd": "a zstd file",
+}
 HEAD_BYTES = 4096
 CHUNK_BYTES = 1 << 20
 
@@ -107,6 +114,11 @@ def _encoding(path: Path, head: bytes) -> str:
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
+    for signature, kind in SIGNATURES.items():
+        if head.startswith(signature):
+            raise UserError(
+                f"{path} is {kind}, not text", "give its name the right ending, or unpack it"
+            )
     if head.count(0) > len(head) // 4:
         raise UserError(
             f"{path} has many NUL bytes, as binary files have, and UTF-16 without a byte order "

@@ -12,7 +12,7 @@ from firstwords.common import console, paths
 from firstwords.common.errors import UserError
 from firstwords.common.locks import exclusive_lock
 from firstwords.common.units import format_size
-from firstwords.data.formats import is_validation_name
+from firstwords.data.file_types import is_validation_name
 from firstwords.data.hub import api, manifest
 from firstwords.data.hub.catalogue import CatalogueEntry
 from firstwords.data.hub.download import RemoteFile, download_files
