@@ -70,7 +70,8 @@ def _evaluate(
 ) -> dict[str, Any]:
     benchmarks = BENCHMARKS | ({"humaneval": HUMANEVAL_UNSAFE} if request.unsafe_code else {})
     names = request.tasks or [n for n in TASKS if n not in OWN or exam_applies(run)]
-    if stage == "pretrain":
+    trained = run.last_trained(stage)
+    if trained == "pretrain":
         names = _pretrain_names(names, request, benchmarks)
     data, tokenizer = open_eval_data(request.folder), load_tokenizer(run)
     device = devices.device_or_cpu(run.recipe.device)
@@ -82,7 +83,7 @@ def _evaluate(
     for name in (name for name in names if name in benchmarks):
         default = n_training_items(run, name) or DEFAULT_ITEMS
         limit = default if request.max_items is None else request.max_items
-        outcome = run_benchmark(benchmarks[name], runner, stage, data, limit, required)
+        outcome = run_benchmark(benchmarks[name], runner, trained, data, limit, required)
         tasks[name] = outcome.result
         if outcome.records:
             path = run.records(stage, name)

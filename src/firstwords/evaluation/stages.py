@@ -103,7 +103,9 @@ def _evaluate_part(
     if part == SAMPLES:
         return growth_samples.generate_samples(model, tokenizer)
     runner, limit = BenchmarkRunner(model, tokenizer), n_training_items(run, part)
-    outcome = run_benchmark(BENCHMARKS[part], runner, stage, open_eval_data(None), limit)
+    outcome = run_benchmark(
+        BENCHMARKS[part], runner, run.last_trained(stage), open_eval_data(None), limit
+    )
     files.write_json_lines(run.records(stage, part), outcome.records)
     return outcome.result
 

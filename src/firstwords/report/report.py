@@ -85,7 +85,7 @@ def make_report(run: Run, evaluations: Evaluations) -> Report:
         *_answer_sections(run, evaluations),
         Section("Plan vs. actual", training.render_plan_vs_actual(run, evaluations)),
         Section("Training", training.render_losses(run), (curves["loss"], curves["norms"])),
-        Section("Held-out text", evaluation.render_held_out(evaluations), (curves["bits"],)),
+        Section("Held-out text", evaluation.render_held_out(run, evaluations), (curves["bits"],)),
         Section("Benchmarks", evaluation.render_benchmarks(evaluations)),
         Section("Time and memory", training.render_timings(run), (curves["speed"],)),
         Section("Model and recipe", setup.render_recipe(run)),
@@ -111,7 +111,7 @@ def make_report(run: Run, evaluations: Evaluations) -> Report:
 def _answer_sections(run: Run, evaluations: Evaluations) -> list[Section]:
     """The sections on what the model says: exam, open prompts, samples during training."""
     tasks, sections = evaluations["sft"]["tasks"], []
-    if exam := evaluation.render_exam(evaluations):
+    if exam := evaluation.render_exam(run, evaluations):
         sections.append(
             Section(
                 "Exam",

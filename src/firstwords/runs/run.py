@@ -158,6 +158,14 @@ class Run:
             )
         return found
 
+    def last_trained(self, stage: Stage) -> Stage:
+        """Return the stage that trained the model of a stage: a skipped one has the model of the
+        stage before, or of the run that this one starts from."""
+        stages = STAGES[: STAGES.index(stage) + 1]
+        trained = [earlier for earlier in stages if self.recipe.stage(earlier).steps]
+        origin = self.manifest.origin
+        return trained[-1] if trained else origin.stage if origin else stage
+
     def newest_of(self, stage: Stage | None) -> tuple[Stage, Checkpoint]:
         """Return the newest checkpoint of a stage, by default of the latest stage with any.
 

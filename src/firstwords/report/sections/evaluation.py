@@ -19,13 +19,17 @@ SAMPLES_DESCRIPTION = (
     "each later stage. The model continues the beginnings of texts and answers the questions as "
     "chat messages, which it first sees in midtraining."
 )
+PLAIN_TEXT_EXAM = (
+    " The pretrained model has not seen conversations, so it gets plain text with a few solved "
+    "examples, in the categories where that is possible."
+)
 EXAMPLES = {
     "exam": ("Correct answers (examples)", "Wrong answers (examples)"),
     "babble": ("Answers in English (examples)", "Babble (examples)"),
 }
 
 
-def render_held_out(evaluations: Evaluations) -> str:
+def render_held_out(run: Run, evaluations: Evaluations) -> str:
     """Bits per byte on held-out text, and the loss on answers of held-out conversations."""
     lines = []
     for stage in STAGES:
@@ -42,7 +46,18 @@ def render_held_out(evaluations: Evaluations) -> str:
     return table(["stage", "bits per byte (95 % interval)", "loss on answers"], lines) + (
         f"\n\nMeasured on {bits['n']:,} held-out documents ({format_size(bits['text_bytes'])}) "
         "and on held-out conversations. Guessing gives 8 bits per byte. The loss on answers is in "
-        "nats per token of the assistant's answers." + _render_by_source(evaluations)
+        f"nats per token of the assistant's answers.{explain_skipped(run)}"
+        + _render_by_source(evaluations)
+    )
+
+
+def explain_skipped(run: Run) -> str:
+    """Say what the scores of a skipped pretraining are; empty if it was not skipped."""
+    if run.recipe.pretrain.steps:
+        return ""
+    return (
+        " Pretraining was skipped: its scores are those of the model that the run starts from "
+        f"({run.manifest.origin})."
     )
 
 
@@ -103,7 +118,7 @@ def render_blimp(evaluations: Evaluations) -> str:
     return paragraphs(description, table(header, lines))
 
 
-def render_exam(evaluations: Evaluations) -> str:
+def render_exam(run: Run, evaluations: Evaluations) -> str:
     """Scores on the exam; empty if it was not run."""
     exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
     if len(exams) < len(STAGES):
@@ -119,8 +134,7 @@ def render_exam(evaluations: Evaluations) -> str:
     description = (
         f"{n} questions per category that are not in the training data, answered with greedy "
         "decoding; 95 % confidence intervals (Wilson) in parentheses. The chance line is the score "
-        "of the best constant answer. The pretrained model has not seen conversations, so it gets "
-        "plain text with a few solved examples, in the categories where that is possible. After "
+        f"of the best constant answer.{explain_skipped(run) or PLAIN_TEXT_EXAM} After "
         f"finetuning, {last['empty']} answers were empty and {last['broken_call']} calculator "
         "calls were broken."
     )
