@@ -13,6 +13,7 @@ from firstwords.common.errors import UserError
 from firstwords.data.corpora import Corpus, open_corpus
 from firstwords.model.size import matmul_parameters
 from firstwords.planning import autotune, estimates
+from firstwords.planning.advice import data_notes
 from firstwords.planning.autotune import MachineSettings
 from firstwords.planning.choose_model import (
     MAX_TOKENS_PER_PARAMETER,
@@ -23,14 +24,17 @@ from firstwords.planning.choose_model import (
 from firstwords.planning.draft import draft_recipe
 from firstwords.planning.estimates import DatasetSize, run_seconds
 from firstwords.planning.model_sizes import MODEL_SIZES, model_config
-from firstwords.planning.planner import Plan, make_plan
+from firstwords.planning.planner import Plan, Start, make_plan
 from firstwords.planning.presets import fit_memory
 from firstwords.planning.render import render_plan
 from firstwords.planning.scaling_law import Kind
 from firstwords.planning.stage_steps import (
+    CONTINUE_CHAT,
+    CONTINUE_TEXT,
     FROM_RANDOM,
     MAX_EPOCHS,
     MIN_STAGE_STEPS,
+    Schedules,
     with_steps_for_time,
 )
 from firstwords.recipe import STAGES, Dtype, Kernel, Recipe
@@ -72,6 +76,7 @@ def plan_for(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
         chat: Corpus = STARTER,
         memory: float = 16e9,
         disk: float = 1e12,
+        start: Start | None = None,
     ) -> Plan:
         settings = settings or machine(flops_per_second=tokens_per_second * 14e6)
         monkeypatch.setattr(devices, "configure_torch", lambda n_threads: None)
@@ -81,7 +86,7 @@ def plan_for(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
         monkeypatch.setattr(autotune, "machine_settings", lambda seconds: settings)
         monkeypatch.setattr(autotune, "autotune_step", lambda recipe: recipe.replace(compile=pays))
         monkeypatch.setattr(autotune, "tokens_per_second", lambda recipe, s: tokens_per_second)
-        return make_plan(seconds, 0, text, chat)
+        return make_plan(seconds, 0, text, chat, start=start)
 
     return plan_for
 
@@ -239,6 +244,39 @@ def test_a_run_with_few_conversations_ends_sooner(plan_for: MakePlan, tmp_path: 
     assert plan.predicted["total_seconds"] < 0.8 * 3600
     assert "the run ends sooner" in render_plan(plan)
     assert f"reads the conversations at most {MAX_EPOCHS} times" in render_plan(plan)
+
+
+def test_the_notes_on_a_mixture_name_what_is_repeated_and_what_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("x" * 31_000)
+    own, recipe = str(tmp_path / "a.jsonl"), draft().replace_stages(steps=100)
+    mixture = open_corpus((f"{own}:0.5", "starter:0.5"), "--chat-data")
+    (note,) = data_notes(recipe, STARTER, mixture, knows_starter=True)
+    # Half of 100 steps of 2,048 tokens, from 31 kB at 3.1 bytes per token, less what is held out.
+    assert f"--chat-data {own} is small for its share of 50%" in note
+    assert "reads it about 10 times" in note
+    (note,) = data_notes(recipe, STARTER, open_corpus(own, "--chat-data"), knows_starter=True)
+    assert "the model forgets what the starter" in note
+    assert f"--chat-data {own}:0.3 --chat-data starter:0.7" in note
+    assert data_notes(recipe, STARTER, STARTER, knows_starter=False) == []
+
+
+# --- from another run -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedules", [CONTINUE_CHAT, CONTINUE_TEXT])
+def test_a_plan_from_another_run_keeps_its_model_and_skips_stages_without_a_share(
+    plan_for: MakePlan, schedules: Schedules
+) -> None:
+    source = draft(3600.0).replace(model=model_config((3, 192, 2), 1024))
+    plan = plan_for(300.0, start=Start(source, schedules))
+    recipe = plan.recipe
+    assert (recipe.model, recipe.tokenizer_bytes) == (source.model, 0)
+    for stage, schedule in schedules.items():
+        assert bool(recipe.stage(stage).steps) == bool(schedule.fraction)
+        assert recipe.stage(stage).lr_scale < FROM_RANDOM[stage].lr_scale
+    assert plan.predicted["total_seconds"] <= 300
+    assert "bits_per_byte" not in plan.predicted
+    assert ("pretrain    skipped" in render_plan(plan)) == (recipe.pretrain.steps == 0)
 
 
 # --- memory and disk ------------------------------------------------------------------------------

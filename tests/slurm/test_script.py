@@ -96,6 +96,13 @@ def test_the_header_has_the_options_of_the_site(bench: Bench) -> None:
     }
 
 
+def test_the_options_of_a_mixture_are_repeated(bench: Bench) -> None:
+    mixture = ["$HOME/family.jsonl:0.3", "starter:0.7"]
+    script = rendered(bench, run__chat_data=mixture)
+    assert '--chat-data "$HOME/family.jsonl:0.3"' in script
+    assert "--chat-data starter:0.7" in script
+
+
 def test_the_header_omits_unset_options(bench: Bench) -> None:
     options = sbatch_options(rendered(bench, job__on_time_limit="chain"))
     assert not {"--account", "--qos", "--gres", "--mail-user", "--array"} & set(options)

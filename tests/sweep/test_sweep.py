@@ -18,6 +18,7 @@ from firstwords.recipe import ModelConfig
 from firstwords.runs import registry
 from firstwords.sweep import plan, results
 from firstwords.sweep.ledger import ledger_path, read_experiments
+from firstwords.sweep.run_sweep import fill_places
 from firstwords.sweep.spec import SweepSpec, read_spec
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -222,3 +223,13 @@ def test_seeds_and_command_may_change_later() -> None:
     spec = SweepSpec(seeds=(0,))
     assert spec.seconds == 1800
     assert SweepSpec.model_validate({**dict(spec), "seeds": (0, 1)}).seeds == (0, 1)
+
+
+def test_the_option_of_a_mixture_is_repeated_in_the_command() -> None:
+    words = ["train", "--run", "{run}", "--chat-data", "{chat_data}", "--data={data}"]
+    places = {"run": "a.b", "chat_data": ("own file:0.3", "starter:0.7"), "data": "starter"}
+    assert fill_places(words, places) == [
+        *("train", "--run", "a.b"),
+        *("--chat-data", "own file:0.3", "--chat-data", "starter:0.7"),
+        "--data=starter",
+    ]

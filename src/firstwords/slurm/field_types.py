@@ -65,6 +65,16 @@ def _check_recipe_field(value: str) -> str:
     return value
 
 
+def _check_sources(value: SourceSpec) -> SourceSpec:
+    """Check a source, or the list of those of a mixture, SRC:WEIGHT each."""
+    for source in (value,) if isinstance(value, str) else value:
+        if not re.fullmatch(rf"starter(?::[0-9.]+)?|hub:[\w./:-]+|{FULL_PATH}", source):
+            raise ValueError(
+                "use starter, hub:NAME, or a path that begins with /, ~/ or a $VARIABLE"
+            )
+    return value
+
+
 def _as_set_option(value: Any) -> Any:
     """Return a TOML number or boolean as `--set` reads it."""
     if isinstance(value, bool | int | float):
@@ -92,14 +102,7 @@ ShellPath = Annotated[
         f"{PATH_CHARACTERS}",
     ),
 ]
-DataSource = Annotated[
-    str,
-    _matching(
-        rf"starter(?::[0-9.]+)?|hub:[\w./:-]+|{FULL_PATH}",
-        "use starter, hub:NAME, or a path that begins with /, ~/ or a $VARIABLE",
-    ),
-]
-DataSources = DataSource | tuple[DataSource, ...]  # of a mixture: SRC:WEIGHT each
+DataSources = Annotated[str | tuple[str, ...], AfterValidator(_check_sources)]
 RecipeSource = Annotated[str, AfterValidator(_check_recipe)]
 RecipeField = Annotated[str, AfterValidator(_check_recipe_field)]
 RecipeValue = Annotated[

@@ -82,7 +82,7 @@ export class RunFeed {
 // Where a step of a stage is, so many seconds after the stage's first step began.
 function position({ from, to, steps }, step, seconds) {
   return {
-    tokens: from.tokens + (step * (to.tokens - from.tokens)) / steps,
+    tokens: from.tokens + (step * (to.tokens - from.tokens)) / Math.max(1, steps), // 0 of a skipped one
     steps: from.steps + step,
     seconds: from.seconds + seconds,
   };
