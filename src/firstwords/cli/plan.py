@@ -48,12 +48,15 @@ def _plan_for_this_machine(request: "TrainRequest", as_json: bool) -> None:
 
     resolved = resolve(request)
     sources, plan = resolved.sources, resolved.plan
+    origin = resolved.start.origin if resolved.start else None
     document = {
+        "origin": origin.model_dump() if origin else None,
         "sources": sources.model_dump(),
         "recipe": plan.recipe.model_dump(),
         "predicted": plan.predicted,
     }
-    echo(json.dumps(document, indent=2) if as_json else render_plan(plan))
+    lines = [f"starts from {origin}", render_plan(plan)] if origin else [render_plan(plan)]
+    echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
 
 
 def _plan_for_gpus(request: "TrainRequest", gpus: str, price: float | None, as_json: bool) -> None:
@@ -61,6 +64,8 @@ def _plan_for_gpus(request: "TrainRequest", gpus: str, price: float | None, as_j
     from firstwords.planning.gpu_plan import estimate_for_gpus, render_gpu_plan
     from firstwords.planning.gpus import parse_gpus
 
+    if request.from_run is not None:
+        raise UserError("--estimate-for does not go with --from", "leave one of them out")
     preset = read_recipe_file(request.recipe).preset
     if preset is None:
         raise UserError(
