@@ -65,9 +65,11 @@ def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
         steps = checkpoint.step if name == stage else config.steps
         data = sources.text_line if name == "pretrain" else sources.chat_line
         lines.append([name, f"`{data}`", f"{steps:,}", f"{steps * config.batch_tokens:,}"])
+    origin = run.manifest.origin
+    start = f"It starts from the model of another run ({origin}). " if origin else ""
     return (
         table(["stage", "data", "steps", "tokens"], lines)
-        + f"\n\n{matmul_parameters(recipe.model) / 1e6:.2f}M matmul parameters. "
+        + f"\n\n{start}{matmul_parameters(recipe.model) / 1e6:.2f}M matmul parameters. "
         f"Seed {recipe.seed}, {recipe.dtype}, {format_duration(total_seconds(run))} on "
         f"{run.manifest.machine.get('cpu', 'a CPU')}. The full recipe is in the run's `run.json`."
     )
