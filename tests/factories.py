@@ -8,7 +8,7 @@ import torch
 
 from firstwords.common import files
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES, ModelConfig, Recipe, Stage, StageConfig
+from firstwords.recipe import REQUIRED_STAGES, ModelConfig, Recipe, Stage, StageConfig
 from firstwords.runs import registry
 from firstwords.runs.manifest import Manifest, Sources
 from firstwords.runs.run import Run
@@ -57,7 +57,7 @@ def make_recipe(**changes: Any) -> Recipe:
         "n_threads": 1,
         "tokenizer_bytes": 1000,
         "model": tiny_config().model_dump(),
-        **{stage: STAGE.model_dump() for stage in STAGES},
+        **{stage: STAGE.model_dump() for stage in REQUIRED_STAGES},
     }
     return Recipe.model_validate(with_changes(document, **changes))
 

@@ -7,7 +7,7 @@ from typing import Any
 from factories import make_manifest, make_metrics_line, make_recipe
 
 from firstwords.common import files
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import REQUIRED_STAGES, Stage
 from firstwords.runs import registry
 from firstwords.runs.run import Run
 
@@ -72,8 +72,8 @@ def evaluate(run: Run, *stages: Stage) -> None:
 
 def finish_everything(run: Run) -> None:
     """Finish a run of which no stage has begun."""
-    finish(run, *STAGES)
-    evaluate(run, *STAGES)
+    finish(run, *REQUIRED_STAGES)
+    evaluate(run, *REQUIRED_STAGES)
     record_time(run, **dict.fromkeys(PLANNED, 30.0))
 
 

@@ -7,9 +7,9 @@ at a field is its description in docs/reference/recipe.md.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from firstwords.common.errors import UserError
 from firstwords.common.hardware import Device
@@ -19,9 +19,10 @@ Dtype = Literal["float32", "bfloat16"]
 AttentionKind = Literal["fused", "plain"]
 Kernel = Literal["pytorch", "native"]
 Shard = Literal["optimizer", "weights"]
-Stage = Literal["pretrain", "midtrain", "sft"]
+Stage = Literal["pretrain", "midtrain", "sft", "rl"]
 MIN_VOCAB_SIZE = 263  # the 256 bytes and the seven special tokens
-STAGES: tuple[Stage, ...] = ("pretrain", "midtrain", "sft")
+STAGES: tuple[Stage, ...] = ("pretrain", "midtrain", "sft", "rl")
+REQUIRED_STAGES = STAGES[:3]  # a run may leave out the last one
 
 
 class ModelConfig(FrozenModel):
@@ -87,6 +88,41 @@ class StageConfig(FrozenModel):
         return self.steps * self.batch_tokens
 
 
+class RLConfig(StageConfig):
+    """Reinforcement learning on answers of the model's own."""
+
+    # Rows of a step: one for each answer, and those that continue finetuning.
+    batch_size: int = Field(default=136, ge=3)
+    micro_batch_size: int = Field(default=8, ge=1)  # rows that go through the model at a time
+    seq_len: int = Field(default=256, ge=2)  # tokens of a row, of a question with its answer
+    lr_scale: float = Field(default=0.03, gt=0)  # fraction of the peak learning rates
+    warmup_steps: int = Field(default=10, ge=0)  # first steps, in which the rate rises
+    group_size: int = Field(default=16, ge=2)  # answers to each question
+    max_answer_tokens: int = Field(default=96, ge=1)  # an answer that is longer counts as wrong
+    sft_rows: int = Field(default=8, ge=1)  # rows of a step that continue finetuning
+    sft_weight: float = Field(default=1.0, ge=0)  # weight of their mean loss
+    # Kinds of questions, those of the exam; not used with an own reward.
+    kinds: tuple[str, ...] = ("stories", "instructions", "calculator")
+    reward: str = ""  # Python file with an own reward; empty for the exam's rules
+
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _split_kinds(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> "RLConfig":
+        answers = self.batch_size - self.sft_rows
+        if answers <= 0 or answers % self.group_size:
+            raise ValueError("batch_size must be a multiple of group_size, plus sft_rows")
+        return self
+
+    @property
+    def questions(self) -> int:
+        """Questions of a step, each answered `group_size` times."""
+        return (self.batch_size - self.sft_rows) // self.group_size
+
+
 class Recipe(FrozenModel):
     """All hyper-parameters of a run."""
 
@@ -114,6 +150,7 @@ class Recipe(FrozenModel):
     pretrain: StageConfig  # on text
     midtrain: StageConfig  # on conversations, every token a target
     sft: StageConfig  # on conversations, only the assistant's tokens as targets
+    rl: RLConfig | None = None  # on answers of the model's own; a run may leave this stage out
     # Fraction of pretraining rows that repeat random tokens.
     repeat_fraction: float = Field(default=0.0, ge=0, lt=1)
     # Fraction of rows with plain text in midtraining and finetuning.
@@ -130,7 +167,7 @@ class Recipe(FrozenModel):
     def _parts_fit(self) -> "Recipe":
         if self.model.vocab_size < MIN_VOCAB_SIZE:
             raise ValueError(f"model.vocab_size must be at least {MIN_VOCAB_SIZE}")
-        for name in STAGES:
+        for name in self.stages:
             if self.stage(name).seq_len > self.model.max_seq_len:
                 raise ValueError(f"{name}.seq_len is longer than model.max_seq_len")
         return self
@@ -150,13 +187,19 @@ class Recipe(FrozenModel):
             return "native"
         return "compiled" if self.compile else "eager"
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the run, in order."""
+        return STAGES if self.rl else REQUIRED_STAGES
+
     def stage(self, name: Stage) -> StageConfig:
-        """Return the configuration of a stage."""
-        return {"pretrain": self.pretrain, "midtrain": self.midtrain, "sft": self.sft}[name]
+        """Return the configuration of a stage. Raises KeyError if the run leaves it out."""
+        configs = {"pretrain": self.pretrain, "midtrain": self.midtrain, "sft": self.sft}
+        return (configs | {"rl": self.rl} if self.rl else configs)[name]
 
     def replace_stages(self, **changes: Any) -> "Recipe":
-        """Return the recipe with these fields replaced in all three stages."""
-        return self.replace(**{name: self.stage(name).replace(**changes) for name in STAGES})
+        """Return the recipe with these fields replaced in all of its stages."""
+        return self.replace(**{name: self.stage(name).replace(**changes) for name in self.stages})
 
 
 def with_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
@@ -175,6 +218,8 @@ def with_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         *outer, last = name.split(".")
         inner = document
         for key in outer:
+            if inner[key] is None:  # a stage that the run left out
+                inner[key] = {}
             inner = inner[key]
         inner[last] = value
     return parse(Recipe, document, Path("--set"))
@@ -185,8 +230,13 @@ def field_names(kind: type[BaseModel] = Recipe) -> list[str]:
     names = []
     for name, field in kind.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            names += [f"{name}.{part}" for part in field_names(inner)]
+        sections = [part for part in (inner, *get_args(inner)) if _is_model(part)]
+        if sections:  # also of a stage that may be None
+            names += [f"{name}.{part}" for part in field_names(sections[0])]
         else:
             names.append(name)
     return names
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -19,6 +19,8 @@ from firstwords.evaluation.eval_data import EvalData
 from firstwords.evaluation.evaluate import EvalRequest, _pretrain_names
 from firstwords.evaluation.runner import BenchmarkRunner, _check, run_benchmark
 from firstwords.inference.batch import GeneratedAnswer
+from firstwords.inference.engine import Sequence
+from firstwords.inference.sampling import GREEDY
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer.bpe import Tokenizer
@@ -277,7 +279,7 @@ def test_the_benchmark_is_the_share_of_english(
 def test_a_cut_answer_is_recorded_as_one() -> None:
     item = BENCHMARKS["babble"].load_categories(EvalData(Path()), True, 1)["chat"].items[0]
     assert isinstance(item, GenerativeItem)
-    whole = GeneratedAnswer("Hello there.", "Hello there.", broken_call=False, cut=False)
+    whole = GeneratedAnswer("Hello there.", "Hello there.", False, False, Sequence([1], GREEDY))
     assert _check(item, whole).correct
     result = _check(item, whole._replace(cut=True))
     assert (result.correct, result.details["problem"]) == (False, "no end")

@@ -58,7 +58,7 @@ int main() {
     }
     void *trainer = new_trainer(&config, &w, &g);
     double loss, squared_norm;
-    if (!compute_gradients(trainer, x.data(), y.data(), B, &loss, &squared_norm)) return 1;
+    if (!compute_gradients(trainer, x.data(), y.data(), nullptr, B, &loss, &squared_norm)) return 1;
     auto print_projection = [](const std::vector<float> &values) {
         double sum = 0;
         state = 7;

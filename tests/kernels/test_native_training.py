@@ -68,12 +68,21 @@ def random_batch(
     return x_BT, y_BT
 
 
+def random_weights(y_BT: Tensor) -> Tensor:
+    """Weights of the targets' losses, of both signs and some of them zero."""
+    w_BT = torch.randn(y_BT.shape, generator=torch.Generator().manual_seed(3))
+    w_BT[:, ::3] = 0
+    return w_BT
+
+
 def torch_gradients(
-    model: Transformer, x_BT: Tensor, y_BT: Tensor, dtype: Dtype
+    model: Transformer, x_BT: Tensor, y_BT: Tensor, dtype: Dtype, w_BT: Tensor | None = None
 ) -> tuple[float, dict[str, Tensor]]:
     model.zero_grad()
     with torch.autocast("cpu", DTYPES[dtype], enabled=dtype != "float32"):
-        loss = model.loss(x_BT, y_BT, reduction="sum") / int((y_BT != IGNORE_INDEX).sum())
+        nats_N = model.loss(x_BT, y_BT, reduction="none")
+    w_N = torch.ones_like(nats_N) / len(nats_N) if w_BT is None else w_BT[y_BT != IGNORE_INDEX]
+    loss = (nats_N * w_N).sum()
     loss.backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return loss.item(), gradients
@@ -88,10 +97,15 @@ def native_trainer(
 
 
 def native_gradients(
-    model: Transformer, dtype: Dtype, x_BT: Tensor, y_BT: Tensor, *passes: int
+    model: Transformer,
+    dtype: Dtype,
+    x_BT: Tensor,
+    y_BT: Tensor,
+    *passes: int,
+    w_BT: Tensor | None = None,
 ) -> tuple[float, dict[str, Tensor], float]:
     trainer = native_trainer(model, dtype, *x_BT.shape, *passes)
-    loss = trainer.gradients(x_BT, y_BT)
+    loss = trainer.gradients(x_BT, y_BT, w_BT)
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return loss, gradients, trainer.gradient_norm
 
@@ -112,6 +126,7 @@ def errors(gradients: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[st
     targets=st.sampled_from([0.0, 0.1, 1.0]),
     rows_per_pass=st.integers(1, 3),
     n_threads=st.integers(1, 3),
+    weighted=st.booleans(),
 )
 def test_gradients_are_those_of_autograd(
     config: ModelConfig,
@@ -120,12 +135,16 @@ def test_gradients_are_those_of_autograd(
     targets: float,
     rows_per_pass: int,
     n_threads: int,
+    weighted: bool,
 ) -> None:
     model = random_model(config)
     x_BT, y_BT = random_batch(config, n_rows, seq_len, targets)
-    loss, gradients, norm = native_gradients(model, "float32", x_BT, y_BT, rows_per_pass, n_threads)
-    expected_loss, expected = torch_gradients(model, x_BT, y_BT, "float32")
-    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    w_BT = random_weights(y_BT) if weighted else None
+    loss, gradients, norm = native_gradients(
+        model, "float32", x_BT, y_BT, rows_per_pass, n_threads, w_BT=w_BT
+    )
+    expected_loss, expected = torch_gradients(model, x_BT, y_BT, "float32", w_BT)
+    assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-4)
     total = torch.nn.utils.get_total_norm(expected.values()).item()
     assert norm == pytest.approx(total, rel=1e-4)
     for name, exact in expected.items():

@@ -182,6 +182,27 @@ def test_gradients_do_not_depend_on_the_micro_batch_size(
         )
 
 
+def test_weights_multiply_the_loss_of_their_targets(
+    recipe: Recipe, batches: BatchSampler, random_model: Callable[..., Transformer]
+) -> None:
+    model = random_model(recipe.model)
+    x_BT, y_BT = batches.batch(0)
+    y_BT[1, :9] = IGNORE_INDEX
+    w_BT = torch.randn(y_BT.shape, generator=torch.Generator().manual_seed(1))
+    logp_BTV = model(x_BT).log_softmax(-1)
+    logp_BT = logp_BTV.gather(-1, y_BT.clamp(min=0)[..., None])[..., 0]
+    expected = -(w_BT * logp_BT)[y_BT != IGNORE_INDEX].sum()
+    expected.backward()
+    exact = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    model.zero_grad()
+    loss = accumulate(loss_function(model, recipe), GradientSync(model), x_BT, y_BT, 3, w_BT)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+    for gradient, expected_gradient in zip(
+        (p.grad for p in model.parameters()), exact, strict=True
+    ):
+        torch.testing.assert_close(gradient, expected_gradient, atol=1e-5, rtol=1e-3)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_before_the_update(
     bad: float, recipe: Recipe, batches: BatchSampler

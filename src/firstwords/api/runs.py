@@ -30,8 +30,8 @@ from firstwords.tokenizer.bpe import Tokenizer
 class TrainedRun:
     """A run with its models, one of each stage that has a checkpoint.
 
-    `stage` of the methods is "pretrain", "midtrain" or "sft", by default the latest. Keywords such
-    as `temperature`, `top_k`, `max_tokens` and `seed` are the fields of
+    `stage` of the methods is "pretrain", "midtrain", "sft" or "rl", by default the latest. Keywords
+    such as `temperature`, `top_k`, `max_tokens` and `seed` are the fields of
     `firstwords.inference.sampling.Sampling`. Models are loaded once and stay in memory. Methods
     raise UserError where a stage has no checkpoint.
     """
@@ -124,7 +124,9 @@ class TrainedRun:
             "context": f"{recipe.model.max_seq_len} tokens",
             "created": self.run.manifest.created,
         }
-        exam = ((self.run.read_evaluation("sft") or {}).get("tasks") or {}).get("exam")
+        exam = (
+            (self.run.read_evaluation(self.run.recipe.stages[-1]) or {}).get("tasks") or {}
+        ).get("exam")
         if exam:
             low, high = exam["ci95"]
             facts["exam"] = f"{exam['score']:.0%} ({low:.0%} to {high:.0%})"

@@ -16,7 +16,7 @@ from firstwords.compare.models import (
     load_model,
 )
 from firstwords.compare.verdict import find_notes, find_verdicts
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import REQUIRED_STAGES, STAGES, Stage
 from firstwords.runs.checkpoints import list_checkpoints
 from firstwords.runs.curves import Curves
 from firstwords.runs.differences import run_differences
@@ -96,7 +96,9 @@ def run_curves(run: Run) -> dict[str, Any]:
     curves = Curves(run)
     return {
         "run": run.name,
-        "loss": {stage: curves.points(stage, lambda step: step["loss"]) for stage in STAGES},
+        "loss": {
+            stage: curves.points(stage, lambda step: step["loss"]) for stage in REQUIRED_STAGES
+        },
         "bits_per_byte": [
             [
                 float(curves.million_tokens(sample["stage"], sample["step"])),

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from firstwords.common.markdown import paragraphs, quote, table
 from firstwords.common.units import format_duration, format_size
 from firstwords.compare.terminal import benchmark_table, benchmark_title, format_bits_difference
-from firstwords.recipe import STAGES
 from firstwords.report.html_page import render_markdown, render_section
 from firstwords.report.html_page import render_page as render_sections
 from firstwords.report.plots import render_svg
@@ -128,8 +127,7 @@ def _draw_bits(axes: Axes, curve: JsonObject, color: str) -> None:
 
 def _draw_loss(axes: Axes, curve: JsonObject, color: str) -> None:
     axes.plot([], [], color=color, label=curve["run"])
-    for stage in STAGES:
-        points = curve["loss"][stage]
+    for points in curve["loss"].values():
         axes.plot([x for x, _ in points], [y for _, y in points], color=color, lw=1.2)
 
 

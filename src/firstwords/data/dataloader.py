@@ -7,7 +7,7 @@ the first input of the next.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -218,11 +218,21 @@ def stack_rows(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
     return x_BT, y_BT
 
 
+class Batches(Protocol):
+    """Batches by step: `batch(step)` returns inputs and targets (rows, seq_len), perhaps followed
+    by the weight of each target's loss. `metrics` describes the newest batch."""
+
+    metrics: dict[str, Any]
+
+    def batch(self, step: int) -> tuple[Tensor, ...]: ...
+
+
 class BatchSampler:
     """Batches as a pure function of (seed, step). Each epoch visits every row once, shuffled."""
 
     def __init__(self, rows: Rows, batch_size: int, seed: int) -> None:
         self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.metrics: dict[str, Any] = {}
         self._epoch, self._order = -1, np.zeros(0, dtype=np.int64)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:

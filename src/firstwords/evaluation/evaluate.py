@@ -26,7 +26,7 @@ from firstwords.evaluation.tasks import (
 )
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.runs.checkpoints import Checkpoint
 from firstwords.runs.datasets import load_tokenizer, open_text, progress_callback
 from firstwords.runs.run import Run
@@ -57,7 +57,7 @@ def evaluate(run: Run, request: EvalRequest) -> dict[str, Any]:
     the result; if it was requested by name, UserError is raised instead. A chat benchmark is left
     out for the pretrained model.
     """
-    stages = STAGES if request.stage == "all" else [request.stage]
+    stages = run.recipe.stages if request.stage == "all" else [request.stage]
     checkpoints = [run.newest_of(stage) for stage in stages]
     devices.configure_torch(run.recipe.n_threads)
     results = [_evaluate(run, stage, checkpoint, request) for stage, checkpoint in checkpoints]

@@ -21,7 +21,7 @@ from firstwords.evaluation.tasks import (
 )
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.runs.datasets import chat_store, load_tokenizer, text_store
 from firstwords.runs.documents import (
     Answer,
@@ -55,7 +55,7 @@ def evaluate_stages(session: Session) -> None:
         _encode_held_out(run)
     parts = [
         (stage, part)
-        for stage in STAGES
+        for stage in run.recipe.stages
         if not run.read_evaluation(stage)
         for part in ("bits_per_byte", CHAT_LOSS, SAMPLES, *_benchmark_names(run))
     ]

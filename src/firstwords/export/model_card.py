@@ -6,7 +6,7 @@ from firstwords.common.markdown import table
 from firstwords.common.units import format_duration
 from firstwords.evaluation.table import table_rows
 from firstwords.model.size import matmul_parameters
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.report.headline import make_headline, render_headline, total_seconds
 from firstwords.runs.checkpoints import Checkpoint
 from firstwords.runs.run import Run
@@ -60,7 +60,7 @@ def _usage(kind: str, name: str, dtype: str) -> str:
 def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
     sources, recipe = run.manifest.sources, run.recipe
     lines = []
-    for name in STAGES[: STAGES.index(stage) + 1]:
+    for name in recipe.stages[: recipe.stages.index(stage) + 1]:
         config = recipe.stage(name)
         steps = checkpoint.step if name == stage else config.steps
         data = sources.text_line if name == "pretrain" else sources.chat_line

@@ -14,31 +14,34 @@ MAX_CACHE_BYTES = 256e6
 
 
 class GeneratedAnswer(NamedTuple):
-    """A whole answer: its text, and its `content` as in a message, with tool calls."""
+    """A whole answer: its text, its `content` as in a message, with tool calls, and its tokens."""
 
     text: str
     content: str
     broken_call: bool  # a call did not end, or the calculator could not evaluate it
     cut: bool  # it did not end by itself, but after `max_tokens` or where the context is full
+    sequence: Sequence
 
 
 def answer_all(
     engine: Engine,
     tokenizer: Tokenizer,
     prompts: list[list[int]],
-    sampling: Sampling,
+    sampling: Sampling | list[Sampling],
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[GeneratedAnswer]:
     """Return the answer to every prompt, in their order.
 
     An answer ends with its turn, at a stop string of `sampling`, after `max_tokens`, or where the
-    context is full. `on_done` is called with the number of answers finished since the last call.
+    context is full. A list of `sampling` has one for each prompt.
+    `on_done` is called with the number of answers finished since the last call.
     """
     # Longest prompts first: the short ones then fill the slots that become free at the end.
     order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
     filters: dict[Sequence, StopFilter] = {}
     for number in order:
-        sequence = engine.submit(prompts[number], sampling)
+        own = sampling[number] if isinstance(sampling, list) else sampling
+        sequence = engine.submit(prompts[number], own)
         filters[sequence] = StopFilter(tokenizer, sequence)
     events: dict[Sequence, list[AnswerEvent]] = {sequence: [] for sequence in filters}
     n_done = 0
@@ -60,7 +63,7 @@ def _join(events: list[AnswerEvent], stop_filter: StopFilter) -> GeneratedAnswer
     text = "".join(event.text for event in events if event.kind == "text")
     content = "".join(event.content for event in events)
     is_cut = stop_filter.finish_reason == "length"
-    return GeneratedAnswer(text, content, stop_filter.broken_call, is_cut)
+    return GeneratedAnswer(text, content, stop_filter.broken_call, is_cut, stop_filter.sequence)
 
 
 def decode_batch_size(config: ModelConfig) -> int:

@@ -22,8 +22,9 @@ PREFILL_BATCH_SIZE = 32  # prompts prefilled together
 class Sequence:
     """A prompt and the tokens generated after it.
 
-    `ids` holds all tokens, `generated` those that were sampled. `finished` says that no more
-    follow: the caller finished it, or it reached `max_tokens` or a full context.
+    `ids` holds all tokens, `generated` those that were sampled and `positions` their places in
+    `ids`. `finished` says that no more follow: the caller finished it, or it reached `max_tokens`
+    or a full context.
     """
 
     def __init__(self, prompt: list[int], sampling: Sampling) -> None:
@@ -31,6 +32,7 @@ class Sequence:
             raise ValueError("a prompt needs at least one token")
         self.ids, self.sampling = list(prompt), sampling
         self.generated: list[int] = []
+        self.positions: list[int] = []
         self.logits_V: np.ndarray | None = None  # from which the newest token was sampled
         self.finished = False
         self.slot: int | None = None
@@ -55,6 +57,7 @@ class Sequence:
             penalized_V = penalize_generated(logits_V, self.sampling, self.generated)
             token = sample_token(penalized_V, self.sampling, seen, len(self.generated))
             self.logits_V = logits_V
+            self.positions.append(len(self.ids))
             self.ids.append(token)
             self.generated.append(token)
         if len(self.generated) >= self.sampling.max_tokens or len(self.ids) >= context:

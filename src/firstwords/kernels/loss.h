@@ -34,16 +34,18 @@ static inline float softmax_loss(Row<float> logits, int64_t size, int64_t padded
     return softmax.largest + logf(softmax.sum) - at_target;
 }
 
-// The summed cross-entropy of up to LOSS_TOKENS tokens, and the gradients of `factor` times it.
+// The weighted sum of the cross-entropy of up to LOSS_TOKENS tokens, and the gradients of `factor`
+// times it.
 //   head         the output head; its gradient is added to
 //   s.x          (count, C), the head's inputs
 //   targets      (count)
+//   weights      (count), of the targets
 //   vocabulary   tokens, of which the head's outputs are padded
 //   use_gradient called with a token's number, a multiple of 32 and the gradient of 32 of its inputs
 template <class Number, class Use>
 static double head_loss(bool amx, int thread, Linear<Number> &head, LossScratch<Number> &s,
-                        const int64_t *targets, int64_t count, int64_t vocabulary, float factor,
-                        Use use_gradient) {
+                        const int64_t *targets, const float *weights, int64_t count,
+                        int64_t vocabulary, float factor, Use use_gradient) {
     int64_t C = head.in, V = head.out, padded = round_up(count);
     double loss = 0;
     for (int64_t m = count; m < padded; m++)
@@ -56,8 +58,10 @@ static double head_loss(bool amx, int thread, Linear<Number> &head, LossScratch<
         for (int64_t m = 0; m < TILE; m++)
             if (m < real) {
                 int64_t target = targets[first + m];
-                loss += softmax_loss(s.logits.row(m), vocabulary, V, target, factor);
-                *s.logits.at(m, target) -= factor;
+                float weight = weights[first + m];
+                loss += weight *
+                        softmax_loss(s.logits.row(m), vocabulary, V, target, weight * factor);
+                *s.logits.at(m, target) -= weight * factor;
             } else {
                 for (int64_t v = 0; v < V; v += TILE)
                     memset(s.logits.at(m, v), 0, TILE * sizeof(float));

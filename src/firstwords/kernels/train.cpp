@@ -72,11 +72,13 @@ class Trainer {
     Trainer(const Config &config, const ModelTensors &weights, const ModelTensors &gradients,
             bool use_amx);
 
-    // The gradients of the mean loss over the targets of a batch, and that loss.
-    //   x, y  (rows, T) token ids; y has IGNORE_INDEX where there is no target
+    // The gradients of the mean loss over the targets of a batch, and that loss; with weights, of
+    // the sum of each target's loss times its weight.
+    //   x, y     (rows, T) token ids; y has IGNORE_INDEX where there is no target
+    //   loss_weights  (rows, T) weights, or null
     // Returns false if an id is outside the vocabulary.
-    bool gradients_of(const int64_t *x, const int64_t *y, int64_t rows, double *loss,
-                      double *squared_norm);
+    bool gradients_of(const int64_t *x, const int64_t *y, const float *loss_weights, int64_t rows,
+                      double *loss, double *squared_norm);
 
     // Update all weights from their gradients.
     void update(const Update &update);
@@ -133,12 +135,13 @@ class Trainer {
     int64_t channel(int64_t d) const { return d < true_D / 2 ? d : D / 2 + d - true_D / 2; }
     void prepare_layers();
     void pack(int thread);
-    void run_passes(int thread, const int64_t *x, const int64_t *y, int64_t rows, float factor);
+    void run_passes(int thread, const int64_t *x, const int64_t *y, const float *loss_weights,
+                    int64_t rows, float factor);
     void embed(Worker &w, const int64_t *x, int64_t rows);
     void forward_layer(Worker &w, int l, int64_t rows);
     void forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a, int64_t t0);
-    void head_and_loss(Worker &w, int thread, const int64_t *y, int64_t rows, float factor,
-                       Panels<float> dx_NC);
+    void head_and_loss(Worker &w, int thread, const int64_t *y, const float *loss_weights, int64_t rows,
+                       float factor, Panels<float> dx_NC);
     void backward_layer(Worker &w, int thread, int l, int64_t rows, Panels<float> dx_NC);
     void backward_attention(Worker &w, int l, int64_t t0);
     void backward_into_residual(Worker &w, const Linear<Number> &linear, Panels<Number> d_T,
@@ -344,18 +347,21 @@ void Trainer<Number>::forward_attention(Worker &w, const Layer &layer, LayerActi
 
 // --- loss -----------------------------------------------------------------------------------------
 
-// The loss of a pass, and the gradients (N, C) of the residual stream after the last layer.
+// The loss of a pass, and the gradients (N, C) of the residual stream after the last layer. The
+// gradients are of `factor` times the loss, of which each target has its weight.
 template <class Number>
-void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, int64_t rows,
-                                    float factor, Panels<float> dx_NC) {
+void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, const float *loss_weights,
+                                    int64_t rows, float factor, Panels<float> dx_NC) {
     for (int64_t c = 0; c < C; c += TILE)
         memset(dx_NC.at(0, c), 0, rows * T * TILE * sizeof(float));
     std::vector<int64_t> tokens, targets;  // those that have a target
+    std::vector<float> target_weights;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t t = 0; t < true_T; t++)
             if (int64_t target = y[r * true_T + t]; target != IGNORE_INDEX) {
                 tokens.push_back(r * T + t);
                 targets.push_back(target);
+                target_weights.push_back(loss_weights ? loss_weights[r * true_T + t] : 1);
             }
     for (size_t first = 0; first < tokens.size(); first += LOSS_TOKENS) {
         int64_t count = std::min<int64_t>(LOSS_TOKENS, tokens.size() - first);
@@ -363,7 +369,8 @@ void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, int
         for (int64_t i = 0; i < count; i++)
             w.final_scale[i] =
                 normalize(w.x_NC.row(chunk[i]), w.loss.x.row(i), true_C, C, config.eps);
-        w.nats += head_loss(amx, thread, head, w.loss, targets.data() + first, count, V, factor,
+        w.nats += head_loss(amx, thread, head, w.loss, targets.data() + first,
+                            target_weights.data() + first, count, V, factor,
                             [&](int64_t i, int64_t n, const float *d) {
                                 memcpy(dx_NC.at(chunk[i], n), d, TILE * sizeof(float));
                             });
@@ -492,8 +499,8 @@ void Trainer<Number>::backward_attention(Worker &w, int l, int64_t t0) {
 
 // Take this thread's share of the rows through the model and back.
 template <class Number>
-void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y, int64_t rows,
-                                 float factor) {
+void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y,
+                                 const float *loss_weights, int64_t rows, float factor) {
     Worker &w = *workers[thread];
     w.nats = 0;
     memset(w.d_head_norms, 0, config.n_layer * 2 * D * sizeof(float));
@@ -503,7 +510,8 @@ void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y,
         Panels<float> dx_NC = dx_BTC.from(row * T, 0);
         embed(w, x + row * true_T, count);
         for (int l = 0; l < config.n_layer; l++) forward_layer(w, l, count);
-        head_and_loss(w, thread, y + row * true_T, count, factor, dx_NC);
+        head_and_loss(w, thread, y + row * true_T, loss_weights ? loss_weights + row * true_T : nullptr,
+                      count, factor, dx_NC);
         for (int l = config.n_layer - 1; l >= 0; l--) backward_layer(w, thread, l, count, dx_NC);
     }
 }
@@ -563,27 +571,28 @@ double Trainer<Number>::reduce_head_norms() {
 }
 
 template <class Number>
-bool Trainer<Number>::gradients_of(const int64_t *x, const int64_t *y, int64_t rows, double *loss,
-                                   double *squared_norm) {
+bool Trainer<Number>::gradients_of(const int64_t *x, const int64_t *y, const float *loss_weights,
+                                   int64_t rows, double *loss, double *squared_norm) {
     int64_t n_targets = 0;
     for (int64_t i = 0; i < rows * true_T; i++) {
         if (x[i] < 0 || x[i] >= V || (y[i] != IGNORE_INDEX && (y[i] < 0 || y[i] >= V)))
             return false;
         n_targets += y[i] != IGNORE_INDEX;
     }
-    float factor = n_targets ? 1.0f / n_targets : 0;
+    double divisor = loss_weights ? 1 : n_targets;
+    float factor = n_targets ? float(1.0f / divisor) : 0;
     std::vector<double> squares(pool.n_threads);
     pool.run([&](int thread) {
         if (amx) configure_tiles();
         pack(thread);
         pool.barrier();
-        run_passes(thread, x, y, rows, factor);
+        run_passes(thread, x, y, loss_weights, rows, factor);
         pool.barrier();
         squares[thread] = reduce(thread, x, rows);
     });
     *loss = *squared_norm = 0;
     for (int thread = 0; thread < pool.n_threads; thread++) {
-        *loss += workers[thread]->nats / n_targets;
+        *loss += workers[thread]->nats / divisor;
         *squared_norm += squares[thread];
     }
     return true;
@@ -675,9 +684,10 @@ extern "C" void *new_trainer(const Config *config, const ModelTensors *weights,
 
 extern "C" void free_trainer(void *trainer) { delete (NumberTrainer *)trainer; }
 
-extern "C" bool compute_gradients(void *trainer, const int64_t *x, const int64_t *y, int64_t rows,
-                                  double *loss, double *squared_norm) {
-    return ((NumberTrainer *)trainer)->gradients_of(x, y, rows, loss, squared_norm);
+extern "C" bool compute_gradients(void *trainer, const int64_t *x, const int64_t *y,
+                                  const float *loss_weights, int64_t rows, double *loss,
+                                  double *squared_norm) {
+    return ((NumberTrainer *)trainer)->gradients_of(x, y, loss_weights, rows, loss, squared_norm);
 }
 
 extern "C" void multiply_only(void *trainer, int64_t rows) {

@@ -9,12 +9,14 @@ The structures here mirror those of `train.cpp`, field by field.
 """
 
 import ctypes
+import itertools
 import weakref
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from firstwords.data.dataloader import IGNORE_INDEX
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import StageConfig
 
@@ -127,19 +129,22 @@ class NativeTrainer:
         weakref.finalize(self, library.free_trainer, ctypes.c_void_p(self._trainer))
         self.gradient_norm = 0.0  # of all gradients together, in the last batch
 
-    def gradients(self, x_BT: Tensor, y_BT: Tensor) -> float:
+    def gradients(self, x_BT: Tensor, y_BT: Tensor, w_BT: Tensor | None = None) -> float:
         """Compute the gradients of the mean loss over the targets of a batch, and return that loss
-        in nats.
+        in nats. With weights `w_BT` (float32), it is the sum of each target's loss times its
+        weight.
 
         Each parameter's `grad` is a tensor that the next call overwrites. Raises IndexError for a
         token id outside the vocabulary.
         """
         x_BT, y_BT = x_BT.contiguous(), y_BT.contiguous()
+        w_BT = None if w_BT is None else w_BT.contiguous()
         loss, squared_norm = ctypes.c_double(), ctypes.c_double()
         if not self._library.compute_gradients(
             ctypes.c_void_p(self._trainer),
             ctypes.c_void_p(x_BT.data_ptr()),
             ctypes.c_void_p(y_BT.data_ptr()),
+            ctypes.c_void_p(None if w_BT is None else w_BT.data_ptr()),
             ctypes.c_int64(len(x_BT)),
             ctypes.byref(loss),
             ctypes.byref(squared_norm),
@@ -181,3 +186,59 @@ class NativeTrainer:
         self._layers.append((LayerStruct * len(layers))(*layers))
         names = ("embed_tokens.weight", "norm.weight", "lm_head.weight")
         return ModelStruct(*(pointers[name] for name in names), self._layers[-1])
+
+
+class RaggedTrainer(NativeTrainer):
+    """A NativeTrainer for rows of different lengths, one sequence in each.
+
+    What follows a row's last target costs nothing to speak of: a trainer for each eighth of the
+    full length takes the rows that fit into it, and their gradients are added up.
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        model: Transformer,
+        seq_len: int,
+        max_rows: int,
+        rows_per_pass: int,
+        n_threads: int,
+    ) -> None:
+        super().__init__(library, model, seq_len, max_rows, rows_per_pass, n_threads)
+        lengths = sorted({-(-seq_len * part // 8) for part in range(1, 8)} - {seq_len})
+        self._shorter = {
+            length: NativeTrainer(library, model, length, max_rows, rows_per_pass, n_threads)
+            for length in lengths
+        }
+        self._seq_len = seq_len
+
+    def gradients(self, x_BT: Tensor, y_BT: Tensor, w_BT: Tensor | None = None) -> float:
+        """Compute the gradients as a NativeTrainer does. Weights are needed: a mean over all
+        targets is no sum of means."""
+        assert w_BT is not None
+        lengths_B = row_lengths(y_BT)
+        loss = 0.0
+        sums: dict[str, Tensor] = {}
+        for shorter, length in itertools.pairwise([0, *self._shorter, self._seq_len]):
+            fits_B = (lengths_B > shorter) & (lengths_B <= length)
+            if not fits_B.any():
+                continue
+            rows = (part_BT[fits_B, :length] for part_BT in (x_BT, y_BT, w_BT))
+            if length == self._seq_len:
+                loss += super().gradients(*rows)
+            else:
+                loss += self._shorter[length].gradients(*rows)
+            found = {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
+            for name, gradient in found.items():
+                sums[name] = sums[name].add_(gradient) if name in sums else gradient
+        for name, parameter in self._parameters.items():
+            parameter.grad = sums[name]
+        self.gradient_norm = float(torch.nn.utils.get_total_norm(sums.values()))
+        return loss
+
+
+def row_lengths(y_BT: Tensor) -> Tensor:
+    """Return how many positions (B,) of each row there are up to its last target."""
+    has_target_BT = y_BT != IGNORE_INDEX
+    places_T = torch.arange(1, y_BT.shape[1] + 1)
+    return (has_target_BT * places_T).amax(dim=1)

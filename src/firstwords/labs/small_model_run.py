@@ -23,7 +23,7 @@ from firstwords.data.starter.rng import choose, randint, seeded_rng
 from firstwords.labs.lab import LabSettings
 from firstwords.labs.short_training import short_recipe
 from firstwords.pipeline.phases import run_phase
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import REQUIRED_STAGES, Recipe
 from firstwords.runs import registry
 from firstwords.runs.manifest import Manifest, Sources, now
 from firstwords.runs.run import Run
@@ -61,7 +61,7 @@ def _train_small_model(directory: Path, settings: LabSettings, stop: StopSignal)
     if not run.finished("sft"):
         console.say("training the labs' own small model (once)")
         devices.configure_torch(run.recipe.n_threads)
-        for phase in ("tokenizer", *STAGES):
+        for phase in ("tokenizer", *REQUIRED_STAGES):
             run_phase(Session(run, stop=stop), phase)
     return run
 

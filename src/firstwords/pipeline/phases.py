@@ -7,9 +7,10 @@ from firstwords.common import console
 from firstwords.common.memory import release_freed_memory
 from firstwords.common.units import format_duration
 from firstwords.evaluation.stages import evaluate_stages
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
+from firstwords.rl.stage import reinforce
 from firstwords.runs.metrics import read_metrics, summarize_loss
-from firstwords.runs.phases import PHASES, seconds_left
+from firstwords.runs.phases import phases_of, seconds_left
 from firstwords.runs.run import Run
 from firstwords.training.session import Session
 from firstwords.training.stages import finetune, midtrain, pretrain
@@ -26,17 +27,18 @@ class Work(NamedTuple):
 
 def run_all(session: Session) -> None:
     """Run every phase that is not done."""
-    for phase in PHASES:
+    for phase in phases_of(session.run):
         run_phase(session, phase.name)
 
 
 def run_phase(session: Session, name: str) -> None:
     """Run a phase unless it is done, and print its summary and time."""
     run, world, work = session.run, session.world, WORK[name]
-    number, phase = next((n, p) for n, p in enumerate(PHASES, 1) if p.name == name)
+    phases = phases_of(run)
+    number, phase = next((n, p) for n, p in enumerate(phases, 1) if p.name == name)
     left = seconds_left(run, phase)
     console.header(
-        f"Phase {number} of {len(PHASES)} · {phase.title}"
+        f"Phase {number} of {len(phases)} · {phase.title}"
         + (f" · about {format_duration(left)} left in total" if left else "")
     )
     was_done = phase.is_done(run)
@@ -69,8 +71,21 @@ def _stage_summary(stage: Stage) -> Callable[[Run], str]:
     return summary
 
 
+def _rl_summary(run: Run) -> str:
+    metrics = [step for step in read_metrics(run.metrics("rl")) if "reward" in step]
+    summary = _stage_summary("rl")(run)
+    if not metrics:
+        return summary
+    n_averaged = max(1, len(metrics) // 10)
+    first, last = (
+        sum(step["reward"] for step in part) / n_averaged
+        for part in (metrics[:n_averaged], metrics[-n_averaged:])
+    )
+    return f"{summary}; reward {first:.2f} to {last:.2f}"
+
+
 def _evaluation_summary(run: Run) -> str:
-    tasks = {s: found["tasks"] for s in STAGES if (found := run.read_evaluation(s))}
+    tasks = {s: found["tasks"] for s in run.recipe.stages if (found := run.read_evaluation(s))}
     bits = (f"{stage} {task['bits_per_byte']['score']:.3f}" for stage, task in tasks.items())
     exams = [f"{s} {task['exam']['score']:.0%}" for s, task in tasks.items() if "exam" in task]
     lines = ["bits per byte of held-out text: " + ", ".join(bits)]
@@ -84,5 +99,6 @@ WORK = {
     "pretrain": Work(pretrain, _stage_summary("pretrain")),
     "midtrain": Work(midtrain, _stage_summary("midtrain")),
     "sft": Work(finetune, _stage_summary("sft")),
+    "rl": Work(reinforce, _rl_summary),
     "evaluation": Work(evaluate_stages, _evaluation_summary),
 }

@@ -22,6 +22,7 @@ from firstwords.planning.presets import (
 )
 from firstwords.planning.stage_steps import CONTINUE_CHAT, CONTINUE_TEXT
 from firstwords.recipe import Recipe, with_overrides
+from firstwords.rl.stage import check_reward
 from firstwords.runs import registry
 from firstwords.runs.datasets import APPROXIMATE_BYTES_PER_TOKEN
 from firstwords.runs.manifest import Manifest, Origin, Sources, now
@@ -94,6 +95,8 @@ def new_manifest(request: TrainRequest, world: World | None = None) -> Manifest:
     check_device(plan.recipe, world)
     for note in plan.notes:
         console.say(f"note: {note}")
+    if plan.recipe.rl:
+        check_reward(plan.recipe.rl, sources.chat_data)
     return Manifest(
         firstwords=__version__,
         created=now(),

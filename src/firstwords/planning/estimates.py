@@ -19,7 +19,7 @@ from firstwords.kernels.train import rows_per_pass
 from firstwords.model.loss import CHUNKED_FROM_VOCAB_SIZE
 from firstwords.model.size import flops_per_token, matmul_parameters, n_parameters
 from firstwords.planning import autotune, scaling_law
-from firstwords.recipe import STAGES, ModelConfig, Recipe
+from firstwords.recipe import ModelConfig, Recipe
 
 BYTES_PER_TOKEN = {512: 2.0, 2048: 3.1, 4096: 3.5, 65_536: 4.6}  # English text, by vocabulary size
 CHECKPOINTS_ON_DISK = 7  # two of each stage, and one that is being written
@@ -102,8 +102,8 @@ def bytes_per_token(vocab_size: int) -> float:
 
 
 def all_tokens(recipe: Recipe) -> int:
-    """Return the number of training tokens of all three stages."""
-    return sum(recipe.stage(stage).tokens for stage in STAGES)
+    """Return the number of training tokens of all stages."""
+    return sum(recipe.stage(stage).tokens for stage in recipe.stages)
 
 
 # --- time -----------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetSize) -
     """Estimate the wall time of each phase of `train` in seconds, by name."""
     tokenizer = recipe.tokenizer_bytes / TOKENIZER_TRAINING_BYTES_PER_SECOND[data.kind]
     seconds = {"tokenizer": 1.0 + tokenizer}
-    for stage in STAGES:
+    for stage in recipe.stages:
         seconds[stage] = (
             SECONDS_PER_STAGE_START
             + SECONDS_PER_COMPILED_STAGE_START * recipe.compile
@@ -151,7 +151,7 @@ def _evaluation_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetS
         + answers * TRAINING_TOKENS_PER_EXAM_ANSWER
         + items * TRAINING_TOKENS_PER_BENCHMARK_ITEM
     )
-    return len(STAGES) * (SECONDS_PER_STAGE_SAMPLES + training_tokens / tokens_per_second)
+    return len(recipe.stages) * (SECONDS_PER_STAGE_SAMPLES + training_tokens / tokens_per_second)
 
 
 def step_cost(stage: str, model: ModelConfig) -> float:

@@ -10,7 +10,7 @@ from firstwords.planning import estimates, presets
 from firstwords.planning.estimates import USABLE_MEMORY_FRACTION, recipe_flops_per_token
 from firstwords.planning.gpus import GPU_UTILIZATION, GPUS_PER_NODE, GpuGroup, GpuSpec
 from firstwords.planning.presets import DepthPreset, WorkerSpec
-from firstwords.recipe import STAGES, Recipe, with_overrides
+from firstwords.recipe import Recipe, with_overrides
 
 OVERHEAD_SECONDS = 900.0  # tokenizer, compiling, evaluation, report: a rough allowance
 CORES_PER_GPU = 8
@@ -68,7 +68,7 @@ def phase_seconds_on_gpus(recipe: Recipe, gpus: GpuGroup) -> dict[str, float]:
     cores = CORES_PER_GPU * min(gpus.number, GPUS_PER_NODE)
     encoding = estimates.all_tokens(recipe) / (ENCODED_TOKENS_PER_CORE_SECOND * cores)
     seconds = {"encoding": encoding}
-    for stage in STAGES:
+    for stage in recipe.stages:
         flops = recipe.stage(stage).tokens * recipe_flops_per_token(recipe)
         seconds[stage] = flops / gpus.flops_per_second
     return seconds | {"everything else": OVERHEAD_SECONDS}
@@ -122,7 +122,7 @@ def _model_lines(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
         f"batch       {stage.batch_tokens:,} tokens; {rows_per_gpu} rows of {stage.seq_len:,} per "
         f"GPU, in micro-batches of {stage.micro_batch_size}",
     ]
-    for name in STAGES:
+    for name in recipe.stages:
         stage = recipe.stage(name)
         lines.append(f"{name:<11} {stage.steps:,} steps, {stage.tokens / 1e9:.2f} billion tokens")
     return [

@@ -28,7 +28,7 @@ from firstwords.planning.estimates import (
 )
 from firstwords.planning.presets import DepthPreset, WorkerSpec, fit_memory, recipe_from_preset
 from firstwords.planning.stage_steps import FROM_RANDOM, Schedules, with_steps_for_time
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import Recipe
 
 MULTI_GPU_EFFICIENCY = 0.9  # of linear scaling; not measured yet
 COMPILE_FROM_SECONDS = 300.0  # budget from which trying to compile, 20 to 60 s, may pay
@@ -204,7 +204,9 @@ def estimate_run(
         "disk_bytes": estimates.disk_bytes(recipe),
         "parameters": estimates.parameters(recipe.model),
         "flops_per_token": recipe_flops_per_token(recipe),
-        "epochs": {stage: recipe.stage(stage).tokens / data.tokens(stage) for stage in STAGES},
+        "epochs": {
+            stage: recipe.stage(stage).tokens / data.tokens(stage) for stage in recipe.stages
+        },
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from firstwords.common.units import format_duration, format_size
 from firstwords.planning.planner import Plan
 from firstwords.planning.stage_steps import MAX_EPOCHS
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import Recipe
 
 NEAR_MAX_EPOCHS = 0.9 * MAX_EPOCHS
 SHORT_RUN_FRACTION = 0.8  # of the budget: a shorter run gets a note
@@ -60,7 +60,7 @@ def _machine_lines(recipe: Recipe, predicted: dict[str, Any]) -> list[str]:
 
 def _stage_lines(recipe: Recipe, predicted: dict[str, Any] | None = None) -> list[str]:
     lines = []
-    for name in STAGES:
+    for name in recipe.stages:
         stage = recipe.stage(name)
         if stage.steps == 0:
             lines.append(f"{name:<11} skipped")

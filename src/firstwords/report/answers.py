@@ -11,9 +11,9 @@ LABELS = {"exam": ("Right", "Wrong"), "babble": ("English", "Babble")}
 
 
 def render_answers(run: Run, task: Literal["exam", "babble"], parts: dict[str, Any]) -> str:
-    """Return a sample of the finetuned model's answers. `parts` are the task's categories."""
+    """Return a sample of the last stage's answers. `parts` are the task's categories."""
     by_part: dict[str, list[dict[str, Any]]] = {name: [] for name in parts}
-    records = run.answers("sft", task)
+    records = run.answers(run.recipe.stages[-1], task)
     for record in records:
         by_part.setdefault(record["category"], []).append(record)
     folded = "".join(
@@ -21,7 +21,7 @@ def render_answers(run: Run, task: Literal["exam", "babble"], parts: dict[str, A
         for name, asked in by_part.items()
         if asked and name in parts
     )
-    where = f"<code>evaluation/sft.{task}.jsonl</code>"
+    where = f"<code>evaluation/{run.recipe.stages[-1]}.{task}.jsonl</code>"
     browser = ", and <code>firstwords serve</code> shows them on its page Exam"
     note = f"{len(records):,} answers are in {where}{browser if task == 'exam' else ''}."
     return (

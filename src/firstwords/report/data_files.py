@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from firstwords.model.size import n_parameters
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.report.headline import total_seconds
 from firstwords.report.sections.evaluation import Evaluations
 from firstwords.report.sections.training import plan_vs_actual
@@ -32,7 +32,7 @@ def list_figures(run: Run, evaluations: Evaluations) -> list[Figure]:
     """Return the scores of all tasks by part, then the plan and the actual values."""
     figures = [
         figure
-        for stage in STAGES
+        for stage in evaluations
         for task, result in evaluations[stage]["tasks"].items()
         if "score" in result
         for figure in _task_figures(stage, task, result)

@@ -7,7 +7,7 @@ from firstwords.common.markdown import quote
 from firstwords.common.units import format_duration
 from firstwords.evaluation.benchmark import at_chance
 from firstwords.model.size import n_parameters
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.report.tool_calls import describe_tool_calls
 from firstwords.runs.run import Run
 
@@ -15,6 +15,7 @@ ABILITIES: dict[Stage, str] = {
     "pretrain": "continues text; it was not trained on conversations",
     "midtrain": "continues text and conversations",
     "sft": "answers in a conversation",
+    "rl": "answers in a conversation",
 }
 SHOWN_PROMPTS = (  # of the growth samples; fixed, so that no report picks its best answers
     "What is the capital of France?",
@@ -81,7 +82,7 @@ def _describe_model(run: Run, stage: Stage) -> str:
 
 def _facts(run: Run, stage: Stage) -> list[tuple[str, str]]:
     recipe, sources, machine = run.recipe, run.manifest.sources, run.manifest.machine
-    stages = STAGES[: STAGES.index(stage) + 1]
+    stages = recipe.stages[: recipe.stages.index(stage) + 1]
     tokens = sum(recipe.stage(name).tokens for name in stages)
     processor = machine.get("cpu") or "a CPU"
     if cores := machine.get("cores"):

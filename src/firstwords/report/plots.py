@@ -12,14 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import REQUIRED_STAGES, Stage
 from firstwords.report.headline import phase_seconds
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.curves import Curves
 from firstwords.runs.run import Run
 
 TEXT_COLOR = "#010203"  # replaced with the page's text color
-STAGE_COLORS: dict[Stage, str] = {"pretrain": "#3b82c4", "midtrain": "#d0761b", "sft": "#2f9e6e"}
+STAGE_COLORS: dict[Stage, str] = {
+    "pretrain": "#3b82c4",
+    "midtrain": "#d0761b",
+    "sft": "#2f9e6e",
+    "rl": "#8a5cc2",
+}
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "firstwords",  # the same plot has the same bytes
@@ -107,7 +112,7 @@ def _style_attributes(style: re.Match[str]) -> str:
 
 def _draw_losses(figure: Figure, curves: Curves) -> None:
     axes = figure.subplots()
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:  # that of rl is no cross-entropy
         xs, losses = curves.line(stage, lambda step: step["loss"])
         axes.plot(xs, losses, color=STAGE_COLORS[stage], lw=0.8, alpha=0.35)
         axes.plot(xs, _smooth(losses), color=STAGE_COLORS[stage], lw=1.8)
@@ -147,7 +152,7 @@ def _draw_small_curve(figure: Figure, curves: Curves) -> None:
 
 def _draw_bits_per_byte(figure: Figure, curves: Curves) -> None:
     axes = figure.subplots()
-    for stage in STAGES:
+    for stage in curves.run.recipe.stages:
         samples = [sample for sample in curves.run.samples() if sample["stage"] == stage]
         if not samples:
             continue
@@ -176,7 +181,7 @@ def _draw_norms(figure: Figure, curves: Curves) -> None:
         ("update_norm", "update norm", True),
     )
     for axes, (key, title, log) in zip(figure.subplots(3, sharex=True), metrics, strict=True):
-        for stage in STAGES:
+        for stage in curves.run.recipe.stages:
             xs, values = curves.line(stage, lambda step, key=key: step.get(key))  # type: ignore[misc]
             axes.plot(xs, values, color=STAGE_COLORS[stage], lw=1.2)
         axes.set(ylabel=title, yscale="log" if log else "linear")
@@ -187,7 +192,7 @@ def _draw_norms(figure: Figure, curves: Curves) -> None:
 
 def _draw_speed(figure: Figure, curves: Curves) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    for stage in STAGES:
+    for stage in curves.run.recipe.stages:
         tokens = curves.run.recipe.stage(stage).batch_tokens
         xs, seconds = curves.line(stage, lambda step: step["seconds"])
         left.plot(xs, tokens / seconds / 1e3, color=STAGE_COLORS[stage], lw=1.2)
@@ -207,10 +212,10 @@ def _draw_speed(figure: Figure, curves: Curves) -> None:
 def _mark_stages(axes: Axes, curves: Curves, legend: bool = True) -> None:
     """Label the axis of tokens and draw a line where each stage starts."""
     axes.set_xlabel("million training tokens")
-    for stage in STAGES[1:]:
+    for stage in curves.run.recipe.stages[1:]:
         axes.axvline(curves.first_tokens[stage] / 1e6, color=TEXT_COLOR, alpha=0.5, lw=0.8, ls="--")
     if legend:
-        for stage in STAGES:
+        for stage in curves.run.recipe.stages:
             axes.plot([], [], color=STAGE_COLORS[stage], label=STAGE_TITLES[stage])
         axes.legend()
 
@@ -218,25 +223,25 @@ def _mark_stages(axes: Axes, curves: Curves, legend: bool = True) -> None:
 def render_exam_plot(evaluations: Evaluations) -> tuple[str, str]:
     """Return the caption and SVG of the accuracy in each category of the exam."""
     exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
-    categories = exams["sft"]["categories"]
+    categories = list(exams.values())[-1]["categories"]
 
     def draw(figure: Figure) -> None:
         figure.set_size_inches(7.2, 0.3 * len(categories) + 0.8)
         axes = figure.subplots()
-        for offset, stage in enumerate(STAGES):
+        for offset, stage in enumerate(exams):
             for row, name in enumerate(categories):
                 score = exams[stage]["categories"].get(name)
                 if score is None:
                     continue
                 low, high = score["ci95"]
-                y = row + (offset - 1) * 0.22
+                y = row + (offset - (len(exams) - 1) / 2) * 0.22
                 axes.plot([low, high], [y, y], color=STAGE_COLORS[stage], lw=1.5)
                 axes.plot(score["score"], y, "o", color=STAGE_COLORS[stage], ms=4)
         chances = [category["chance"] for category in categories.values()]
         axes.plot(
             chances, range(len(chances)), "|", color=TEXT_COLOR, ms=16, label="best constant answer"
         )
-        for stage in STAGES:
+        for stage in exams:
             axes.plot([], [], "o", color=STAGE_COLORS[stage], label=STAGE_TITLES[stage])
         axes.set_yticks(range(len(categories)), [c["title"] for c in categories.values()])
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from firstwords.common import console, disk, files
 from firstwords.common.errors import UserError
 from firstwords.common.markdown import paragraphs
-from firstwords.recipe import STAGES
 from firstwords.report import answers, data_files, growth, html_page, plots
 from firstwords.report.first_screen import render_first_screen
 from firstwords.report.headline import Headline, make_headline, render_headline
@@ -68,9 +67,9 @@ def _write_documents(directory: Path, documents: dict[str, str]) -> None:
 def read_evaluations(run: Run) -> Evaluations:
     """Return the evaluations of all stages. Raises UserError if one is missing."""
     evaluations: Evaluations = {
-        stage: found for stage in STAGES if (found := run.read_evaluation(stage))
+        stage: found for stage in run.recipe.stages if (found := run.read_evaluation(stage))
     }
-    if missing := [stage for stage in STAGES if stage not in evaluations]:
+    if missing := [stage for stage in run.recipe.stages if stage not in evaluations]:
         raise UserError(
             f"{run.evaluation(missing[0])} is missing",
             f"to evaluate again, run: firstwords report --run {run.name}",
@@ -102,7 +101,7 @@ def make_report(run: Run, evaluations: Evaluations) -> Report:
     ]
     return Report(
         title=f"Firstwords report: {run.name}",
-        headline=make_headline(run, "sft", evaluations["sft"]),
+        headline=make_headline(run, *list(evaluations.items())[-1]),
         curve=plots.render_small_curve(run),
         sections=[section for section in sections if section.text],
     )
@@ -110,7 +109,7 @@ def make_report(run: Run, evaluations: Evaluations) -> Report:
 
 def _answer_sections(run: Run, evaluations: Evaluations) -> list[Section]:
     """The sections on what the model says: exam, open prompts, samples during training."""
-    tasks, sections = evaluations["sft"]["tasks"], []
+    tasks, sections = evaluation.last_evaluation(evaluations)["tasks"], []
     if exam := evaluation.render_exam(run, evaluations):
         sections.append(
             Section(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.runs.metrics import read_metrics
 from firstwords.runs.run import Run
 
@@ -19,11 +19,11 @@ class Curves:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.metrics: dict[Stage, list[dict[str, Any]]] = {
-            stage: read_metrics(run.metrics(stage)) for stage in STAGES
+            stage: read_metrics(run.metrics(stage)) for stage in run.recipe.stages
         }
         self.first_tokens: dict[Stage, int] = {}
         n_tokens = 0
-        for stage in STAGES:
+        for stage in run.recipe.stages:
             self.first_tokens[stage] = n_tokens
             n_tokens += run.recipe.stage(stage).tokens
 

@@ -32,6 +32,7 @@ DIRECTORIES = (
     "checkpoints/pretrain",
     "checkpoints/midtrain",
     "checkpoints/sft",
+    "checkpoints/rl",
     "metrics",
     "samples",
     "evaluation",

@@ -1,9 +1,9 @@
-"""The five phases of a run, in order, and which of them its files say are done. Needs no torch."""
+"""The phases of a run, in order, and which of them its files say are done. Needs no torch."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.runs.run import Run
 
 
@@ -17,7 +17,10 @@ class Phase(NamedTuple):
 
 def is_evaluated(run: Run) -> bool:
     """Return whether every stage is evaluated completely."""
-    return all(run.read_evaluation(stage) for stage in STAGES) and not run.evaluation_parts()
+    return (
+        all(run.read_evaluation(stage) for stage in run.recipe.stages)
+        and not run.evaluation_parts()
+    )
 
 
 def _stage(stage: Stage, title: str) -> Phase:
@@ -29,13 +32,19 @@ PHASES = (
     _stage("pretrain", "Pretraining"),
     _stage("midtrain", "Midtraining"),
     _stage("sft", "Supervised finetuning"),
+    _stage("rl", "Reinforcement learning"),
     Phase("evaluation", "Evaluation", is_evaluated),
 )
 
 
+def phases_of(run: Run) -> list[Phase]:
+    """Return the phases of a run: all, but for reinforcement learning if it leaves that out."""
+    return [phase for phase in PHASES if phase.name != "rl" or run.recipe.rl]
+
+
 def unfinished(run: Run) -> list[Phase]:
     """Return the phases that are still to do, in order."""
-    return [phase for phase in PHASES if not phase.is_done(run)]
+    return [phase for phase in phases_of(run) if not phase.is_done(run)]
 
 
 def seconds_left(run: Run, phase: Phase) -> float:
@@ -45,12 +54,13 @@ def seconds_left(run: Run, phase: Phase) -> float:
     run has no plan, or nothing is left to do.
     """
     planned, actual = run.manifest.predicted.get("phase_seconds", {}), run.timings()
-    index = PHASES.index(phase)
-    before = [p.name for p in PHASES[:index] if p.name in planned and p.name in actual]
+    phases = phases_of(run)
+    index = phases.index(phase)
+    before = [p.name for p in phases[:index] if p.name in planned and p.name in actual]
     planned_before = sum(planned[name] for name in before)
     ratio = 1.0
     if planned_before > 30:
         ratio = sum(actual[name]["seconds"] for name in before) / planned_before
-    left = [p.name for p in PHASES[index:] if p.name in planned and not p.is_done(run)]
+    left = [p.name for p in phases[index:] if p.name in planned and not p.is_done(run)]
     spent = actual.get(phase.name, {"seconds": 0.0})["seconds"] if left else 0.0
     return max(0.0, ratio * sum(planned[name] for name in left) - spent)

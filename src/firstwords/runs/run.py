@@ -6,15 +6,15 @@
     start/                           weights and tokenizer that the run starts from (train --from)
     tokens/{text,chat}/{train,val}/  encoded corpora, in shards
     tokens/{text,chat}/{train,val}.source.json  the files that they were encoded from
-    checkpoints/{pretrain,midtrain,sft}/        the newest two checkpoints of each stage, by step
+    checkpoints/{pretrain,midtrain,sft,rl}/     the newest two checkpoints of each stage, by step
     checkpoints/run.json             a copy of the manifest, used if run.json is lost
-    metrics/{pretrain,midtrain,sft}.jsonl       one line for each step
+    metrics/{pretrain,midtrain,sft,rl}.jsonl    one line for each step
     samples/                         what the growing model made of the same prompts
-    tensorboard/{pretrain,midtrain,sft}/        the metrics, as TensorBoard reads them
+    tensorboard/{pretrain,midtrain,sft,rl}/     the metrics, as TensorBoard reads them
     wandb/                           the metrics, as Weights & Biases reads them (--log-to wandb)
-    evaluation/{pretrain,midtrain,sft}.json     scores, samples, loss on answers
-    evaluation/{pretrain,midtrain,sft}.*.jsonl  every item of a benchmark, with the model's answer
-    evaluation/{pretrain,midtrain,sft}.*.part.json  finished parts of an unfinished evaluation
+    evaluation/{pretrain,midtrain,sft,rl}.json  scores, samples, loss on answers
+    evaluation/{pretrain,midtrain,sft,rl}.*.jsonl  every item of a benchmark and the model's answer
+    evaluation/{pretrain,midtrain,sft,rl}.*.part.json  finished parts of an unfinished evaluation
     timings.json                     seconds and peak memory of each phase
     report.{html,md}                 the report
     report.{csv,json}                its figures as data
@@ -144,12 +144,19 @@ class Run:
 
     def finished(self, stage: Stage) -> Checkpoint | None:
         """Return the checkpoint after the stage's last step, if there is one."""
+        if stage not in self.recipe.stages:
+            return None
         found = self.newest(stage)
         return found if found and found.step >= self.recipe.stage(stage).steps else None
 
     def finished_or_fail(self, stage: Stage) -> Checkpoint:
         """Return the checkpoint after the stage's last step. Raises UserError that names the
         command to run first."""
+        if stage not in self.recipe.stages:
+            raise UserError(
+                f"run {self.name} has no stage {stage}",
+                f"choose one of: {', '.join(self.recipe.stages)}",
+            )
         found = self.finished(stage)
         if found is None:
             raise UserError(

@@ -51,8 +51,9 @@ class RunProgress:
         self._files = FileCache()
         self._metrics = {
             stage: LiveMetrics(run.metrics(stage), run.recipe.stage(stage).steps)
-            for stage in STAGES
+            for stage in run.recipe.stages
         }
+        self._phases_of_run = phases.phases_of(run)
 
     def document(self, revision: str = "", start: int = 0) -> dict[str, Any]:
         """Return phases, times, current stage, scores and curve as a JSON document.
@@ -64,7 +65,7 @@ class RunProgress:
             metrics.refresh()
         run, samples = self.run, self.samples()
         described = self._phases()
-        stage = next((s for s in reversed(STAGES) if self._metrics[s].recent), None)
+        stage = next((s for s in reversed(self._metrics) if self._metrics[s].recent), None)
         return {
             "run": run.name,
             "created": run.manifest.created,
@@ -80,7 +81,7 @@ class RunProgress:
                 for sample in samples
             ],
             "forecast": run.manifest.predicted.get("bits_per_byte"),
-            "scores": {stage: found for stage in STAGES if (found := self._scores(stage))},
+            "scores": {stage: found for stage in self._metrics if (found := self._scores(stage))},
             "n_samples": len(samples),
         }
 
@@ -94,11 +95,11 @@ class RunProgress:
     # --- phases ---------------------------------------------------------------------------------
 
     def _phases(self) -> list[dict[str, Any]]:
-        done = [self._is_done(phase.name) for phase in phases.PHASES]
+        done = [self._is_done(phase.name) for phase in self._phases_of_run]
         current = done.index(False) if False in done else None
         times = [
             self._time(phase.name, done[index], index == current)
-            for index, phase in enumerate(phases.PHASES)
+            for index, phase in enumerate(self._phases_of_run)
         ]
         return [
             {
@@ -112,7 +113,7 @@ class RunProgress:
                 **self._work(phase.name),
             }
             for (index, phase), left in zip(
-                enumerate(phases.PHASES), seconds_left(times), strict=True
+                enumerate(self._phases_of_run), seconds_left(times), strict=True
             )
         ]
 
@@ -121,7 +122,7 @@ class RunProgress:
         if name == "tokenizer":
             return run.tokenizer_path.is_file() and run.tokenizer_stats_path.is_file()
         if name == "evaluation":
-            evaluated = all(run.evaluation(stage).is_file() for stage in STAGES)
+            evaluated = all(run.evaluation(stage).is_file() for stage in run.recipe.stages)
             return evaluated and not run.evaluation_parts()
         stage = next(stage for stage in STAGES if stage == name)
         listed = checkpoints.list_checkpoints(run.checkpoints(stage))
@@ -152,7 +153,7 @@ class RunProgress:
             return stage_progress(self.run, stage, recent).seconds_left
         if self.run.manifest.predicted:
             return None  # the plan knows better
-        begun = next((s for s in reversed(STAGES) if self._metrics[s].recent), None)
+        begun = next((s for s in reversed(self._metrics) if self._metrics[s].recent), None)
         if begun is None:
             return None
         before = stage_progress(self.run, begun, list(self._metrics[begun].recent))
@@ -200,11 +201,11 @@ class RunProgress:
     def _curve(self, revision: str, start: int) -> dict[str, Any]:
         """Return the points of all stages in one list: stage, step, training seconds within the
         stage, loss, learning rate."""
-        own = "-".join(str(self._metrics[stage].file_id) for stage in STAGES)
+        own = "-".join(str(metrics.file_id) for metrics in self._metrics.values())
         points = [
             [index, point.step, round(point.seconds, 2), round(point.loss, 5), round(point.lr, 5)]
-            for index, stage in enumerate(STAGES)
-            for point in self._metrics[stage].points
+            for index, metrics in enumerate(self._metrics.values())
+            for point in metrics.points
         ]
         first = start if revision == own and start <= len(points) else 0
         return {"revision": own, "start": first, "points": points[first:]}

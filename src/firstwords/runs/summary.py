@@ -69,20 +69,20 @@ def _summarize(directory: Path, size: DirectorySize) -> dict[str, Any]:
         created = datetime.fromtimestamp(size.changed, timezone.utc).isoformat(timespec="seconds")
         return basics | {"state": "broken", "problem": error.problem, "created": created}
     finished = is_finished(run)
-    steps = {stage: last_step(run, stage) for stage in STAGES}
+    steps = {stage: last_step(run, stage) for stage in run.recipe.stages}
     scores, recipe = newest_scores(run), run.recipe
     return {
         **basics,
         "created": run.manifest.created,
         "state": "finished" if finished else "stopped",
-        "stage": next((stage for stage in reversed(STAGES) if steps[stage]), None),
+        "stage": next((stage for stage in reversed(recipe.stages) if steps[stage]), None),
         "progress": 1.0 if finished else _progress(run, steps),
         "data": run.manifest.sources.text_line,
         "chat_data": run.manifest.sources.chat_line,
         "origin": str(run.manifest.origin or ""),
         "parameters": n_parameters(recipe.model),
         "context": recipe.model.max_seq_len,
-        "tokens": sum(steps[stage] * recipe.stage(stage).batch_tokens for stage in STAGES),
+        "tokens": sum(count * recipe.stage(stage).batch_tokens for stage, count in steps.items()),
         "seconds": sum(timing["seconds"] for timing in run.timings().values()),
         "budget_seconds": run.manifest.time,
         "seed": recipe.seed,
@@ -95,7 +95,7 @@ def _summarize(directory: Path, size: DirectorySize) -> dict[str, Any]:
 def is_finished(run: Run) -> bool:
     """Return whether the last stage has taken its last step and is evaluated. Checksums are left to
     who opens a checkpoint."""
-    stage = STAGES[-1]
+    stage = run.recipe.stages[-1]
     listed = checkpoints.list_checkpoints(run.checkpoints(stage))
     was_trained = bool(listed) and listed[0].step >= run.recipe.stage(stage).steps
     return was_trained and run.evaluation(stage).is_file() and not run.evaluation_parts()
@@ -103,7 +103,7 @@ def is_finished(run: Run) -> bool:
 
 def _progress(run: Run, steps: dict[Stage, int]) -> float:
     """Return the share of the run's training tokens that it has been trained on."""
-    stages = [(steps[stage], run.recipe.stage(stage)) for stage in STAGES]
+    stages = [(count, run.recipe.stage(stage)) for stage, count in steps.items()]
     done = sum(step * stage.batch_tokens for step, stage in stages)
     return done / sum(stage.tokens for _, stage in stages)
 

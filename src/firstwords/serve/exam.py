@@ -96,7 +96,8 @@ def read_exam(run: Run) -> Exam:
             records.setdefault((*key, occurrences[key]), {})[stage] = record
     evaluations = {stage: run.read_evaluation(stage) for stage in STAGES}
     scores = {s: e["tasks"]["exam"] for s, e in evaluations.items() if e and "exam" in e["tasks"]}
-    ordered = _in_order(list(records.values()), list(scores.get("sft", {}).get("categories", ())))
+    last: dict[str, Any] = next(reversed(scores.values()), {})
+    ordered = _in_order(list(records.values()), list(last.get("categories", ())))
     return Exam([_question(number, asked) for number, asked in enumerate(ordered, 1)], scores)
 
 
@@ -194,6 +195,7 @@ def add_exam_endpoint(app: FastAPI, find_runs: Callable[[], list[Run]]) -> None:
         pretrain: Outcome = "",
         midtrain: Outcome = "",
         sft: Outcome = "",
+        rl: Outcome = "",
         search: Search = "",
         offset: Offset = 0,
         limit: Limit = 20,
@@ -213,6 +215,11 @@ def add_exam_endpoint(app: FastAPI, find_runs: Callable[[], list[Run]]) -> None:
                 "runs with the starter conversations"
             )
             raise ApiError(404, message, code="exam_not_found", param="name")
-        outcomes: dict[Stage, Outcome] = {"pretrain": pretrain, "midtrain": midtrain, "sft": sft}
+        outcomes: dict[Stage, Outcome] = {
+            "pretrain": pretrain,
+            "midtrain": midtrain,
+            "sft": sft,
+            "rl": rl,
+        }
         document = exam_document(exam, Filters(part, outcomes, search.strip()), offset, limit)
         return {"run": name, **document}

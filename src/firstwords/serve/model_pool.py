@@ -150,7 +150,7 @@ class ModelPool:
 
 
 def _is_usable(model: ModelInfo) -> bool:
-    return model.stage == STAGES[-1] and model.finished
+    return model.stage == model.run.recipe.stages[-1] and model.finished
 
 
 def _size(checkpoint: Checkpoint) -> int:

@@ -90,9 +90,10 @@ def run_lines(config: RunConfig) -> Iterator[str]:
         yield f"run {run.name}: finished; report: {directory / 'report.md'}"
         return
     phase = unfinished[0]
-    number = phases.PHASES.index(phase) + 1
+    every = phases.phases_of(run)
+    number = every.index(phase) + 1
     progress = format_progress(run, phase.name) if phase.name in STAGES else ""
-    yield f"run {run.name}: phase {number} of {len(phases.PHASES)}, {phase.title.lower()}{progress}"
+    yield f"run {run.name}: phase {number} of {len(every)}, {phase.title.lower()}{progress}"
     yield f"  {format_newest_checkpoint(run)}"
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import firstwords
 from firstwords.common import files, paths
-from firstwords.recipe import STAGES
 from firstwords.runs.documents import Document, read_valid_lines
 from firstwords.runs.manifest import now
 from firstwords.runs.run import Run
@@ -66,7 +65,7 @@ def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, A
         "settings": settings,
         "recorded": now(),
         "code": code_digest(),
-        "tokens": sum(run.recipe.stage(stage).tokens for stage in STAGES),
+        "tokens": sum(run.recipe.stage(stage).tokens for stage in run.recipe.stages),
         "seconds": sum(timing["seconds"] for timing in run.timings().values()),
         **newest_scores(run),
     }

@@ -10,7 +10,7 @@ from firstwords.pipeline.request import TrainRequest, resolve
 from firstwords.planning import autotune
 from firstwords.planning.recipes import named_recipes
 from firstwords.planning.stage_steps import MIN_STAGE_STEPS
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import Recipe
 from firstwords.sweep.spec import SweepSpec, variant_recipe
 
 MEASURING_SECONDS = 5.0  # of the speed of each variant, for equal time
@@ -77,7 +77,7 @@ def _with_equal_time(base: Recipe, recipes: dict[str, Recipe]) -> dict[str, Reci
 def _has_same_steps(recipe: Recipe, base: Recipe) -> bool:
     """Return whether a step of the recipe does the same work as one of the base recipe."""
     fields = ("model", "dtype", "kernel", "compile", "attention", "n_threads", "device")
-    stages: Any = ((recipe.stage(stage), base.stage(stage)) for stage in STAGES)
+    stages: Any = ((recipe.stage(stage), base.stage(stage)) for stage in base.stages)
     return all(getattr(recipe, name) == getattr(base, name) for name in fields) and all(
         (one.batch_size, one.micro_batch_size, one.seq_len)
         == (other.batch_size, other.micro_batch_size, other.seq_len)
@@ -91,7 +91,7 @@ def _scaled(recipe: Recipe, base: Recipe, ratio: float) -> Recipe:
         stage: recipe.stage(stage).replace(
             steps=max(MIN_STAGE_STEPS, round(ratio * base.stage(stage).tokens / batch_tokens))
         )
-        for stage in STAGES
+        for stage in base.stages
         for batch_tokens in (recipe.stage(stage).batch_tokens,)
     }
     return recipe.replace(**stages)

@@ -13,7 +13,7 @@ from firstwords.common import console, files, paths
 from firstwords.common.errors import Interrupted, UserError
 from firstwords.data.corpora import SourceSpec
 from firstwords.data.mixing import format_source
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import Recipe
 from firstwords.runs import registry
 from firstwords.runs.run import Run
 from firstwords.sweep.ledger import code_digest, read_experiments, record
@@ -119,4 +119,5 @@ def _finished(name: str) -> Run | None:
         run = registry.open_run(name)
     except UserError:
         return None
-    return run if run.finished(STAGES[-1]) and run.read_evaluation(STAGES[-1]) else None
+    last = run.recipe.stages[-1]
+    return run if run.finished(last) and run.read_evaluation(last) else None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from firstwords.common.errors import Diverged
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
+from firstwords.data.dataloader import IGNORE_INDEX, Batches
 from firstwords.recipe import StageConfig
 from firstwords.training.gradient_sync import GradientSync
 from firstwords.training.schedule import learning_rate
@@ -35,14 +35,14 @@ class Step(NamedTuple):
     update_norm: float | None  # norm of the update over that of the weights; every tenth step
 
 
-def train(state: TrainState, batches: BatchSampler, stage: StageConfig) -> Iterator[Step]:
+def train(state: TrainState, batches: Batches, stage: StageConfig) -> Iterator[Step]:
     """Take the remaining steps of `stage`, yielding the metrics of each. Stop iterating to stop
     training. All processes of `state.sync` take every step together. Raises Diverged."""
     while state.optimizer.steps < stage.steps:
         yield train_step(state, batches, stage)
 
 
-def train_step(state: TrainState, batches: BatchSampler, stage: StageConfig) -> Step:
+def train_step(state: TrainState, batches: Batches, stage: StageConfig) -> Step:
     """Take one optimizer step. Raises Diverged if the loss is not finite."""
     optimizer, sync = state.optimizer, state.sync
     start, number = time.perf_counter(), optimizer.steps
@@ -50,7 +50,8 @@ def train_step(state: TrainState, batches: BatchSampler, stage: StageConfig) -> 
         number, stage.steps, stage.warmup_steps, stage.decay_fraction, stage.final_lr_fraction
     )
     # 1. Gradients of the mean loss over the batch.
-    local_loss = gradients(state, *batches.batch(number), stage.micro_batch_size)
+    x_BT, y_BT, *w_BT = batches.batch(number)
+    local_loss = gradients(state, x_BT, y_BT, stage.micro_batch_size, *w_BT)
     loss, squared_norm = sync.world.all_reduce_sum(local_loss, optimizer.gradient_norm() ** 2)
     if not math.isfinite(loss):
         raise Diverged(f"the loss at step {number + 1} is {loss}")
@@ -69,42 +70,54 @@ def train_step(state: TrainState, batches: BatchSampler, stage: StageConfig) -> 
     return Step(number + 1, loss, lr, seconds, math.sqrt(squared_norm), update_norm)
 
 
-def gradients(state: TrainState, x_BT: Tensor, y_BT: Tensor, micro_batch_size: int) -> float:
-    """Compute the gradients of a batch's mean loss over its targets.
+def gradients(
+    state: TrainState,
+    x_BT: Tensor,
+    y_BT: Tensor,
+    micro_batch_size: int,
+    w_BT: Tensor | None = None,
+) -> float:
+    """Compute the gradients of a batch's mean loss over its targets, or with weights `w_BT` of the
+    sum of each target's loss times its weight.
 
-    Returns the share of the mean loss that this process's rows contribute, in nats.
+    Returns the share of that loss that this process's rows contribute, in nats.
     """
     if state.native:
-        return state.native.gradients(x_BT, y_BT)
-    return accumulate(state.loss, state.sync, x_BT, y_BT, micro_batch_size)
+        return state.native.gradients(x_BT, y_BT, w_BT)
+    return accumulate(state.loss, state.sync, x_BT, y_BT, micro_batch_size, w_BT)
 
 
 def accumulate(
-    loss: LossFunction, sync: GradientSync, x_BT: Tensor, y_BT: Tensor, micro_batch_size: int
+    loss: LossFunction,
+    sync: GradientSync,
+    x_BT: Tensor,
+    y_BT: Tensor,
+    micro_batch_size: int,
+    w_BT: Tensor | None = None,
 ) -> float:
     """Do what `gradients` does by PyTorch, one micro-batch at a time."""
-    n_targets = int((y_BT != IGNORE_INDEX).sum())
-    local_rows = sync.world.local_rows
+    divisor = int((y_BT != IGNORE_INDEX).sum()) if w_BT is None else 1
+    rows = (x_BT, y_BT) if w_BT is None else (x_BT, y_BT, w_BT)
     *first, last = zip(
-        local_rows(x_BT).split(micro_batch_size),  # (B, T) -> (m, T), ...
-        local_rows(y_BT).split(micro_batch_size),
+        *(sync.world.local_rows(part).split(micro_batch_size) for part in rows),  # (B, T) -> (m, T)
         strict=True,
     )
     total = 0.0
-    for x_mT, y_mT in first:
-        total += _backward(loss(x_mT, y_mT) / n_targets)
-    last_loss = loss(*last) / n_targets
+    for micro_batch in first:
+        total += _backward(loss(*micro_batch) / divisor)
+    last_loss = loss(*last) / divisor
     with sync.sync_gradients():  # every gradient is complete with this backward
         total += _backward(last_loss)
     return total
 
 
-def warm_up(state: TrainState, batches: BatchSampler, stage: StageConfig) -> bool:
+def warm_up(state: TrainState, batches: Batches, stage: StageConfig) -> bool:
     """Compile the step: compute the gradients of a first batch, and clear them. Returns whether
     that succeeded; if not, the step is eager."""
 
     def first_batch() -> None:
-        accumulate(state.loss, state.sync, *batches.batch(0), stage.micro_batch_size)
+        x_BT, y_BT, *w_BT = batches.batch(0)
+        accumulate(state.loss, state.sync, x_BT, y_BT, stage.micro_batch_size, *w_BT)
 
     compiles = compile_or_eager(state.model, first_batch)
     state.sync.zero_grad()

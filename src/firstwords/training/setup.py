@@ -16,25 +16,27 @@ from torch import Tensor
 
 from firstwords.common import console, files, paths
 from firstwords.common.errors import telling_line
+from firstwords.data.dataloader import IGNORE_INDEX
 from firstwords.kernels.build import train_library
-from firstwords.kernels.train import NativeTrainer, rows_per_pass
+from firstwords.kernels.train import NativeTrainer, RaggedTrainer, rows_per_pass
 from firstwords.model.transformer import Block, Transformer
-from firstwords.recipe import Recipe, StageConfig
+from firstwords.recipe import Recipe, RLConfig, StageConfig
 from firstwords.training.distributed import World
 from firstwords.training.gradient_sync import DataParallelSync, GradientSync
 from firstwords.training.native_optimizer import NativeOptimizer
 from firstwords.training.optimizer import Optimizer
 
 COMPILE_ERRORS = (RuntimeError, OSError, ImportError)
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[..., Tensor]
 
 
 @dataclass
 class TrainState:
     """A model in training.
 
-    `loss(x_mT, y_mT)` returns the summed cross-entropy of a micro-batch. `native` computes the
-    gradients instead, if the recipe's kernel is native.
+    `loss(x_mT, y_mT)` returns the summed cross-entropy of a micro-batch, and `loss(x_mT, y_mT,
+    w_mT)` the sum of each target's cross-entropy times its weight. `native` computes the gradients
+    instead, if the recipe's kernel is native.
     """
 
     model: Transformer
@@ -95,7 +97,8 @@ def native_trainer(
         console.warn("no native training step on this machine, so training is slower")
         return None
     rows = rows_per_pass(stage, recipe.n_threads)
-    return NativeTrainer(library, model, stage.seq_len, stage.batch_size, rows, recipe.n_threads)
+    kind = RaggedTrainer if isinstance(stage, RLConfig) else NativeTrainer
+    return kind(library, model, stage.seq_len, stage.batch_size, rows, recipe.n_threads)
 
 
 def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
@@ -112,10 +115,13 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
             # Around it FSDP gathers the block's weights, which is not compiled.
             block.forward = torch.compile(block.forward, dynamic=False)  # type: ignore[method-assign]
 
-    def loss(x_mT: Tensor, y_mT: Tensor) -> Tensor:
+    def loss(x_mT: Tensor, y_mT: Tensor, w_mT: Tensor | None = None) -> Tensor:
         device = model.device
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            return model.loss(x_mT.to(device), y_mT.to(device), reduction="sum")
+            if w_mT is None:
+                return model.loss(x_mT.to(device), y_mT.to(device), reduction="sum")
+            nats_N = model.loss(x_mT.to(device), y_mT.to(device), reduction="none")
+        return nats_N @ w_mT[y_mT != IGNORE_INDEX].to(device)
 
     return loss
 

@@ -1,4 +1,4 @@
-"""The three training stages of a run: pretrain, midtrain, sft.
+"""The training stages of a run: pretrain, midtrain, sft; and what `rl/stage.py` shares with them.
 
 pretrain starts from random weights, or those of another run (`train --from`), and predicts the next
 token of plain text. All knowledge of
@@ -18,17 +18,18 @@ Both chat stages mix in a share of plain text, or what only text taught would be
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 
 from firstwords.common import console
-from firstwords.common.errors import Interrupted
+from firstwords.common.errors import Interrupted, UserError
 from firstwords.common.memory import release_freed_memory, used_memory
 from firstwords.common.units import format_size
 from firstwords.data.dataloader import (
+    Batches,
     BatchSampler,
     MixedRows,
     PackedRows,
@@ -39,7 +40,7 @@ from firstwords.data.dataloader import (
 )
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import REQUIRED_STAGES, Stage
 from firstwords.runs import checkpoints
 from firstwords.runs.datasets import chat_store, load_tokenizer, text_store
 from firstwords.runs.metrics import truncate_metrics
@@ -92,12 +93,19 @@ def finetune(session: Session) -> None:
 
 def train_on_chat(session: Session, stage: Stage, after: Stage, assistant_only: bool) -> None:
     """Train a stage on conversations and a share of text, from the final weights of `after`."""
-    run, replay = session.run, session.run.recipe.replay_fraction
-    initial = run.finished_or_fail(after)
-    if run.recipe.stage(stage).steps == 0:
+    initial = session.run.finished_or_fail(after)
+    if session.run.recipe.stage(stage).steps == 0:
         skip_stage(session, stage, lambda m: hf_format.load_weights(m, initial.directory))
         return
-    tokenizer, seq_len = load_tokenizer(run), run.recipe.stage(stage).seq_len
+    rows = chat_rows(session, session.run.recipe.stage(stage).seq_len, assistant_only)
+    train_stage(
+        session, stage, rows, lambda model: hf_format.load_weights(model, initial.directory)
+    )
+
+
+def chat_rows(session: Session, seq_len: int, assistant_only: bool) -> Rows:
+    """Return the rows of a stage on conversations, with a share of text."""
+    run, tokenizer = session.run, load_tokenizer(session.run)
     with session.world.main_process_first():
         conversations = chat_store(run, tokenizer, "train")
         texts = text_store(run, tokenizer, "train")
@@ -105,10 +113,8 @@ def train_on_chat(session: Session, stage: Stage, after: Stage, assistant_only: 
     if chat.n_split:
         console.say(f"splitting {chat.n_split:,} conversations that are longer than a row")
     text = TextRows(texts, seq_len, tokenizer.pad_id)
-    rows = MixedRows(chat, text, n_rows_for_fraction(len(chat), replay))
-    train_stage(
-        session, stage, rows, lambda model: hf_format.load_weights(model, initial.directory)
-    )
+    n_text = n_rows_for_fraction(len(chat), run.recipe.replay_fraction)
+    return MixedRows(chat, text, n_text)
 
 
 def skip_stage(
@@ -130,7 +136,20 @@ def skip_stage(
 def train_stage(
     session: Session, stage: Stage, rows: Rows, set_initial: Callable[[Transformer], object]
 ) -> None:
-    """Train one stage to its end, from its newest checkpoint or else from `set_initial`.
+    """Train one stage on rows to its end, from its newest checkpoint or else from `set_initial`."""
+    recipe = session.run.recipe
+    seed = recipe.seed * len(REQUIRED_STAGES) + REQUIRED_STAGES.index(stage)
+    batches = BatchSampler(rows, recipe.stage(stage).batch_size, seed)
+    train_on_batches(session, stage, lambda model: batches, set_initial)
+
+
+def train_on_batches(
+    session: Session,
+    stage: Stage,
+    make_batches: Callable[[Transformer], Batches],
+    set_initial: Callable[[Transformer], object],
+) -> None:
+    """Train one stage to its end, on the batches that `make_batches` makes for the model.
 
     Raises Interrupted after saving a checkpoint, if asked to stop.
     """
@@ -157,11 +176,10 @@ def train_stage(
     if resumed:
         load_optimizer(state.optimizer, resumed.directory)
     if state.optimizer.steps < config.steps:
-        seed = recipe.seed * len(STAGES) + STAGES.index(stage)
-        _train(session, stage, state, BatchSampler(rows, config.batch_size, seed))
+        _train(session, stage, state, make_batches(model))
 
 
-def _train(session: Session, stage: Stage, state: TrainState, batches: BatchSampler) -> None:
+def _train(session: Session, stage: Stage, state: TrainState, batches: Batches) -> None:
     """Take the remaining steps: write metrics and checkpoints, show progress, run callbacks."""
     run, world, stop = session.run, session.world, session.stop
     config, optimizer, sync = run.recipe.stage(stage), state.optimizer, state.sync
@@ -185,8 +203,16 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: BatchSamp
             opened.enter_context(factory(stage, sync.snapshot, tokenizer, optimizer.steps))
             for factory in session.callbacks
         ]
+
+        def save() -> None:
+            snapshot, optimizer_state = sync.snapshot(), sync.optimizer_state(optimizer)
+            if snapshot is not None:
+                writer.save(snapshot, optimizer_state)
+            session.record_time()
+
+        opened.enter_context(_saving_on_user_error(save))
         for step in train(state, batches, config):
-            log.write(json.dumps(step._asdict()) + "\n")
+            log.write(json.dumps(step._asdict() | batches.metrics) + "\n")
             log.flush()
             if smoothed_loss == 0.0:
                 smoothed_loss = step.loss
@@ -195,18 +221,34 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: BatchSamp
                 memory = format_size(used_memory())
             meter.advance(
                 config.batch_tokens,
-                f"step {step.step:,}/{config.steps:,}  loss {smoothed_loss:.3f}  memory {memory}",
+                f"step {step.step:,}/{config.steps:,}  loss {smoothed_loss:.3f}  "
+                f"{_summary(batches)}memory {memory}",
             )
             for callback in callbacks:
                 callback(step)
             # Every process learns whether any was asked to stop, so that all stop together.
             due, stopping = world.all_reduce_sum(world.is_main and writer.due(), stop.requested)
             if due or stopping or step.step == config.steps:
-                snapshot, optimizer_state = sync.snapshot(), sync.optimizer_state(optimizer)
-                if snapshot is not None:
-                    writer.save(snapshot, optimizer_state)
-                session.record_time()
+                save()
             if stopping:
                 break
     if optimizer.steps < config.steps:
         raise Interrupted(f"{stage}, step {optimizer.steps:,} of {config.steps:,}")
+
+
+@contextmanager
+def _saving_on_user_error(save: Callable[[], None]) -> Iterator[None]:
+    """Save a checkpoint if the user's own code stops training, so that no step is lost."""
+    try:
+        yield
+    except UserError:
+        save()
+        raise
+
+
+def _summary(batches: Batches) -> str:
+    """Return what the newest batch adds to the line of progress."""
+    if "reward" not in batches.metrics:
+        return ""
+    reward, tokens = batches.metrics["reward"], batches.metrics["answer_tokens"]
+    return f"reward {reward:.2f}  answer {tokens:.0f} tokens  "

@@ -23,7 +23,6 @@ from firstwords.inspect.trace.inputs import TraceInput
 from firstwords.inspect.trace.recorder import GradientSummary, StepRecorder, recording
 from firstwords.model.size import flops_per_token
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.tokenizer.chat_format import encode_conversations
 from firstwords.training.loop import train
@@ -117,7 +116,7 @@ def trace_step(inputs: TraceInput) -> Trace:
         run=inputs.run.name,
         stage=inputs.stage if inputs.step else "fresh",
         step=inputs.step,
-        run_steps=sum(recipe.stage(stage).steps for stage in STAGES),
+        run_steps=sum(recipe.stage(stage).steps for stage in recipe.stages),
         batch_tokens=recipe.stage(inputs.stage).batch_tokens,
         dtype=recipe.dtype,
         text=inputs.text,

@@ -6,12 +6,17 @@ from firstwords.common.markdown import folded, paragraphs, quote, table
 from firstwords.common.units import format_size
 from firstwords.evaluation.blimp_paradigms import PHENOMENA, PUBLISHED_MEANS, PUBLISHED_MODELS
 from firstwords.evaluation.table import table_header, table_rows
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import Stage
 from firstwords.report.growth import format_progress, shown_samples
 from firstwords.report.tool_calls import describe_tool_calls
 from firstwords.runs.run import Run
 
-STAGE_TITLES: dict[Stage, str] = {"pretrain": "Pretrain", "midtrain": "Midtrain", "sft": "SFT"}
+STAGE_TITLES: dict[Stage, str] = {
+    "pretrain": "Pretrain",
+    "midtrain": "Midtrain",
+    "sft": "SFT",
+    "rl": "RL",
+}
 Evaluations = dict[Stage, dict[str, Any]]
 ANSWERS_PER_CATEGORY = 3
 SAMPLES_DESCRIPTION = (
@@ -29,10 +34,19 @@ EXAMPLES = {
 }
 
 
+def last_evaluation(evaluations: Evaluations) -> dict[str, Any]:
+    """Return the evaluation of the run's last stage."""
+    return list(evaluations.values())[-1]
+
+
+def _titles(evaluations: Evaluations) -> list[str]:
+    return [STAGE_TITLES[stage] for stage in evaluations]
+
+
 def render_held_out(run: Run, evaluations: Evaluations) -> str:
     """Bits per byte on held-out text, and the loss on answers of held-out conversations."""
     lines = []
-    for stage in STAGES:
+    for stage in evaluations:
         bits = evaluations[stage]["tasks"]["bits_per_byte"]
         low, high = bits["ci95"]
         lines.append(
@@ -67,11 +81,11 @@ def _render_by_source(evaluations: Evaluations) -> str:
     if len(scores["pretrain"]) < 2:
         return ""
     lines = [
-        [name, f"{source['n']:,}", *(f"{scores[stage][name]['score']:.3f}" for stage in STAGES)]
+        [name, f"{source['n']:,}", *(f"{scores[stage][name]['score']:.3f}" for stage in scores)]
         for name, source in scores["pretrain"].items()
-        if all(name in scores[stage] for stage in STAGES)
+        if all(name in scores[stage] for stage in scores)
     ]
-    return "\n\n" + table(["source", "documents", *STAGE_TITLES.values()], lines)
+    return "\n\n" + table(["source", "documents", *_titles(evaluations)], lines)
 
 
 def render_benchmarks(evaluations: Evaluations) -> str:
@@ -99,13 +113,13 @@ def render_blimp(evaluations: Evaluations) -> str:
     blimp = {stage: e["tasks"].get("blimp", {}) for stage, e in evaluations.items()}
     if not all("categories" in score for score in blimp.values()):
         return ""
-    last = blimp["sft"]
+    last = list(blimp.values())[-1]
     lines = []
     for name, phenomenon in PHENOMENA.items():
-        scores = [_format_accuracy(blimp[s]["categories"].get(name)) for s in STAGES]
+        scores = [_format_accuracy(blimp[s]["categories"].get(name)) for s in evaluations]
         published = [f"{share:.0%}" for share in phenomenon.published]
         lines.append([phenomenon.title, *scores, f"{last['chance']:.0%}", *published])
-    overall = [_format_accuracy(blimp[s]) for s in STAGES]
+    overall = [_format_accuracy(blimp[s]) for s in evaluations]
     means = [f"{share:.0%}" for share in PUBLISHED_MEANS]
     lines.append(["**all**", *overall, f"{last['chance']:.0%}", *means])
     description = (
@@ -114,21 +128,21 @@ def render_blimp(evaluations: Evaluations) -> str:
         "likely one, with 95 % confidence intervals in parentheses. The last columns are the "
         "results that its authors published for other models, on all 67,000 pairs."
     )
-    header = ["phenomenon", *STAGE_TITLES.values(), "chance line", *PUBLISHED_MODELS]
+    header = ["phenomenon", *_titles(evaluations), "chance line", *PUBLISHED_MODELS]
     return paragraphs(description, table(header, lines))
 
 
 def render_exam(run: Run, evaluations: Evaluations) -> str:
     """Scores on the exam; empty if it was not run."""
     exams = {s: e["tasks"]["exam"] for s, e in evaluations.items() if "exam" in e["tasks"]}
-    if len(exams) < len(STAGES):
+    if len(exams) < len(evaluations):
         return ""
-    last = exams["sft"]
+    last = list(exams.values())[-1]
     lines = []
     for name, category in last["categories"].items():
-        scores = [_format_accuracy(exams[s]["categories"].get(name)) for s in STAGES]
+        scores = [_format_accuracy(exams[s]["categories"].get(name)) for s in evaluations]
         lines.append([category["title"], *scores, f"{category['chance']:.0%}"])
-    overall = [_format_accuracy(exams[s]) for s in STAGES]
+    overall = [_format_accuracy(exams[s]) for s in evaluations]
     lines.append(["**all**", *overall, f"{last['chance']:.0%}"])
     n = next(iter(last["categories"].values()))["n"]
     description = (
@@ -140,7 +154,7 @@ def render_exam(run: Run, evaluations: Evaluations) -> str:
     )
     return paragraphs(
         description,
-        table(["category", *STAGE_TITLES.values(), "chance line"], lines),
+        table(["category", *_titles(evaluations), "chance line"], lines),
     )
 
 
@@ -154,9 +168,9 @@ def render_babble(evaluations: Evaluations) -> str:
     """How many answers to open prompts are English; empty if not measured."""
     scores = {s: e["tasks"].get("babble", {}) for s, e in evaluations.items()}
     chat = {stage: score for stage, score in scores.items() if "categories" in score}
-    if "sft" not in chat:
+    if len(chat) < len(evaluations) - 1:  # none of the pretrained model
         return ""
-    last = chat["sft"]
+    last = list(chat.values())[-1]
     lines = [
         [name, *(_format_accuracy(score["categories"].get(name)) for score in chat.values())]
         for name in last["categories"]
@@ -180,7 +194,7 @@ def render_examples(run: Run, task: Literal["exam", "babble"]) -> str:
     """Examples of correct and wrong answers as Markdown, folded."""
     correct, wrong = EXAMPLES[task]
     return paragraphs(
-        f"All answers are in `evaluation/sft.{task}.jsonl`.",
+        f"All answers are in `evaluation/{run.recipe.stages[-1]}.{task}.jsonl`.",
         folded(correct, _render_answers(run, task, correct=True)),
         folded(wrong, _render_answers(run, task, correct=False)),
     )
@@ -194,9 +208,9 @@ def _format_accuracy(score: dict[str, Any] | None) -> str:
 
 
 def _render_answers(run: Run, task: Literal["exam", "babble"], correct: bool) -> str:
-    """The first correct or wrong answers of the finetuned model in every category."""
+    """The first correct or wrong answers of the last stage in every category."""
     shown: dict[str, list[str]] = {}
-    for record in run.answers("sft", task):
+    for record in run.answers(run.recipe.stages[-1], task):
         parts = shown.setdefault(record["category"], [])
         if record["correct"] == correct and len(parts) < ANSWERS_PER_CATEGORY:
             lines = [f"{m['role']}: {m['content']}" for m in record["prompt"]]

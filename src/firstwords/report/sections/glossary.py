@@ -7,9 +7,8 @@ from firstwords.common.units import format_duration
 from firstwords.evaluation.benchmark import at_chance
 from firstwords.evaluation.table import format_score
 from firstwords.model.size import flops_per_token, n_parameters
-from firstwords.recipe import STAGES
 from firstwords.report.glossary import TERMS
-from firstwords.report.sections.evaluation import Evaluations
+from firstwords.report.sections.evaluation import Evaluations, last_evaluation
 from firstwords.runs.metrics import read_metrics, summarize_loss
 from firstwords.runs.run import Run
 
@@ -42,7 +41,7 @@ def _render_value(value: str | None) -> str:
 def recipe_values(run: Run) -> dict[str, str]:
     """Return the values that the recipe sets, by term."""
     recipe, model = run.recipe, run.recipe.model
-    tokens = [f"{recipe.stage(stage).tokens:,}" for stage in STAGES]
+    tokens = [f"{recipe.stage(stage).tokens:,}" for stage in recipe.stages]
     return {
         "parameter": f"{n_parameters(model):,}",
         "vocabulary": f"{model.vocab_size:,}",
@@ -51,7 +50,7 @@ def recipe_values(run: Run) -> dict[str, str]:
         "attention head": f"{model.n_head} per layer",
         "token": f"{' + '.join(tokens)} in training",
         "batch": f"{recipe.pretrain.batch_tokens:,} tokens",
-        "step": " + ".join(f"{recipe.stage(stage).steps:,}" for stage in STAGES),
+        "step": " + ".join(f"{recipe.stage(stage).steps:,}" for stage in recipe.stages),
         "learning rate": f"peak {recipe.optimizer.matrix_lr:g} for matrices",
         "momentum": f"{recipe.optimizer.muon_momentum:g}",
         "seed": str(recipe.seed),
@@ -61,7 +60,7 @@ def recipe_values(run: Run) -> dict[str, str]:
 
 def measured_values(run: Run, evaluations: Evaluations) -> dict[str, str]:
     """Return the values measured in training and evaluation, by term."""
-    results = evaluations["sft"]["tasks"]
+    results = last_evaluation(evaluations)["tasks"]
     values = {
         "bits per byte": f"{results['bits_per_byte']['score']:.3f}",
         "time budget": format_duration(run.manifest.time),

@@ -49,7 +49,7 @@ def render_recipe(run: Run) -> str:
             f"{config.tokens:,}",
             f"{config.lr_scale:g}",
         ]
-        for stage in STAGES
+        for stage in recipe.stages
         for config in [recipe.stage(stage)]
     ]
     return paragraphs(

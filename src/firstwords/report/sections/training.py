@@ -8,7 +8,7 @@ import numpy as np
 from firstwords.common.markdown import paragraphs, table
 from firstwords.common.units import format_duration, format_size
 from firstwords.data.token_store import open_store
-from firstwords.recipe import STAGES, Stage
+from firstwords.recipe import REQUIRED_STAGES, Stage
 from firstwords.report.headline import total_seconds
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.metrics import read_metrics, summarize_loss
@@ -25,7 +25,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
 def render_losses(run: Run) -> str:
     """Loss at the start and at the end of each stage, and its speed."""
     rows, rising = [], []
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         metrics = read_metrics(run.metrics(stage))
         summary = summarize_loss(metrics)
         if summary is None:
@@ -86,7 +86,7 @@ def render_timings(run: Run) -> str:
     timings, planned = run.timings(), run.manifest.predicted.get("phase_seconds", {})
     in_steps: dict[str, float] = {
         stage: summary.seconds
-        for stage in STAGES
+        for stage in run.recipe.stages
         if (summary := summarize_loss(read_metrics(run.metrics(stage))))
     }
     measuring = run.manifest.predicted.get("measuring_seconds", 0.0)

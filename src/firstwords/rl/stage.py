@@ -1,0 +1,109 @@
+"""The fourth training stage: reinforcement learning with rewards that a program can check.
+
+Finetuning shows the model how others would answer. Here it answers by itself, a group of times to
+each question, and a program grades them: answers better than the mean of their group become more
+likely (`advantage.py`). It is the loop of the other stages on other batches (`rollouts.py`): some
+rows hold the model's own answers, and the rest continue finetuning, or what no reward grades would
+be lost.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from firstwords.common.errors import UserError
+from firstwords.data import corpora
+from firstwords.data.corpora import SourceSpec
+from firstwords.data.dataloader import BatchSampler
+from firstwords.data.starter.exam import CATEGORIES
+from firstwords.model import hf_format
+from firstwords.model.transformer import Transformer
+from firstwords.recipe import RLConfig
+from firstwords.rl.questions import (
+    Draw,
+    conversation_questions,
+    graded_questions,
+    prompt_questions,
+)
+from firstwords.rl.rewards import GradedReward, OwnReward, Reward
+from firstwords.rl.rollouts import RolloutBatches
+from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.run import Run
+from firstwords.training.session import Session
+from firstwords.training.stages import chat_rows, train_on_batches
+
+N_CONVERSATIONS = 2000  # of the run's data, whose questions an own reward's answers are for
+SEED_OF_ROWS = 3 << 32  # added to the run's: the order of the rows is that of no other stage
+
+
+def reinforce(session: Session) -> None:
+    """Train the finetuned model on its own answers. Raises UserError if a reward fails."""
+    run, config = session.run, rl_config(session.run)
+    if session.world.size > 1:
+        raise UserError("rl runs in one process", "run it without torchrun")
+    initial = run.finished_or_fail("sft")
+    reference = hf_format.load_model(initial.directory, run.recipe.device)
+    rows = chat_rows(session, config.seq_len, assistant_only=True)
+    sft = BatchSampler(rows, config.sft_rows, SEED_OF_ROWS + run.recipe.seed)
+    session.compiles = False  # batches have a different number of rows in every step
+    with open_reward(run) as (draw, reward):
+
+        def make_batches(model: Transformer) -> RolloutBatches:
+            tokenizer = load_tokenizer(run)
+            return RolloutBatches(
+                model, reference, tokenizer, config, run.recipe.seed, draw, reward, sft
+            )
+
+        train_on_batches(
+            session,
+            "rl",
+            make_batches,
+            lambda model: hf_format.load_weights(model, initial.directory),
+        )
+
+
+def rl_config(run: Run) -> RLConfig:
+    """Return the configuration of the stage. Raises UserError if the run leaves it out."""
+    if run.recipe.rl is None:
+        raise UserError(
+            f"run {run.name} has no stage rl",
+            f"start one from its model: firstwords rl --from {run.name}",
+        )
+    return run.recipe.rl
+
+
+def check_reward(config: RLConfig, chat_data: SourceSpec) -> None:
+    """Raise UserError if nothing can grade answers to the questions of these conversations."""
+    if config.reward:
+        if not Path(config.reward).is_file():
+            raise UserError(f"--reward {config.reward} does not exist", "name a Python file")
+        return
+    if not corpora.open_corpus(chat_data, "--chat-data").has_starter:
+        raise UserError(
+            "the rules of rl are for questions of the starter curriculum, and the conversations "
+            "are others",
+            "write a reward and name it: firstwords rl --reward FILE",
+        )
+    if unknown := [kind for kind in config.kinds if kind not in CATEGORIES]:
+        raise UserError(
+            f"rl.kinds has {unknown[0]!r}, which is no part of the exam",
+            f"choose from {', '.join(CATEGORIES)}",
+        )
+
+
+@contextmanager
+def open_reward(run: Run) -> Iterator[tuple[Draw, Reward]]:
+    """Yield the questions and the reward of a run. Raises UserError."""
+    config, seed = rl_config(run), run.recipe.seed
+    check_reward(config, run.manifest.sources.chat_data)
+    if not config.reward:
+        yield graded_questions(seed, config.kinds), GradedReward()
+        return
+    with OwnReward(Path(config.reward)) as reward:
+        if reward.prompts:
+            yield prompt_questions(seed, reward.prompts), reward
+        else:
+            corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
+            found = islice(corpora.conversations(corpus, "train", seed), N_CONVERSATIONS)
+            yield conversation_questions(seed, list(found)), reward
