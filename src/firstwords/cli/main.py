@@ -19,7 +19,7 @@ from firstwords.cli.serve import serve
 from firstwords.cli.slurm import slurm
 from firstwords.cli.sweep import sweep
 from firstwords.cli.trace import trace
-from firstwords.cli.train import midtrain, pretrain, sft, tokenizer, train
+from firstwords.cli.train import midtrain, pretrain, rl, sft, tokenizer, train
 from firstwords.cli.xray import xray
 from firstwords.common import disk, hardware, terminal
 from firstwords.common.errors import Diverged, Interrupted, UserError
@@ -128,7 +128,7 @@ def cli() -> None:
 
 
 for command in (
-    *(train, tokenizer, pretrain, midtrain, sft, plan, sweep, runs, compare),
+    *(train, tokenizer, pretrain, midtrain, sft, rl, plan, sweep, runs, compare),
     *(data, evaluate, bench, lab, trace, slurm, report, serve, xray, export, chat),
 ):
     cli.add_command(command)

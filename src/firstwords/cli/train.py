@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, LOG_TO, NEW_RUN, Count, new_run_options
+from firstwords.cli.options import (
+    EXISTING_RUN,
+    LOG_TO,
+    NEW_RUN,
+    Count,
+    Duration,
+    UserPath,
+    new_run_options,
+)
 from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
 
@@ -109,6 +117,58 @@ def midtrain(name: str | None, log_to: tuple[Any, ...]) -> None:
 def sft(name: str | None, log_to: tuple[Any, ...]) -> None:
     """Phase 4: finetune a run that is midtrained."""
     _resume(name, log_to, "sft")
+
+
+@click.command()
+@click.option(
+    "--from",
+    "source",
+    metavar="NAME",
+    help="Run whose finetuned model to start from.  [default: the newest without this stage]",
+)
+@click.option(
+    "--run",
+    "name",
+    metavar="NAME",
+    help="Name of the new run. If it exists and is unfinished, it resumes.  [default: the name of "
+    "the other run, a dash, and the reward]",
+)
+@click.option(
+    "--reward",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    help="Python file with your own reward, a function reward(conversation, answer). It runs as "
+    "your own code.  [default: the rules of the exam]",
+)
+@click.option(
+    "--time",
+    "seconds",
+    type=Duration(),
+    help="Time for the stage, like 90s or 10m; evaluation comes after it.  [default: 3m]",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Override one hyper-parameter, such as rl.group_size=8 (repeatable).",
+)
+@LOG_TO
+def rl(log_to: tuple[Any, ...], **request: Any) -> None:
+    """Train a finetuned model on its own answers, graded by a program.
+
+    This reinforcement learning makes a new run, a copy of the other one with one more stage. It
+    answers questions in groups; answers with a higher reward than their group become more likely.
+    """
+    from firstwords.common import console
+    from firstwords.pipeline import launch, phases
+    from firstwords.pipeline.rl_run import RLRequest
+    from firstwords.report.report import publish
+
+    with launch.start_rl(RLRequest(**request), log_to) as session:
+        phases.run_all(session)
+        console.say(f"report: {publish(session.run)}")
+        console.say(f"chat with the model: firstwords chat --run {session.run.name}")
 
 
 def _resume(name: str | None, log_to: tuple[Any, ...], phase: str) -> None:

@@ -17,6 +17,7 @@ from firstwords.pipeline.request import (
     run_name,
 )
 from firstwords.recipe import STAGES
+from firstwords.pipeline.rl_run import RLRequest, check_same_rl, create_rl_run, rl_run_name
 from firstwords.runs import registry
 from firstwords.runs.origins import copy_start
 from firstwords.runs.run import Run
@@ -43,6 +44,21 @@ def start_run(request: TrainRequest, log_to: tuple[trackers.Name, ...] = ()) -> 
                 if manifest.origin:
                     copy_start(directory, manifest.origin)
                 run = registry.create_run(directory, manifest)
+        yield _prepare(run, world, stop, log_to)
+
+
+@contextmanager
+def start_rl(request: RLRequest, log_to: tuple[trackers.Name, ...] = ()) -> Iterator[Session]:
+    """Open the run that the request names, or create it as a copy of a finished run with one more
+    stage."""
+    trackers.check_trackers(log_to)
+    name, world = rl_run_name(request), World()
+    with StopSignal().listening() as stop, _locked(world, name) as directory:
+        if registry.run_exists(directory):
+            run = registry.open_run_directory(directory)
+            check_same_rl(run, request)
+        else:
+            run = create_rl_run(directory, request)
         yield _prepare(run, world, stop, log_to)
 
 

@@ -79,6 +79,12 @@ def render_curves(run: Run, evaluations: Evaluations) -> dict[str, tuple[str, st
             lambda figure: _draw_speed(figure, curves),
         ),
     }
+    if any("reward" in step for step in curves.metrics.get("rl", [])):
+        plots["rl"] = (
+            "Mean reward of the model's own answers, the share of groups whose answers have "
+            "different rewards, and the divergence from the finetuned model; smoothed.",
+            lambda figure: _draw_rollouts(figure, curves),
+        )
     return {name: (caption, render_svg(draw)) for name, (caption, draw) in plots.items()}
 
 
@@ -188,6 +194,20 @@ def _draw_norms(figure: Figure, curves: Curves) -> None:
         if log:
             _set_log_ticks(axes)
     _mark_stages(axes, curves, legend=False)
+
+
+def _draw_rollouts(figure: Figure, curves: Curves) -> None:
+    left, right = figure.subplots(1, 2)
+    for axes, name, title, color in (
+        (left, "reward", "reward", STAGE_COLORS["rl"]),
+        (left, "mixed_groups", "mixed groups", STAGE_COLORS["pretrain"]),
+        (right, "divergence", "nats per token", STAGE_COLORS["rl"]),
+    ):
+        _, values = curves.line("rl", lambda step, name=name: step.get(name))  # type: ignore[misc]
+        axes.plot(_smooth(values), color=color, lw=1.8, label=title)
+        axes.set_xlabel("step")
+    left.legend()
+    right.set_ylabel("divergence in nats per token")
 
 
 def _draw_speed(figure: Figure, curves: Curves) -> None:

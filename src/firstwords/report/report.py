@@ -9,7 +9,14 @@ from firstwords.common.markdown import paragraphs
 from firstwords.report import answers, data_files, growth, html_page, plots
 from firstwords.report.first_screen import render_first_screen
 from firstwords.report.headline import Headline, make_headline, render_headline
-from firstwords.report.sections import evaluation, glossary, setup, tokenizer, training
+from firstwords.report.sections import (
+    evaluation,
+    glossary,
+    reinforcement,
+    setup,
+    tokenizer,
+    training,
+)
 from firstwords.report.sections.evaluation import Evaluations
 from firstwords.runs.run import Run
 
@@ -84,6 +91,11 @@ def make_report(run: Run, evaluations: Evaluations) -> Report:
         *_answer_sections(run, evaluations),
         Section("Plan vs. actual", training.render_plan_vs_actual(run, evaluations)),
         Section("Training", training.render_losses(run), (curves["loss"], curves["norms"])),
+        Section(
+            "Reinforcement learning",
+            reinforcement.render_reinforcement(run),
+            (curves["rl"],) if "rl" in curves else (),
+        ),
         Section("Held-out text", evaluation.render_held_out(run, evaluations), (curves["bits"],)),
         Section("Benchmarks", evaluation.render_benchmarks(evaluations)),
         Section("Time and memory", training.render_timings(run), (curves["speed"],)),

@@ -7,7 +7,8 @@ rows hold the model's own answers, and the rest continue finetuning, or what no 
 be lost.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,9 @@ from firstwords.rl.rewards import GradedReward, OwnReward, Reward
 from firstwords.rl.rollouts import RolloutBatches
 from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.run import Run
+from firstwords.training.loop import gradients
 from firstwords.training.session import Session
+from firstwords.training.setup import build
 from firstwords.training.stages import chat_rows, train_on_batches
 
 N_CONVERSATIONS = 2000  # of the run's data, whose questions an own reward's answers are for
@@ -42,25 +45,43 @@ def reinforce(session: Session) -> None:
     run, config = session.run, rl_config(session.run)
     if session.world.size > 1:
         raise UserError("rl runs in one process", "run it without torchrun")
-    initial = run.finished_or_fail("sft")
-    reference = hf_format.load_model(initial.directory, run.recipe.device)
+    initial = run.finished_or_fail("sft").directory
+    session.compiles = False  # batches have a different number of rows in every step
+    with open_batches(session, config) as make_batches:
+        train_on_batches(
+            session, "rl", make_batches, lambda model: hf_format.load_weights(model, initial)
+        )
+
+
+@contextmanager
+def open_batches(
+    session: Session, config: RLConfig
+) -> Iterator[Callable[[Transformer], RolloutBatches]]:
+    """Yield a function that makes the batches of a model in training."""
+    run = session.run
+    initial, tokenizer = run.finished_or_fail("sft").directory, load_tokenizer(run)
+    reference = hf_format.load_model(initial, run.recipe.device)
     rows = chat_rows(session, config.seq_len, assistant_only=True)
     sft = BatchSampler(rows, config.sft_rows, SEED_OF_ROWS + run.recipe.seed)
-    session.compiles = False  # batches have a different number of rows in every step
     with open_reward(run) as (draw, reward):
-
-        def make_batches(model: Transformer) -> RolloutBatches:
-            tokenizer = load_tokenizer(run)
-            return RolloutBatches(
-                model, reference, tokenizer, config, run.recipe.seed, draw, reward, sft
-            )
-
-        train_on_batches(
-            session,
-            "rl",
-            make_batches,
-            lambda model: hf_format.load_weights(model, initial.directory),
+        yield lambda model: RolloutBatches(
+            model, reference, tokenizer, config, run.recipe.seed, draw, reward, sft
         )
+
+
+def seconds_per_step(session: Session) -> float:
+    """Measure a step: answers, rewards and gradients, without an update. Takes two steps."""
+    run, config = session.run, rl_config(session.run)
+    model = Transformer(run.recipe.model, run.recipe.attention)
+    hf_format.load_weights(model, run.finished_or_fail("sft").directory)
+    state = build(run.recipe.replace(compile=False), model, stage=config)
+    with open_batches(session, config) as make_batches:
+        batches = make_batches(model)
+        for step in range(2):  # the first one builds and loads
+            start = time.perf_counter()
+            x_BT, y_BT, w_BT = batches.batch(step)
+            gradients(state, x_BT, y_BT, config.micro_batch_size, w_BT)
+    return time.perf_counter() - start
 
 
 def rl_config(run: Run) -> RLConfig:

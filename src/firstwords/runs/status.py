@@ -19,6 +19,7 @@ from firstwords.runs.time_left import PhaseTime, seconds_left, total
 
 # On a file system without locks, a run counts as running for so long after a file of it changed.
 QUIET_SECONDS = 30
+ROLLOUT_METRICS = ("reward", "answer_tokens", "mixed_groups", "divergence")
 
 
 class StageProgress(NamedTuple):
@@ -196,6 +197,7 @@ class RunProgress:
             "name": stage,
             **stage_progress(self.run, stage, recent)._asdict(),
             "loss": sum(step["loss"] for step in recent) / len(recent),
+            **mean_rollouts(recent),
         }
 
     def _curve(self, revision: str, start: int) -> dict[str, Any]:
@@ -220,6 +222,20 @@ class RunProgress:
             for name, task in evaluation["tasks"].items()
             if "score" in task
         }
+
+
+def mean_rollouts(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means of what reinforcement learning records beside the loss; nothing for other
+    stages."""
+    steps = [step for step in steps if "reward" in step]
+    if not steps:
+        return {}
+    kinds = sorted({kind for step in steps for kind in step["rewards"]})
+    by_kind = {kind: [s["rewards"][kind] for s in steps if kind in s["rewards"]] for kind in kinds}
+    return {
+        **{name: sum(step[name] for step in steps) / len(steps) for name in ROLLOUT_METRICS},
+        "rewards": {kind: sum(found) / len(found) for kind, found in by_kind.items()},
+    }
 
 
 class FileCache:

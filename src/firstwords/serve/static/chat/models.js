@@ -3,11 +3,12 @@
 import { listModels } from "../shared/api.js";
 import { element } from "../shared/dom.js";
 
-const STAGES = ["pretrain", "midtrain", "sft"];
+const STAGES = ["pretrain", "midtrain", "sft", "rl"];
 const ABOUT_STAGE = {
   pretrain: "continues your text",
   midtrain: "trained on conversations too",
   sft: "trained to answer",
+  rl: "trained on its own answers",
   given: "part of the question", // of the exam; no model wrote it
 };
 

@@ -59,6 +59,7 @@ function show(exam) {
   page.empty.hidden = true;
   page.browser.hidden = false;
   page.scores.replaceChildren(...scoreBoxes((part ?? exam).scores, (part ?? exam).chance));
+  for (const id of ["rl-legend", "rl-filter"]) page[id].hidden = !exam.scores.rl;
   showParts(exam.parts);
   page.criterion.textContent = part ? `Right means: ${part.correct_means}.` : "";
   page.reset.disabled = !isFiltered(query);
@@ -157,7 +158,7 @@ for (const name of ["part", ...STAGES])
 page.reset.addEventListener("click", () => {
   page.search.value = "";
   page.search.focus(); // the button is about to be disabled
-  change({ part: "", pretrain: "", midtrain: "", sft: "", search: "" });
+  change({ part: "", pretrain: "", midtrain: "", sft: "", rl: "", search: "" });
 });
 page.previous.addEventListener("click", () => turnPage(-1, "first"));
 page.next.addEventListener("click", () => turnPage(1, "first"));

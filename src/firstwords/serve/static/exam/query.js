@@ -1,7 +1,7 @@
 // What the page shows: run, part, filters and offset. The address keeps it behind a "#", so that a
 // link or a reload shows the same questions.
 
-export const STAGES = ["pretrain", "midtrain", "sft"];
+export const STAGES = ["pretrain", "midtrain", "sft", "rl"];
 export const PAGE_SIZE = 20;
 const FILTERS = ["part", ...STAGES, "search"];
 

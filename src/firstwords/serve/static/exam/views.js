@@ -66,7 +66,7 @@ function partPlot({ scores, chance }) {
   STAGES.forEach((stage, row) => {
     if (!scores[stage]) return;
     const [low, high] = scores[stage].ci95;
-    const y = 5 + 5 * row;
+    const y = (scores.rl ? 4 : 5) * (row + 1);
     const interval = { x1: `${100 * low}%`, x2: `${100 * high}%`, y1: y, y2: y };
     plot.append(svg("line", { class: stage, ...interval }));
     plot.append(svg("circle", { class: stage, cx: `${100 * scores[stage].score}%`, cy: y, r: 3 }));
@@ -91,7 +91,7 @@ export function questionItem(run, question, partTitle) {
     ...earlierTurns(prompt.slice(0, -1)),
     element("h3", {}, asked.content),
     element("p", { class: "expected" }, "Expected: ", ...pieces(reference || "(no reference)")),
-    element("dl", { class: "answers" }, ...STAGES.map((stage) => answer(stage, answers[stage]))),
+    element("dl", { class: "answers" }, ...answerList(answers)),
     links(run, question),
   );
 }
@@ -104,6 +104,12 @@ function earlierTurns(turns) {
   ]);
   const summary = element("summary", {}, formatCount(turns.length, "earlier message"));
   return [element("details", { class: "turns" }, summary, element("dl", {}, ...list))];
+}
+
+// A stage that was not asked has its place, but for the last one, which most runs leave out.
+function answerList(answers) {
+  const shown = STAGES.filter((stage) => stage !== "rl" || answers.rl);
+  return shown.map((stage) => answer(stage, answers[stage]));
 }
 
 function answer(stage, given) {

@@ -13,7 +13,7 @@ import {
   formatValue,
 } from "./format.js";
 
-const STAGES = ["pretrain", "midtrain", "sft"];
+const STAGES = ["pretrain", "midtrain", "sft", "rl"];
 let pending = new AbortController();
 let charts = [];
 
@@ -224,7 +224,7 @@ function drawCharts(result, curves) {
   }));
   const lossSeries = curves.map(({ run, loss }) => ({
     name: run,
-    points: STAGES.flatMap((stage) => loss[stage].map((pair) => point(pair, stage))),
+    points: STAGES.flatMap((stage) => (loss[stage] ?? []).map((pair) => point(pair, stage))),
   }));
   for (const [label, series, hint] of [
     ["Bits per byte of held-out text", bitsSeries, "Lower is better."],

@@ -28,7 +28,8 @@ export class DoneNotice {
 
   send(run) {
     if (!this.#wanted) return;
-    const text = run.scores.sft?.exam && `Exam: ${Math.round(100 * run.scores.sft.exam.score)} %`;
+    const exam = (run.scores.rl ?? run.scores.sft)?.exam;
+    const text = exam && `Exam: ${Math.round(100 * exam.score)} %`;
     try {
       new Notification(`Run ${run.run} is finished`, { body: text || "The model is ready." });
     } catch {

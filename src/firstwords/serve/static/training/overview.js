@@ -30,7 +30,8 @@ export function describeNumbers(run) {
   const parts = [];
   if (stage && phase?.name === stage.name) {
     parts.push(`step ${formatCount(stage.step)} of ${formatCount(stage.steps)}`);
-    parts.push(`loss ${stage.loss.toFixed(3)}`);
+    if (stage.reward === undefined) parts.push(`loss ${stage.loss.toFixed(3)}`);
+    else parts.push(...policyParts(stage));
     if (run.state === "running")
       parts.push(`${formatCount(Math.round(stage.tokens_per_second))} tokens/s`);
   }
@@ -39,6 +40,18 @@ export function describeNumbers(run) {
   if (run.state !== "finished" && run.seconds_left !== null)
     parts.push(`${formatTime(run.seconds_left)} left in total`);
   return parts.join(" · ");
+}
+
+// What reinforcement learning shows instead of a loss, means of the last steps.
+function policyParts({ rewards, reward, answer_tokens: tokens, mixed_groups: mixed, divergence }) {
+  const kinds = Object.entries(rewards).map(([kind, value]) => `${kind} ${value.toFixed(2)}`);
+  const byKind = kinds.length > 1 ? ` (${kinds.join(", ")})` : "";
+  return [
+    `reward ${reward.toFixed(2)}${byKind}`,
+    `answers of ${tokens.toFixed(0)} tokens`,
+    `${Math.round(100 * mixed)} % mixed groups`,
+    `divergence ${divergence.toFixed(3)}`,
+  ];
 }
 
 export function formatCount(number) {
@@ -88,7 +101,7 @@ function phaseBar(phase) {
 
 // The card at the end: score, time, and what to do with the model.
 export function resultNodes(run) {
-  const scores = run.scores.sft ?? {};
+  const scores = run.scores.rl ?? run.scores.sft ?? {};
   const tokens = run.phases.reduce((sum, phase) => sum + (phase.tokens ?? 0), 0);
   const facts = [
     ["Exam", scores.exam && scoreText(scores.exam, (score) => `${Math.round(100 * score)} %`)],

@@ -3,7 +3,7 @@
 
 import { getRun } from "../shared/api.js";
 
-export const STAGES = ["pretrain", "midtrain", "sft"];
+export const STAGES = ["pretrain", "midtrain", "sft", "rl"];
 
 export class RunFeed {
   progress = null; // the document of the server
@@ -30,8 +30,9 @@ export class RunFeed {
   // The stages as {name, title, from, to}; from and to are positions on every x axis.
   get stages() {
     const from = { tokens: 0, steps: 0, seconds: 0 };
-    return STAGES.map((stage) => {
-      const phase = this.progress.phases.find(({ name }) => name === stage);
+    const phaseOf = (stage) => this.progress.phases.find(({ name }) => name === stage);
+    return STAGES.filter(phaseOf).map((stage) => {
+      const phase = phaseOf(stage);
       const start = { ...from };
       from.tokens += phase.tokens;
       from.steps += phase.steps;
@@ -41,7 +42,8 @@ export class RunFeed {
   }
 
   lossPoints() {
-    return this.#curve(3);
+    // That of reinforcement learning is no cross-entropy.
+    return this.#curve(3).filter(({ part }) => STAGES[part] !== "rl");
   }
 
   learningRatePoints() {

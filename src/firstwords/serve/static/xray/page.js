@@ -7,7 +7,7 @@ import { loadSettings } from "../shared/storage.js";
 import { renderXray, subjectOf } from "./render.js";
 import { formatCount } from "./state.js";
 
-const STAGES = ["pretrain", "midtrain", "sft"];
+const STAGES = ["pretrain", "midtrain", "sft", "rl"];
 const COUNT_AFTER = 200; // milliseconds without a change of the text
 const EXAMPLES = [
   { text: "The old fox saw the hen. The old fox saw the", chat: false },

@@ -1,0 +1,130 @@
+"""What the user asked `rl` for, and the run that follows from it: a copy of a finished run with one
+more stage. The run that it starts from stays as it is."""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from firstwords import __version__
+from firstwords.common import console, devices, files
+from firstwords.common.errors import UserError
+from firstwords.common.units import format_duration
+from firstwords.recipe import REQUIRED_STAGES, Recipe, with_overrides
+from firstwords.rl.stage import check_reward, rl_config, seconds_per_step
+from firstwords.runs import registry
+from firstwords.runs.manifest import Manifest, now
+from firstwords.runs.run import Run
+from firstwords.training.session import Session
+
+DEFAULT_SECONDS = 180.0
+MIN_STEPS = 10
+COPIED = ("tokenizer", "start", "tokens", "metrics", "samples", "evaluation")
+
+
+class RLRequest(NamedTuple):
+    """The options of `rl`; None where the user gave none."""
+
+    source: str | None = None
+    name: str | None = None
+    reward: Path | None = None
+    seconds: float | None = None
+    overrides: tuple[str, ...] = ()  # of --set
+
+
+def rl_run_name(request: RLRequest) -> str:
+    """Return the name of the new run."""
+    if request.name is not None:
+        return request.name
+    return f"{find_source(request).name}-{request.reward.stem if request.reward else 'rl'}"
+
+
+def find_source(request: RLRequest) -> Run:
+    """Return the run to start from, by default the newest that leaves this stage out. Raises
+    UserError."""
+    if request.source is not None:
+        return registry.open_run(request.source)
+    for directory in registry.list_runs():
+        run = registry.open_run_directory(directory)
+        if run.recipe.rl is None:
+            return run
+    raise UserError("there is no run to start from", "train one first: firstwords train")
+
+
+def check_same_rl(run: Run, request: RLRequest) -> None:
+    """Raise UserError if the request asks for another run than the existing one of that name."""
+    config = rl_config(run)
+    options = {
+        "--reward": (_reward(request), config.reward) if request.reward else None,
+        "--time": (request.seconds, run.manifest.time) if request.seconds else None,
+        "--set": (with_overrides(run.recipe, request.overrides), run.recipe),
+    }
+    for option, values in options.items():
+        if values and values[0] != values[1]:
+            raise UserError(
+                f"{option} differs from that of run {run.name}",
+                f"resume the run without {option}, or start a new one with --run NAME",
+            )
+
+
+def create_rl_run(directory: Path, request: RLRequest) -> Run:
+    """Create the new run in a directory: measure a step and set as many as fit into the time.
+    Raises UserError before anything is written."""
+    source = find_source(request)
+    seconds = DEFAULT_SECONDS if request.seconds is None else request.seconds
+    source.finished_or_fail("sft")
+    recipe = _recipe(source, request, steps=1)
+    manifest = source.manifest.replace(
+        firstwords=__version__,
+        created=now(),
+        time=seconds,
+        recipe=recipe,
+        machine=devices.describe_machine(),
+        predicted={},
+    )
+    check_reward(rl_config(Run(directory, manifest)), manifest.sources.chat_data)
+    _copy(source, directory)
+    if not any(override.startswith("rl.steps=") for override in request.overrides):
+        manifest = _with_steps_for_time(directory, manifest, request, source)
+    return registry.create_run(directory, manifest)
+
+
+def _recipe(source: Run, request: RLRequest, steps: int) -> Recipe:
+    """Return the recipe of the source with the stage that the request asks for."""
+    defaults = {
+        "rl.steps": steps,
+        "rl.seq_len": source.recipe.model.max_seq_len,
+        "rl.micro_batch_size": source.recipe.sft.micro_batch_size,
+        "rl.reward": _reward(request),
+    }
+    settings = [f"{name}={value}" for name, value in defaults.items()]
+    return with_overrides(source.recipe.replace(rl=None), [*settings, *request.overrides])
+
+
+def _reward(request: RLRequest) -> str:
+    return str(request.reward.absolute()) if request.reward else ""
+
+
+def _with_steps_for_time(
+    directory: Path, manifest: Manifest, request: RLRequest, source: Run
+) -> Manifest:
+    devices.configure_torch(manifest.recipe.n_threads)
+    console.say("measuring a step of reinforcement learning")
+    measured = seconds_per_step(Session(Run(directory, manifest)))
+    steps = max(MIN_STEPS, round(manifest.time / measured))
+    console.say(f"{steps:,} steps of {measured:.1f} s fit into {format_duration(manifest.time)}")
+    return manifest.replace(recipe=_recipe(source, request, steps))
+
+
+def _copy(source: Run, directory: Path) -> None:
+    """Copy what the new run shares with the source: everything but times, reports and checkpoints
+    that are not the last of their stage."""
+    for name in COPIED:
+        if (source.directory / name).is_dir():
+            shutil.copytree(source.directory / name, directory / name, dirs_exist_ok=True)
+    for stage in REQUIRED_STAGES:
+        last = source.finished_or_fail(stage).directory
+        with files.atomic_directory(directory / "checkpoints" / stage / last.name) as new:
+            shutil.copytree(last, new, dirs_exist_ok=True)
+    for path in (directory / "evaluation", directory / "metrics", directory / "samples"):
+        for left_over in path.glob("rl*"):
+            left_over.unlink()
