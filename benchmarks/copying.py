@@ -13,7 +13,7 @@ import torch
 
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES
+from firstwords.recipe import REQUIRED_STAGES
 from firstwords.runs.registry import open_run
 
 ROWS, LENGTH = 64, 60
@@ -34,7 +34,7 @@ def main() -> None:
     run = open_run(parser.parse_args().run)
     initial = Transformer(run.recipe.model).init_weights(run.recipe.seed)
     print(f"{'initial weights':<15} {copy_accuracy(initial):5.0%}")
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         if checkpoint := run.newest(stage):
             model = hf_format.load_model(checkpoint.directory)
             print(f"{stage:<15} {copy_accuracy(model):5.0%}  (step {checkpoint.step:,})")

@@ -9,7 +9,7 @@ from firstwords.inference.batch import MAX_CACHE_BYTES
 from firstwords.model.size import flops_per_token, matmul_parameters
 from firstwords.planning import choose_model, estimates, gpus, model_sizes
 from firstwords.planning.model_sizes import SEQ_LEN, model_config
-from firstwords.recipe import STAGES, ModelConfig
+from firstwords.recipe import REQUIRED_STAGES, ModelConfig
 
 Results = dict[str, Any]
 SHOWN_PROMPTS = ("Once upon a time", "What is the capital of France?")
@@ -161,10 +161,10 @@ def exam(results: Results) -> str:
 def samples(results: Results) -> str:
     """Return what each stage answers to the same prompts."""
     lines = []
-    for answers in zip(*(results["samples"][stage] for stage in STAGES), strict=True):
+    for answers in zip(*(results["samples"][stage] for stage in REQUIRED_STAGES), strict=True):
         if answers[0]["prompt"] in SHOWN_PROMPTS:
             lines += ["", f"> {answers[0]['prompt']}"]
-            for stage, answer in zip(STAGES, answers, strict=True):
+            for stage, answer in zip(REQUIRED_STAGES, answers, strict=True):
                 lines.append(f"{stage:<8} {' '.join(answer['answer'].split())[:160]}".rstrip())
     return quote("\n".join(lines[1:]))
 

@@ -103,7 +103,10 @@ class FieldRow(NamedTuple):
 
 def recipe_fields() -> str:
     """Return the page of all fields of a recipe."""
-    models = (recipe.Recipe, recipe.StageConfig, recipe.ModelConfig, recipe.OptimizerConfig)
+    models = (
+        *(recipe.Recipe, recipe.StageConfig, recipe.RLConfig),
+        *(recipe.ModelConfig, recipe.OptimizerConfig),
+    )
     return page(
         "Recipe fields",
         "All hyper-parameters of a run. The plan writes them into the run's `run.json`; "

@@ -19,7 +19,7 @@ from typing import Any
 
 from firstwords.common import files
 from firstwords.common.errors import UserError
-from firstwords.recipe import STAGES
+from firstwords.recipe import REQUIRED_STAGES
 from firstwords.runs import phases, registry
 from firstwords.runs.metrics import read_metrics, summarize_loss
 from firstwords.runs.run import Run
@@ -75,9 +75,9 @@ def figures_of(run: Run) -> dict[str, Any]:
         "planned": _planned(run),
         "actual": _actual(run),
         "tokenizer": files.read_json(run.tokenizer_stats_path),
-        "stages": {stage: _stage(run, stage) for stage in STAGES},
+        "stages": {stage: _stage(run, stage) for stage in REQUIRED_STAGES},
         "exam": _exam(run),
-        "samples": {s: files.read_json(run.evaluation(s))["samples"] for s in STAGES},
+        "samples": {s: files.read_json(run.evaluation(s))["samples"] for s in REQUIRED_STAGES},
         "comparison": run.manifest.predicted["comparison"],
     }
 
@@ -167,7 +167,7 @@ def make_plans() -> list[dict[str, Any]]:
                 "n_layer": recipe["model"]["n_layer"],
                 "n_embd": recipe["model"]["n_embd"],
                 "parameters": predicted["parameters"]["all"],
-                "tokens": sum(recipe[s]["steps"] * _batch(recipe[s]) for s in STAGES),
+                "tokens": sum(recipe[s]["steps"] * _batch(recipe[s]) for s in REQUIRED_STAGES),
                 "memory_bytes": predicted["memory_bytes"],
                 "disk_bytes": predicted["disk_bytes"],
                 "bits_per_byte": predicted["bits_per_byte"]["expected"],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from firstwords.common import files
-from firstwords.recipe import STAGES
+from firstwords.recipe import REQUIRED_STAGES
 from firstwords.runs.run import Run
 
 CALL = "<tool_call>12*34</tool_call><tool_response>408</tool_response>The answer is 408."
@@ -19,7 +19,7 @@ RIGHT = {"pretrain": 5, "midtrain": 15, "sft": 24}
 
 def write_exam(run: Run) -> None:
     """Write answers and scores of all stages. An evaluation that is there keeps its other tasks."""
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         records = [fact(stage, number) for number in range(30)]
         if stage != "pretrain":
             records += [memory(number) for number in range(12)]

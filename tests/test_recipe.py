@@ -10,7 +10,14 @@ from pydantic import ValidationError
 
 from firstwords.common.errors import UserError
 from firstwords.pipeline.request import read_recipe_file
-from firstwords.recipe import STAGES, ModelConfig, Recipe, StageConfig, field_names, with_overrides
+from firstwords.recipe import (
+    REQUIRED_STAGES,
+    ModelConfig,
+    Recipe,
+    StageConfig,
+    field_names,
+    with_overrides,
+)
 
 TOML = """
 n_threads = 2
@@ -36,7 +43,7 @@ def document(tiny_model: ModelConfig) -> dict[str, Any]:
         "n_threads": 1,
         "tokenizer_bytes": 1000,
         "model": tiny_model.model_dump(),
-        **{stage: dict(STAGE) for stage in STAGES},
+        **{stage: dict(STAGE) for stage in REQUIRED_STAGES},
     }
 
 
@@ -59,7 +66,7 @@ def test_a_recipe_is_found_in_a_run_json(document: dict[str, Any], tmp_path: Pat
 def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
     stages = "".join(
         f"[{stage}]\n" + "".join(f"{key} = {value}\n" for key, value in STAGE.items())
-        for stage in STAGES
+        for stage in REQUIRED_STAGES
     )
     (tmp_path / "r.toml").write_text(TOML + stages)
     recipe = read_recipe_file(tmp_path / "r.toml").recipe
@@ -138,7 +145,7 @@ def test_a_recipe_cannot_be_changed(document: dict[str, Any]) -> None:
 
 def test_tokens_of_a_stage_are_counted(document: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(document)
-    assert [recipe.stage(stage).tokens for stage in STAGES] == [3 * 4 * 32] * 3
+    assert [recipe.stage(stage).tokens for stage in REQUIRED_STAGES] == [3 * 4 * 32] * 3
     assert recipe.pretrain.batch_tokens == 128
 
 

@@ -12,7 +12,7 @@ from factories import save_step, tiny_run
 
 import firstwords
 from firstwords.common.errors import UserError
-from firstwords.recipe import STAGES, ModelConfig
+from firstwords.recipe import REQUIRED_STAGES, ModelConfig
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -20,7 +20,7 @@ from firstwords.tokenizer.bpe import Tokenizer
 @pytest.fixture
 def run(tiny_model: ModelConfig, tiny_tokenizer: Tokenizer) -> Run:
     run = tiny_run("toy", tiny_model, tiny_tokenizer)
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(REQUIRED_STAGES):
         save_step(run, stage, 20 - 5 * (stage == "sft"), tiny_tokenizer, seed=number)
     return run
 

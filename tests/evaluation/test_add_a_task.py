@@ -9,7 +9,7 @@ from firstwords.evaluation.benchmark import Benchmark
 from firstwords.evaluation.eval_data import EvalData
 from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import STAGES, ModelConfig
+from firstwords.recipe import REQUIRED_STAGES, ModelConfig
 from firstwords.tokenizer.bpe import Tokenizer
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-task.md"
@@ -38,7 +38,7 @@ def test_the_task_of_the_guide_runs(
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     benchmark: Benchmark = module.CAPITALS
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         runner = BenchmarkRunner(random_model(tiny_model), tiny_tokenizer)
         outcome = run_benchmark(benchmark, runner, stage, EvalData(tmp_path), 0, required=True)
         assert outcome.result["n"] == len(outcome.records) == 3

@@ -11,7 +11,7 @@ from firstwords.planning.gpu_plan import estimate_for_gpus
 from firstwords.planning.gpus import parse_gpus
 from firstwords.planning.presets import DepthPreset
 from firstwords.planning.recipes import named_recipes
-from firstwords.recipe import STAGES, Recipe
+from firstwords.recipe import REQUIRED_STAGES, Recipe
 
 SPEEDRUN = ["plan", "--recipe", "speedrun", "--estimate-for", "8xH100"]
 
@@ -38,7 +38,9 @@ def test_more_gpus_take_less_time_for_the_same_work() -> None:
         estimate_for_gpus(preset("speedrun"), parse_gpus(text), None)["predicted"]
         for text in ("H100", "8xh100", "64xH100")
     )
-    training = [sum(p["phase_seconds"][stage] for stage in STAGES) for p in (one, eight, many)]
+    training = [
+        sum(p["phase_seconds"][stage] for stage in REQUIRED_STAGES) for p in (one, eight, many)
+    ]
     assert training[0] == pytest.approx(8 * training[1], rel=0.01)
     assert training[1] > 7 * training[2]
     assert one["flops"] == eight["flops"]

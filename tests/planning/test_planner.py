@@ -37,7 +37,7 @@ from firstwords.planning.stage_steps import (
     Schedules,
     with_steps_for_time,
 )
-from firstwords.recipe import STAGES, Dtype, Kernel, Recipe
+from firstwords.recipe import REQUIRED_STAGES, Dtype, Kernel, Recipe
 
 STARTER = Corpus("starter", (), ())
 UNLIMITED_DATA = DatasetSize("starter", math.inf, math.inf)
@@ -172,16 +172,16 @@ def test_a_plan_uses_its_budget(seconds: float, speed: float, plan_for: MakePlan
     predicted = plan_for(seconds, tokens_per_second=speed).predicted
     assert 0.9 * seconds < predicted["total_seconds"] <= seconds
     assert sum(predicted["phase_seconds"].values()) < predicted["total_seconds"]
-    assert set(predicted["phase_seconds"]) == {"tokenizer", *STAGES, "evaluation"}
+    assert set(predicted["phase_seconds"]) == {"tokenizer", *REQUIRED_STAGES, "evaluation"}
 
 
 @given(seconds=st.floats(60, 1e5), speed=st.floats(1000, 1e6))
 def test_steps_follow_from_time_and_speed(seconds: float, speed: float) -> None:
     recipe = with_steps_for_time(draft(), seconds, speed, UNLIMITED_DATA)
-    total = sum(recipe.stage(stage).tokens for stage in STAGES)
-    minimal = all(recipe.stage(stage).steps == MIN_STAGE_STEPS for stage in STAGES)
+    total = sum(recipe.stage(stage).tokens for stage in REQUIRED_STAGES)
+    minimal = all(recipe.stage(stage).steps == MIN_STAGE_STEPS for stage in REQUIRED_STAGES)
     assert minimal or run_seconds(recipe, speed, UNLIMITED_DATA) <= seconds
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         config = recipe.stage(stage)
         assert config.steps >= MIN_STAGE_STEPS
         assert 1 <= config.warmup_steps < config.steps
@@ -229,7 +229,7 @@ def test_little_text_limits_epochs_and_model_size(plan_for: MakePlan, tmp_path: 
     assert 0.9 * MAX_EPOCHS < limited.predicted["epochs"]["pretrain"] <= MAX_EPOCHS + 0.1
     assert unlimited.predicted["epochs"]["pretrain"] == 0
     assert matmul_parameters(limited.recipe.model) < matmul_parameters(unlimited.recipe.model)
-    total = sum(limited.recipe.stage(stage).tokens for stage in STAGES)
+    total = sum(limited.recipe.stage(stage).tokens for stage in REQUIRED_STAGES)
     assert total >= MIN_TOKENS_PER_PARAMETER * matmul_parameters(limited.recipe.model)
     note = f"reads the text at most {MAX_EPOCHS} times"
     assert note in render_plan(limited)

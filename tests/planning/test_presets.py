@@ -19,7 +19,7 @@ from firstwords.planning.presets import (
     scaled_learning_rates,
 )
 from firstwords.planning.recipes import named_recipes
-from firstwords.recipe import STAGES, OptimizerConfig, Recipe
+from firstwords.recipe import REQUIRED_STAGES, OptimizerConfig, Recipe
 
 
 def preset(name: str) -> DepthPreset:
@@ -85,7 +85,7 @@ def test_every_depth_gives_a_valid_recipe(
         assert estimates.memory_bytes(unsharded, processes) > memory
         assert stage.batch_size % processes == 0
     assert stage.micro_batch_size * processes <= stage.batch_size
-    assert len({recipe.stage(name).micro_batch_size for name in STAGES}) == 1
+    assert len({recipe.stage(name).micro_batch_size for name in REQUIRED_STAGES}) == 1
 
 
 def test_weights_are_sharded_only_if_no_gpu_holds_the_model() -> None:

@@ -22,7 +22,7 @@ from firstwords.common import files
 from firstwords.common.markdown import table
 from firstwords.evaluation import growth_samples
 from firstwords.evaluation.bits_per_byte import CHANCE_BITS_PER_BYTE
-from firstwords.recipe import STAGES
+from firstwords.recipe import REQUIRED_STAGES
 from firstwords.report import html_page, plots
 from firstwords.report.headline import total_seconds
 from firstwords.report.report import (
@@ -317,7 +317,7 @@ def test_every_step_has_a_gradient_norm_and_every_tenth_an_update_norm(run: Run)
 
 def test_tensorboard_files_equal_the_metrics(run: Run) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         events = accumulator.EventAccumulator(str(run.directory / "tensorboard" / stage))
         events.Reload()
         logged = [(event.step, event.value) for event in events.Scalars("loss")]
@@ -386,7 +386,7 @@ def test_answers_to_open_prompts_are_reported_with_examples(run: Run) -> None:
     files.write_json_lines(run.records("sft", "babble"), records)
     chat = {"score": 0.5, "ci95": [0.1, 0.9], "n": 2}
     result = {**chat, "categories": {"chat": chat}, "problems": {"repeats": 1}}
-    evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in STAGES}
+    evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in REQUIRED_STAGES}
     assert not evaluation.render_babble(evaluations)  # this run has own conversations
     evaluations["sft"]["tasks"]["babble"] = result
     text = evaluation.render_babble(evaluations) + evaluation.render_examples(run, "babble")

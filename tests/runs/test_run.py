@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from firstwords.common import files
 from firstwords.common.errors import UserError
-from firstwords.recipe import STAGES, ModelConfig
+from firstwords.recipe import REQUIRED_STAGES, ModelConfig
 from firstwords.runs import phases, registry
 from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.manifest import Manifest
@@ -149,7 +149,7 @@ def test_a_stage_is_finished_with_its_last_step(run: Run, tiny_tokenizer: Tokeni
 
 
 def test_a_missing_stage_names_its_command(run: Run) -> None:
-    for stage in STAGES:
+    for stage in REQUIRED_STAGES:
         with pytest.raises(UserError, match=f"firstwords {stage} --run first"):
             run.finished_or_fail(stage)
 

@@ -23,7 +23,7 @@ from fake_runs import (
 
 from firstwords.common import files
 from firstwords.common.locks import exclusive_lock
-from firstwords.recipe import STAGES
+from firstwords.recipe import REQUIRED_STAGES
 from firstwords.runs import live_metrics, registry
 from firstwords.runs.run import Run
 from firstwords.runs.status import RunProgress
@@ -75,8 +75,8 @@ def test_a_run_in_training(run: Run) -> None:
 
 
 def test_a_finished_run_has_scores(run: Run) -> None:
-    finish(run, *STAGES)
-    evaluate(run, *STAGES)
+    finish(run, *REQUIRED_STAGES)
+    evaluate(run, *REQUIRED_STAGES)
     document = RunProgress(run).document()
     assert document["state"] == "finished"
     assert document["seconds_left"] == 0
@@ -96,7 +96,7 @@ def test_a_run_is_running_while_it_is_locked_or_its_files_change(run: Run) -> No
 
 
 def test_time_runs_while_a_phase_without_steps_runs(run: Run) -> None:
-    finish(run, *STAGES)
+    finish(run, *REQUIRED_STAGES)
     make_old(run)
     with registry.lock_run("first"):
         assert 0 <= evaluation_phase(run)["seconds"] < 60
@@ -107,7 +107,7 @@ def test_time_runs_while_a_phase_without_steps_runs(run: Run) -> None:
 
 
 def test_parts_of_the_evaluation_are_listed_in_their_order(run: Run) -> None:
-    finish(run, *STAGES)
+    finish(run, *REQUIRED_STAGES)
     for age, part in ((2, "exam"), (1, "babble")):
         path = run.evaluation_part("pretrain", part)
         files.write_json(path, 1)
@@ -152,7 +152,7 @@ def test_samples_are_in_the_order_of_training_and_read_again_after_a_change(run:
 
 
 def test_unchanged_files_are_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    finish(run, *STAGES)
+    finish(run, *REQUIRED_STAGES)
     evaluate(run, "sft")
     add_sample(run, "sft", 4)
     progress = RunProgress(run)

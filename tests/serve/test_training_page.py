@@ -17,7 +17,7 @@ from fake_runs import (
     start_run,
 )
 
-from firstwords.recipe import STAGES
+from firstwords.recipe import REQUIRED_STAGES
 from firstwords.runs import registry
 from firstwords.serve.app import ServerLimits
 from firstwords.serve.model_pool import ModelPool
@@ -124,7 +124,7 @@ def test_page_follows_runs_from_none_to_the_next_one(url: str, page: Any) -> Non
         assert page.locator("#loss .chart-band").count() == 3
     run.metrics("midtrain").unlink()
     finish(run, "midtrain", "sft")
-    evaluate(run, *STAGES)
+    evaluate(run, *REQUIRED_STAGES)
     page.get_by_role("heading", name="Result").wait_for()
     assert page.title() == "Done: first · Firstwords"
     assert "50 % (40 % to 60 %)" in page.locator("#result").inner_text()

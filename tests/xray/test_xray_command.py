@@ -10,7 +10,7 @@ from factories import save_step, tiny_run
 
 from firstwords.cli.main import run_command
 from firstwords.inspect.xray.views import VIEWS
-from firstwords.recipe import STAGES, ModelConfig
+from firstwords.recipe import REQUIRED_STAGES, ModelConfig
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -21,7 +21,7 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(tiny_model: ModelConfig, tiny_tokenizer: Tokenizer) -> Run:
     run = tiny_run("toy", tiny_model, tiny_tokenizer)
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(REQUIRED_STAGES):
         save_step(run, stage, 20 - 5 * (stage == "sft"), tiny_tokenizer, seed=number)
     return run
 
@@ -86,14 +86,14 @@ def test_stages_are_compared_side_by_side(run: Run, xray: Call) -> None:
     code, out, _ = xray(TEXT, "--stage", "all", "--run", "toy")
     assert code == 0
     table = out[out.index("side by side") :]
-    assert re.findall(r"^(\w+) +\d+ +\d+\.\d{3}", table, re.MULTILINE) == list(STAGES)
+    assert re.findall(r"^(\w+) +\d+ +\d+\.\d{3}", table, re.MULTILINE) == list(REQUIRED_STAGES)
 
 
 def test_json_is_one_document(run: Run, xray: Call) -> None:
     code, out, err = xray(TEXT, "--stage", "all", "--json")
     assert (code, err) == (0, "")
     document = json.loads(out)
-    assert [stage["stage"] for stage in document["stages"]] == list(STAGES)
+    assert [stage["stage"] for stage in document["stages"]] == list(REQUIRED_STAGES)
     assert document["sampling"] == {"temperature": 0.7, "top_k": 50, "top_p": 0.95, "seed": 0}
 
 

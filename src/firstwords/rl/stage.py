@@ -29,7 +29,7 @@ from firstwords.rl.questions import (
 )
 from firstwords.rl.rewards import GradedReward, OwnReward, Reward
 from firstwords.rl.rollouts import RolloutBatches
-from firstwords.runs.datasets import load_tokenizer
+from firstwords.runs.datasets import load_tokenizer, open_conversations
 from firstwords.runs.run import Run
 from firstwords.training.loop import gradients
 from firstwords.training.session import Session
@@ -125,6 +125,5 @@ def open_reward(run: Run) -> Iterator[tuple[Draw, Reward]]:
         if reward.prompts:
             yield prompt_questions(seed, reward.prompts), reward
         else:
-            corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
-            found = islice(corpora.conversations(corpus, "train", seed), N_CONVERSATIONS)
-            yield conversation_questions(seed, list(found)), reward
+            found = corpora.conversations(open_conversations(run), "train", seed)
+            yield conversation_questions(seed, list(islice(found, N_CONVERSATIONS))), reward
