@@ -5,7 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import click
 from pydantic import BaseModel
@@ -134,10 +134,13 @@ def first_paragraph(documented: Any) -> str:
 
 
 def fields(model: type[BaseModel]) -> list[FieldRow]:
-    """Return the fields of a model; the meaning of each is the comment behind it or above it."""
+    """Return the fields of a model that are not those of its base; the meaning of each is the comment
+    behind it or above it."""
     meanings = comments(model)
     rows = []
     for name, field in model.model_fields.items():
+        if name not in meanings:
+            continue
         bounds = "".join(f", {text}" for text in map(_bound, field.metadata) if text)
         default = field.default
         shown = "" if default is PydanticUndefined else f"`{default}`"
@@ -171,8 +174,9 @@ def _kind(annotation: Any) -> str:
     text = getattr(annotation, "__name__", None) or str(annotation)
     if "Literal" in str(annotation):
         return " or ".join(f'`"{value}"`' for value in annotation.__args__)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"[{text}](#{text.lower()})"
+    for part in (annotation, *get_args(annotation)):  # also of a section that may be left out
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return f"[{part.__name__}](#{part.__name__.lower()})"
     words = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
     return words.get(text, "object")
 

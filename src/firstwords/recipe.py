@@ -103,7 +103,7 @@ class RLConfig(StageConfig):
     sft_weight: float = Field(default=1.0, ge=0)  # weight of their mean loss
     # Kinds of questions, those of the exam; not used with an own reward.
     kinds: tuple[str, ...] = ("stories", "instructions", "calculator")
-    reward: str = ""  # Python file with an own reward; empty for the exam's rules
+    reward: str = ""  # path of a Python file with an own reward; empty for the exam's rules
 
     @field_validator("kinds", mode="before")
     @classmethod

@@ -115,10 +115,10 @@ def test_questions_are_never_those_of_the_exam() -> None:
 
 
 class ShareOfLetter:
-    """A reward with a slope: the share of an answer that is one letter."""
+    """A reward with a slope: the share of an answer that is one of some letters."""
 
     def score(self, question: Question, answer: str) -> float:
-        return answer.count("a") / max(1, len(answer))
+        return sum(map(answer.count, "aeiou")) / max(1, len(answer))
 
 
 class NoRows:

@@ -210,28 +210,28 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: Batches) 
                 writer.save(snapshot, optimizer_state)
             session.record_time()
 
-        opened.enter_context(_saving_on_user_error(save))
-        for step in train(state, batches, config):
-            log.write(json.dumps(step._asdict() | batches.metrics) + "\n")
-            log.flush()
-            if smoothed_loss == 0.0:
-                smoothed_loss = step.loss
-            smoothed_loss = 0.9 * smoothed_loss + 0.1 * step.loss
-            if step.update_norm is not None:  # every tenth step, since asking takes 0.7 ms
-                memory = format_size(used_memory())
-            meter.advance(
-                config.batch_tokens,
-                f"step {step.step:,}/{config.steps:,}  loss {smoothed_loss:.3f}  "
-                f"{_summary(batches)}memory {memory}",
-            )
-            for callback in callbacks:
-                callback(step)
-            # Every process learns whether any was asked to stop, so that all stop together.
-            due, stopping = world.all_reduce_sum(world.is_main and writer.due(), stop.requested)
-            if due or stopping or step.step == config.steps:
-                save()
-            if stopping:
-                break
+        with _saving_on_user_error(save):
+            for step in train(state, batches, config):
+                log.write(json.dumps(step._asdict() | batches.metrics) + "\n")
+                log.flush()
+                if smoothed_loss == 0.0:
+                    smoothed_loss = step.loss
+                smoothed_loss = 0.9 * smoothed_loss + 0.1 * step.loss
+                if step.update_norm is not None:  # every tenth step, since asking takes 0.7 ms
+                    memory = format_size(used_memory())
+                meter.advance(
+                    config.batch_tokens,
+                    f"step {step.step:,}/{config.steps:,}  loss {smoothed_loss:.3f}  "
+                    f"{_summary(batches)}memory {memory}",
+                )
+                for callback in callbacks:
+                    callback(step)
+                # Every process learns whether any was asked to stop, so that all stop together.
+                due, stopping = world.all_reduce_sum(world.is_main and writer.due(), stop.requested)
+                if due or stopping or step.step == config.steps:
+                    save()
+                if stopping:
+                    break
     if optimizer.steps < config.steps:
         raise Interrupted(f"{stage}, step {optimizer.steps:,} of {config.steps:,}")
 
