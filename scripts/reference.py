@@ -134,8 +134,8 @@ def first_paragraph(documented: Any) -> str:
 
 
 def fields(model: type[BaseModel]) -> list[FieldRow]:
-    """Return the fields of a model that are not those of its base; the meaning of each is the comment
-    behind it or above it."""
+    """Return the fields of a model that are not those of its base; the meaning of each is the
+    comment behind it or above it."""
     meanings = comments(model)
     rows = []
     for name, field in model.model_fields.items():

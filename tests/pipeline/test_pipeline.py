@@ -480,3 +480,37 @@ def test_train_runs_the_fetched_benchmarks_and_survives_one_that_fails(
     assert "no data for mmlu" in capsys.readouterr().err
     assert run_command(["eval", "--tasks", "mmlu", "--eval-data", str(tmp_path / "nowhere")]) == 2
     assert "is not a directory" in capsys.readouterr().err
+
+
+# --- reinforcement learning -----------------------------------------------------------------------
+
+
+def test_rl_makes_a_new_run_with_one_more_stage(
+    bench: Bench, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = fingerprint(directory)
+    reward = bench.root / "short.py"
+    reward.write_text("def reward(conversation, answer):\n    return -len(answer)\n")
+    sizes = ("rl.batch_size=10", "rl.group_size=4", "rl.sft_rows=2", "rl.max_answer_tokens=8")
+    command = ["rl", "--from", "x", "--reward", str(reward), "--time", "1s"]
+    command += [part for size in sizes for part in ("--set", size)]
+    assert run_command(command) == 0
+    assert "Phase 5 of 6 · Reinforcement learning" in capsys.readouterr().err
+    run = bench.directory("x-short")
+    steps = [line["step"] for line in metrics(run, "rl")]
+    assert steps == list(range(1, max(10, len(steps)) + 1))
+    assert int(final_checkpoint(run, "rl").name) == len(steps)
+    assert json.loads((run / "evaluation" / "rl.json").read_text())["stage"] == "rl"
+    assert "## Reinforcement learning" in (run / "report.md").read_text()
+    assert fingerprint(directory) == before
+    assert run_command(command) == 0
+    assert capsys.readouterr().err.count("already done: ") == 6
+    assert run_command([*command, "--set", "rl.group_size=2"]) == 2
+    assert "--set differs from that of run x-short" in capsys.readouterr().err
+    assert run_command(["rl", "--run", "x"]) == 2
+    assert "run x has no stage rl; start one from its model: firstwords rl --from x" in (
+        capsys.readouterr().err
+    )
+    assert run_command(["rl", "--from", "x", "--run", "y"]) == 2  # no rules for other questions
+    assert "write a reward and name it: firstwords rl --reward FILE" in capsys.readouterr().err
+    assert not (bench.directory("y") / "run.json").exists()

@@ -16,8 +16,8 @@ from firstwords.pipeline.request import (
     new_manifest,
     run_name,
 )
-from firstwords.recipe import STAGES
 from firstwords.pipeline.rl_run import RLRequest, check_same_rl, create_rl_run, rl_run_name
+from firstwords.recipe import STAGES
 from firstwords.runs import registry
 from firstwords.runs.origins import copy_start
 from firstwords.runs.run import Run
