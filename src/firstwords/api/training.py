@@ -30,6 +30,7 @@ def train(
     recipe: str | Path | None = None,
     from_run: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    personality: str | Path | None = None,
     on_step: OnStep | None = None,
 ) -> TrainedRun:
     """Train a run to its end and return it; call again to resume one that was interrupted.
@@ -39,9 +40,10 @@ def train(
     with a weight: ["family.jsonl:0.3", "starter:0.7"]. `recipe` is a run.json, recipe or preset to
     train instead of a planned recipe, `from_run` a finished run ("default" or "default:midtrain")
     whose model to start from instead of random weights, and `settings` are fields of the recipe to
-    change, such as {"pretrain.steps": 100}. `on_step(stage, step)` is called after every step with
-    its metrics. Interrupting (Ctrl-C, or a notebook's stop button) saves a checkpoint first. The
-    report is written to the run's directory and to the current one.
+    change, such as {"pretrain.steps": 100}. `personality` is a TOML file with the model's name and
+    sentences. `on_step(stage, step)` is called after every step with its metrics. Interrupting
+    (Ctrl-C, or a notebook's stop button) saves a checkpoint first. The report is written to the
+    run's directory and to the current one.
 
     Raises UserError for what a user can fix, and Interrupted if it was stopped.
     """
@@ -54,6 +56,7 @@ def train(
         recipe=None if recipe is None else Path(recipe),
         from_run=from_run,
         overrides=tuple(f"{field}={value}" for field, value in (settings or {}).items()),
+        personality=None if personality is None else Path(personality),
     )
     with launch.start_run(request) as session:
         if on_step:

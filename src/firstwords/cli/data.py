@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import EXISTING_RUN, JSON, SEED, Count, UserPath, as_source
+from firstwords.cli.options import EXISTING_RUN, JSON, PERSONALITY, SEED, Count, UserPath, as_source
 from firstwords.common.terminal import echo
 from firstwords.common.units import format_size
 from firstwords.data.hub.catalogue import EVAL
@@ -45,6 +45,7 @@ def data() -> None:
     help="Number of samples.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed.")
+@PERSONALITY
 @JSON
 def show(source: str, as_json: bool, **options: Any) -> None:
     """Show samples of SRC: starter, a file, a directory of files, or hub:NAME."""

@@ -123,6 +123,15 @@ LOG_TO = click.option(
 )
 
 
+PERSONALITY = click.option(
+    "--personality",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    help="TOML file with the model's name and sentences about itself and its owner, as which the "
+    "starter conversations speak.",
+)
+
+
 def sampling_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of sampling."""
     options = [
@@ -187,6 +196,7 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             "its last finished stage. Its data is the default of --data and --chat-data; the model "
             "trains on text again only if --data is other text, or from RUN:pretrain.",
         ),
+        PERSONALITY,
         click.option(
             "--seed",
             type=SEED,

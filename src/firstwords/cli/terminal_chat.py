@@ -44,6 +44,8 @@ def open_chat(
         Sampling(**sampling, seed=seed or 0),
     )
     title = f"{run.name}, {newest_stage}, step {checkpoint.step:,}"
+    if run.manifest.personality:
+        title = f"{run.manifest.personality.name} ({title})"
     return ChatSession(chat, title, random_seeds=seed is None)
 
 

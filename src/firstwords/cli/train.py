@@ -64,8 +64,9 @@ def _repeat(request: "TrainRequest", count: int, log_to: tuple[Any, ...]) -> Non
     from firstwords.sweep.run_sweep import run_sweep
     from firstwords.sweep.spec import SweepSpec
 
-    if log_to:
-        raise UserError("--log-to does not go with --repeat", "leave one of them out")
+    for option, given in (("--log-to", log_to), ("--personality", request.personality)):
+        if given:
+            raise UserError(f"{option} does not go with --repeat", "leave one of them out")
     name = run_name(request)
     first = request.seed or (1 if request.from_run else 0)
     sources = find_source(request.from_run).run.manifest.sources if request.from_run else Sources()

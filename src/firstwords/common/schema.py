@@ -30,14 +30,15 @@ class FrozenModel(BaseModel):
         return type(self).model_validate({**dict(self), **changes})
 
 
-def read_document(path: Path) -> Any:
-    """Parse a TOML or JSON file, by its suffix; a byte order mark is ignored. Raises UserError."""
+def read_document(path: Path, hint: str = "give a run.json or a recipe file") -> Any:
+    """Parse a TOML or JSON file, by its suffix; a byte order mark is ignored.
+
+    Raises UserError, with this hint if the file cannot be read.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read {path} ({error})", "give a run.json or a recipe file"
-        ) from None
+        raise UserError(f"cannot read {path} ({error})", hint) from None
     try:
         return parse_toml(text) if path.suffix == ".toml" else json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -34,6 +34,7 @@ from firstwords.data.formats import (
 from firstwords.data.hub import catalogue, manifest
 from firstwords.data.mixing import format_source, format_weighted, mix, parse_weights, refuse_weight
 from firstwords.data.records import Kind
+from firstwords.data.starter.personality import Personality
 from firstwords.tokenizer.chat_format import Messages
 
 STARTER = "starter"
@@ -61,6 +62,7 @@ class Corpus(NamedTuple):
     validation_files: tuple[Path, ...]
     parts: tuple["Part", ...] = ()
     seed: int | None = None  # of the order of files and so of what is held out, if not the run's
+    personality: Personality | None = None  # as which the starter conversations speak
 
     def with_seed(self, seed: int) -> "Corpus":
         """Return the corpus with its files in the order of a seed, whatever that of the run is."""
@@ -163,6 +165,14 @@ def _open_source(source: str, option: str) -> Corpus:
     return Corpus(str(path), (path,), ())
 
 
+def with_personality(corpus: Corpus, personality: Personality | None) -> Corpus:
+    """Return the corpus with this personality in its starter conversations."""
+    parts = tuple(
+        part._replace(corpus=with_personality(part.corpus, personality)) for part in corpus.parts
+    )
+    return corpus._replace(parts=parts, personality=personality)
+
+
 def _open_folder(folder: Path, source: str, option: str) -> Corpus:
     files = folders.find_files(folder, option)
     if not files:
@@ -233,7 +243,13 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
         )
     if corpus.is_starter:
         return _generate(
-            lambda index: [dict(m) for m in starter.conversation(seed, index).messages], split
+            lambda index: [
+                dict(message)
+                for message in starter.conversation(
+                    seed, index, personality=corpus.personality
+                ).messages
+            ],
+            split,
         )
     on_problem = raise_problem if corpus.is_own else skip_problem
     read = functools.partial(read_conversations, on_problem=on_problem)

@@ -1,14 +1,21 @@
 """Load sample records of a source, for people to look at before they train."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 from firstwords.common.errors import UserError
 from firstwords.data import corpora, starter
+from firstwords.data.starter.personality import Personality, read_personality
 
 
 def load_samples(
-    source: str, conversations: bool, kind: str | None, count: int, seed: int
+    source: str,
+    conversations: bool,
+    kind: str | None,
+    count: int,
+    seed: int,
+    personality: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Return the first `count` training records of a source.
 
@@ -17,7 +24,12 @@ def load_samples(
     """
     corpus = corpora.open_corpus(source, "SRC")
     if corpus.is_starter:
-        return _starter_samples(conversations, kind, count, seed)
+        own = read_personality(personality) if personality else None
+        return _starter_samples(conversations, kind, count, seed, own)
+    if personality:
+        raise UserError(
+            f"--personality {personality} needs the starter curriculum", "use SRC starter"
+        )
     if kind:
         raise UserError(
             f"--kind {kind} needs the starter curriculum", "leave it out, or use SRC starter"
@@ -35,21 +47,31 @@ def load_samples(
 
 
 def _starter_samples(
-    conversations: bool, kind: str | None, count: int, seed: int
+    conversations: bool,
+    kind: str | None,
+    count: int,
+    seed: int,
+    personality: Personality | None,
 ) -> list[dict[str, Any]]:
+    chat_kinds = starter.CONVERSATION_KINDS
+    if personality:  # only conversations show it
+        conversations, chat_kinds = True, (*chat_kinds, starter.PERSONALITY)
     if kind == "list":
         return [
             {"kind": "text", "text": "\n".join(starter.DOCUMENT_KINDS)},
-            {"kind": "conversations", "text": "\n".join(starter.CONVERSATION_KINDS)},
+            {"kind": "conversations", "text": "\n".join(chat_kinds)},
         ]
     # A kind that only conversations have needs no --conversations.
-    if kind in starter.CONVERSATION_KINDS and kind not in starter.DOCUMENT_KINDS:
+    if kind in chat_kinds and kind not in starter.DOCUMENT_KINDS:
         conversations = True
-    kinds = starter.CONVERSATION_KINDS if conversations else starter.DOCUMENT_KINDS
+    kinds = chat_kinds if conversations else starter.DOCUMENT_KINDS
     if kind and kind not in kinds:
         raise UserError(f"--kind {kind} does not exist", f"use one of: {', '.join(kinds)}")
-    make = starter.conversation if conversations else starter.document
-    return [make(seed, index, kind)._asdict() for index in range(count)]
+    if not conversations:
+        return [starter.document(seed, index, kind)._asdict() for index in range(count)]
+    return [
+        starter.conversation(seed, index, kind, personality)._asdict() for index in range(count)
+    ]
 
 
 def render_samples(samples: list[dict[str, Any]]) -> str:

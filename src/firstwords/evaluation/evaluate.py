@@ -13,7 +13,7 @@ from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
 from firstwords.data.token_store import TokenStore, store_texts
 from firstwords.evaluation.benchmark import Benchmark
-from firstwords.evaluation.benchmarks import BENCHMARKS, OWN
+from firstwords.evaluation.benchmarks import OWN, benchmarks_for
 from firstwords.evaluation.benchmarks.humaneval import HUMANEVAL_UNSAFE
 from firstwords.evaluation.eval_data import open_eval_data
 from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
@@ -68,7 +68,8 @@ def evaluate(run: Run, request: EvalRequest) -> dict[str, Any]:
 def _evaluate(
     run: Run, stage: Stage, checkpoint: Checkpoint, request: EvalRequest
 ) -> dict[str, Any]:
-    benchmarks = BENCHMARKS | ({"humaneval": HUMANEVAL_UNSAFE} if request.unsafe_code else {})
+    benchmarks = benchmarks_for(run.manifest.personality)
+    benchmarks |= {"humaneval": HUMANEVAL_UNSAFE} if request.unsafe_code else {}
     names = request.tasks or [n for n in TASKS if n not in OWN or exam_applies(run)]
     trained = run.last_trained(stage)
     if trained == "pretrain":

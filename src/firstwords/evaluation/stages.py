@@ -9,7 +9,7 @@ from typing import Any
 
 from firstwords.common import console, devices, files
 from firstwords.evaluation import growth_samples
-from firstwords.evaluation.benchmarks import BENCHMARKS, OWN
+from firstwords.evaluation.benchmarks import BENCHMARKS, OWN, benchmarks_for
 from firstwords.evaluation.eval_data import open_eval_data
 from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
 from firstwords.evaluation.tasks import (
@@ -103,9 +103,8 @@ def _evaluate_part(
     if part == SAMPLES:
         return growth_samples.generate_samples(model, tokenizer)
     runner, limit = BenchmarkRunner(model, tokenizer), n_training_items(run, part)
-    outcome = run_benchmark(
-        BENCHMARKS[part], runner, run.last_trained(stage), open_eval_data(None), limit
-    )
+    benchmark = benchmarks_for(run.manifest.personality)[part]
+    outcome = run_benchmark(benchmark, runner, run.last_trained(stage), open_eval_data(None), limit)
     files.write_json_lines(run.records(stage, part), outcome.records)
     return outcome.result
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from firstwords.common.markdown import table
 from firstwords.common.units import format_duration
+from firstwords.data.starter.personality import Personality
 from firstwords.evaluation.table import table_rows
 from firstwords.model.size import matmul_parameters
 from firstwords.recipe import Stage
@@ -32,6 +33,7 @@ def render_model_card(
         _front_matter(),
         f"# {name}",
         render_headline(make_headline(run, stage, evaluation)),
+        *_personality(run.manifest.personality),
         "## Use",
         _usage(kind, name, dtype),
     ]
@@ -39,6 +41,15 @@ def render_model_card(
     if evaluation:
         sections += ["## Scores", _scores(stage, evaluation["tasks"])]
     return "\n\n".join(sections) + "\n"
+
+
+def _personality(personality: Personality | None) -> list[str]:
+    """Return a paragraph in which the model introduces itself, if it has a personality."""
+    if personality is None:
+        return []
+    owner = f"It belongs to {personality.owner}. " if personality.owner else ""
+    quote = " ".join([f"I am {personality.name}.", *personality.about])
+    return [f"The model's name is {personality.name}. {owner}It says of itself:\n\n> {quote}"]
 
 
 def _front_matter() -> str:

@@ -12,6 +12,7 @@ from firstwords.data import corpora
 from firstwords.data.checks import check_conversations, check_has_text, check_text
 from firstwords.data.corpora import Corpus, SourceSpec
 from firstwords.data.mixing import split_weight
+from firstwords.data.starter.personality import Personality, read_personality
 from firstwords.planning.advice import data_notes
 from firstwords.planning.checks import check_resources
 from firstwords.planning.planner import Plan, Start, make_plan, plan_preset
@@ -46,6 +47,7 @@ class TrainRequest(NamedTuple):
     recipe: Path | None = None
     from_run: str | None = None  # of --from: RUN or RUN:STAGE
     overrides: tuple[str, ...] = ()  # of --set
+    personality: Path | None = None
 
 
 class RecipeFile(NamedTuple):
@@ -64,13 +66,14 @@ class RecipeFile(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """The budget in seconds, the sources and the plan that a request leads to, and the model that
-    the run starts from."""
+    """The budget in seconds, the sources and the plan that a request leads to, the model that the
+    run starts from, and the personality."""
 
     seconds: float
     sources: Sources
     plan: Plan
     start: SourceModel | None = None
+    personality: Personality | None = None
 
 
 def read_recipe_file(path: Path | None) -> RecipeFile:
@@ -91,7 +94,7 @@ def new_manifest(request: TrainRequest, world: World | None = None) -> Manifest:
     """Check the data and plan a run for the processes of `world`. Raises UserError before anything
     is written."""
     world = world or World()
-    seconds, sources, plan, start = resolve(request, world.size)
+    seconds, sources, plan, start, personality = resolve(request, world.size)
     check_device(plan.recipe, world)
     for note in plan.notes:
         console.say(f"note: {note}")
@@ -103,6 +106,7 @@ def new_manifest(request: TrainRequest, world: World | None = None) -> Manifest:
         time=seconds,
         sources=sources,
         origin=start.origin if start else None,
+        personality=personality,
         recipe=plan.recipe,
         machine=devices.describe_machine(),
         predicted=plan.predicted,
@@ -125,6 +129,7 @@ def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
     if start:
         text, chat = (corpus.with_seed(start.run.file_seed) for corpus in (text, chat))
     sources = Sources(data=text.source, chat_data=chat.source)
+    personality = _personality(request, file, start, chat)
     check_has_text(text, "--data")
     check_conversations(chat, "--chat-data")
     seconds, plan = _plan(request, file, seconds, text, chat, processes, start)
@@ -133,7 +138,26 @@ def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
     text_bytes = APPROXIMATE_BYTES_PER_TOKEN * recipe.text_tokens
     check_text(text, "--data", recipe.seed, {"train": text_bytes, "val": recipe.val_bytes})
     plan = replace(plan, notes=tuple(data_notes(recipe, text, chat, _knows_starter(start))))
-    return Resolved(seconds, sources, plan, start)
+    return Resolved(seconds, sources, plan, start, personality)
+
+
+def _personality(
+    request: TrainRequest, file: RecipeFile, start: SourceModel | None, chat: Corpus
+) -> Personality | None:
+    """Return the personality of a file, or of the run whose recipe or model is used.
+
+    Raises UserError.
+    """
+    if request.personality is None:
+        earlier = file.manifest or (start.run.manifest if start else None)
+        return earlier.personality if earlier else None
+    personality = read_personality(request.personality)
+    if not chat.has_starter:
+        raise UserError(
+            f"--personality needs the starter conversations, not only --chat-data {chat.name}",
+            "add --chat-data starter, or write conversations with the name",
+        )
+    return personality
 
 
 def _plan(
@@ -252,6 +276,10 @@ def check_unchanged(run: Run, request: TrainRequest) -> None:
         "--seed": (request.seed, recipe.seed),
         "--data": (_canonical(request.data, "--data"), manifest.sources.data),
         "--chat-data": (_canonical(request.chat_data, "--chat-data"), manifest.sources.chat_data),
+        "--personality": (
+            request.personality and read_personality(request.personality),
+            manifest.personality,
+        ),
         "--set": (with_overrides(recipe, request.overrides), recipe),
         "--recipe": (
             given_recipe(file, request) or preset_recipe_like(file, request, recipe),

@@ -30,9 +30,9 @@ def open_text(run: Run) -> corpora.Corpus:
 
 
 def open_conversations(run: Run) -> corpora.Corpus:
-    """Open the run's conversations."""
+    """Open the run's conversations, which speak with its personality."""
     corpus = corpora.open_corpus(run.manifest.sources.chat_data, "--chat-data")
-    return corpus.with_seed(run.file_seed)
+    return corpora.with_personality(corpus.with_seed(run.file_seed), run.manifest.personality)
 
 
 def load_tokenizer(run: Run) -> Tokenizer:

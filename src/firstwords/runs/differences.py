@@ -10,6 +10,7 @@ SECTIONS = {  # of a manifest: the title of each kind of difference
     "recipe": "recipe",
     "sources": "data",
     "origin": "starts from",
+    "personality": "personality",
     "time": "time budget",
     "machine": "machine",
     "firstwords": "version",

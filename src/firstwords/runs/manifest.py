@@ -8,6 +8,7 @@ from pydantic import Field
 from firstwords.common.schema import FrozenModel
 from firstwords.data.corpora import SourceSpec
 from firstwords.data.mixing import format_source
+from firstwords.data.starter.personality import Personality
 from firstwords.recipe import Recipe, Stage
 
 
@@ -53,6 +54,7 @@ class Manifest(FrozenModel):
     time: float = Field(gt=0)  # time budget in seconds
     sources: Sources  # sources of text and conversations: `data`, `chat_data`
     origin: Origin | None = None  # the model that the run starts from; random weights if none
+    personality: Personality | None = None  # as which the starter conversations speak
     recipe: Recipe  # every hyper-parameter
     machine: dict[str, Any]  # processor, memory, system, versions
     predicted: dict[str, Any]  # estimates of the plan; empty if a recipe was given

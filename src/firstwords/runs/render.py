@@ -49,6 +49,7 @@ def render_run(summary: Summary) -> str:
         ["text", summary["data"]],
         ["conversations", summary["chat_data"]],
         ["starts from", summary["origin"]],
+        ["personality", summary["personality"] or ""],
         ["parameters", f"{summary['parameters']:,}"],
         ["context", f"{summary['context']:,} tokens"],
         ["trained on", f"{summary['tokens']:,} tokens"],

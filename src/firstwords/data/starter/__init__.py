@@ -20,8 +20,15 @@ from firstwords.data.starter import (
     recall,
     scenes,
 )
+from firstwords.data.starter.conversations import as_messages
 from firstwords.data.starter.holdout import open_prompt_keys, question_key
 from firstwords.data.starter.mixture import CONVERSATION_WEIGHTS, DOCUMENT_WEIGHTS
+from firstwords.data.starter.personality import (
+    PERSONALITY_FRACTION,
+    Personality,
+    about_itself,
+    personalize,
+)
 from firstwords.data.starter.rng import Rng, choose_weighted, seeded_rng
 from firstwords.data.starter.stories import make_story
 from firstwords.data.starter.tales import teller
@@ -29,6 +36,7 @@ from firstwords.data.starter.tales import teller
 __all__ = [
     "CONVERSATION_KINDS",
     "DOCUMENT_KINDS",
+    "PERSONALITY",
     "StarterConversation",
     "StarterDocument",
     "conversation",
@@ -55,6 +63,7 @@ class StarterConversation(NamedTuple):
 
 DOCUMENT_KINDS = tuple(DOCUMENT_WEIGHTS)
 CONVERSATION_KINDS = tuple(CONVERSATION_WEIGHTS)
+PERSONALITY = "personality"  # kind of the conversations that only a personality has
 
 
 def _story_page(rng: Rng) -> str:
@@ -97,15 +106,36 @@ def document(seed: int, index: int, kind: str | None = None) -> StarterDocument:
     return StarterDocument(kind, _DOCUMENT_MAKERS[kind](rng))
 
 
-def conversation(seed: int, index: int, kind: str | None = None) -> StarterConversation:
+def conversation(
+    seed: int, index: int, kind: str | None = None, personality: Personality | None = None
+) -> StarterConversation:
     """Return conversation `index` of the endless sequence of conversations of `seed`.
 
-    Raises ValueError if `kind` is given and not one of CONVERSATION_KINDS.
+    With a personality the assistant speaks as it, and some conversations, of the kind PERSONALITY,
+    are about it alone. Raises ValueError if `kind` is given and not one of CONVERSATION_KINDS.
     """
+    if personality is None:
+        return _usual_conversation(seed, index, kind)
+    rng = seeded_rng(seed, "personality", index)
+    if kind == PERSONALITY or (kind is None and rng() < PERSONALITY_FRACTION):
+        made = _conversation(PERSONALITY, lambda: as_messages(about_itself(rng, personality)))
+    else:
+        made = _usual_conversation(seed, index, kind)
+    return made._replace(messages=personalize(rng, made.messages, personality))
+
+
+def _usual_conversation(seed: int, index: int, kind: str | None) -> StarterConversation:
     rng = seeded_rng(seed, "talk", index)
-    kind = _choose_kind(rng, CONVERSATION_WEIGHTS, kind)
+    chosen = _choose_kind(rng, CONVERSATION_WEIGHTS, kind)
+    return _conversation(chosen, lambda: conversations.make_messages(rng, chosen))
+
+
+def _conversation(
+    kind: str, make_messages: Callable[[], tuple[dict[str, str], ...]]
+) -> StarterConversation:
+    """Return the first conversation without an open prompt of the evaluation."""
     while True:
-        messages = conversations.make_messages(rng, kind)
+        messages = make_messages()
         asked = {question_key(m["content"]) for m in messages if m["role"] == "user"}
         if asked.isdisjoint(open_prompt_keys()):
             return StarterConversation(kind, messages)

@@ -1,6 +1,7 @@
 """The exam: questions that training never shows (`holdout.py`), and how answers are graded.
 
-The items depend on this package alone, so they are the same for every run.
+The items depend on this package alone, so they are the same for every run. Only the name of the
+model and of who made it are those of the run's personality.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from firstwords.data.starter.instructions import instruction, tell_story
 from firstwords.data.starter.letters import count_turn, spelling_turn
 from firstwords.data.starter.multiple_choice import multiple_choice
 from firstwords.data.starter.numbers import held_out_sum_turn, math_turn
+from firstwords.data.starter.personality import Personality, own_expected, personalize
 from firstwords.data.starter.reading import reading
 from firstwords.data.starter.rng import Rng, seeded_rng
 from firstwords.data.starter.small_talk import identity_turn
@@ -250,6 +252,25 @@ CATEGORIES: dict[str, ExamCategory] = {
 def items(per_category: int = PER_CATEGORY) -> list[ExamItem]:
     """Return the exam in the order of CATEGORIES, with `per_category` different items of each."""
     return [item for name in CATEGORIES for item in items_of(name, per_category)]
+
+
+@cache
+def personal_items(
+    category: str, count: int, personality: Personality | None
+) -> tuple[ExamItem, ...]:
+    """Return the first `count` items of one category, as a model of this personality is asked."""
+    items = items_of(category, count)
+    if personality is None:
+        return items
+    rng = seeded_rng(0, "exam personality", 0)
+    return tuple(_personal(rng, item, personality) for item in items)
+
+
+def _personal(rng: Rng, item: ExamItem, personality: Personality) -> ExamItem:
+    answer = {"role": "assistant", "content": item.answer}
+    *messages, last = personalize(rng, (*item.messages, answer), personality)
+    expected = own_expected(item.expected, personality)
+    return item._replace(messages=tuple(messages), answer=last["content"], expected=expected)
 
 
 @cache

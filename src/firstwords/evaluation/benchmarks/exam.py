@@ -5,10 +5,12 @@ text, after some examples.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, partial
 
 from firstwords.data.starter import exam
 from firstwords.data.starter.exam import PER_CATEGORY, ExamItem
+from firstwords.data.starter.personality import Personality
 from firstwords.evaluation.benchmark import Benchmark, BenchmarkCategory, GenerativeItem
 from firstwords.evaluation.eval_data import EvalData
 
@@ -16,19 +18,30 @@ MAX_TOKENS = 96
 REFUSAL = "I do not know."
 
 
-def load_categories(data: EvalData, chat: bool, limit: int) -> dict[str, BenchmarkCategory]:
+def load_categories(
+    data: EvalData, chat: bool, limit: int, personality: Personality | None = None
+) -> dict[str, BenchmarkCategory]:
     """Return the exam's categories; without `chat` those that make sense as plain text."""
     count = limit or PER_CATEGORY
-    return {
-        name: BenchmarkCategory(
-            category.title,
-            constant_answer_score(name, count),
-            [chat_item(q) if chat else text_item(q) for q in exam.items_of(name, count)],
-            category.criterion,
-        )
+    questions = {
+        name: exam.personal_items(name, count, personality)
         for name, category in exam.CATEGORIES.items()
         if chat or category.few_shot
     }
+    return {
+        name: BenchmarkCategory(
+            exam.CATEGORIES[name].title,
+            constant_answer_score(name, count, personality),
+            [chat_item(q) if chat else text_item(q) for q in items],
+            exam.CATEGORIES[name].criterion,
+        )
+        for name, items in questions.items()
+    }
+
+
+def exam_for(personality: Personality | None) -> Benchmark:
+    """Return the exam as a model with this personality is asked."""
+    return replace(EXAM, load_categories=partial(load_categories, personality=personality))
 
 
 def chat_item(question: ExamItem) -> GenerativeItem:
@@ -48,10 +61,12 @@ def text_item(question: ExamItem) -> GenerativeItem:
 
 
 @cache
-def constant_answer_score(category: str, per_category: int) -> float:
+def constant_answer_score(
+    category: str, per_category: int, personality: Personality | None = None
+) -> float:
     """Return the score of the best answer that is the same for every question: the chance line
     where there are no options to choose from."""
-    questions = exam.items_of(category, per_category)
+    questions = exam.personal_items(category, per_category, personality)
     constants = dict.fromkeys(answer for q in questions for answer in _short_answers(q))
     return max(
         sum(exam.is_right(question, constant) for question in questions) / len(questions)
