@@ -56,6 +56,47 @@ def show(source: str, as_json: bool, **options: Any) -> None:
     echo(text)
 
 
+@data.command()
+@click.argument("file", metavar="FILE", type=UserPath(dir_okay=False))
+@click.option(
+    "--out",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    required=True,
+    help="File of conversations to write; its name ends in .jsonl.",
+)
+@click.option(
+    "--per-note",
+    type=click.IntRange(1, 1000),
+    default=40,
+    show_default=True,
+    help="How often each note is asked for, each time in other words.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed.")
+def notes(file: Path, out: Path, per_note: int, seed: int) -> None:
+    """Turn notes, one short sentence a line, into conversations that ask for them.
+
+    A line may also be "question | another question | answer".
+    """
+    from firstwords.common import console
+    from firstwords.common.errors import UserError
+    from firstwords.data.notes.convert import convert
+
+    if out.suffix != ".jsonl":
+        raise UserError(f"--out {out} is no .jsonl file", "give it a name such as family.jsonl")
+    done = convert(file, out, per_note, seed)
+    for note in done.unparsed:
+        console.warn(
+            f"{file}, line {note.line}: no known verb, so few questions ask for it; "
+            "write it as question | answer"
+        )
+    console.say(f"{done.n_notes:,} notes became {done.n_conversations:,} conversations in {out}")
+    console.say(
+        f"to train on them: firstwords train --from RUN --chat-data {out}:0.5 "
+        "--chat-data starter:0.5"
+    )
+
+
 @data.command("list")
 @JSON
 def list_(as_json: bool) -> None:

@@ -1,0 +1,1 @@
+"""Notes become conversations: short sentences in plain English, asked for in many wordings."""

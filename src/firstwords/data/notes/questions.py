@@ -1,0 +1,131 @@
+"""The questions that ask for a note, in many wordings."""
+
+import re
+from functools import cache
+from importlib import resources
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+from firstwords.data.notes.clause import BE, Clause, parse_clause
+from firstwords.data.starter.everyday.typed import all_ways
+from firstwords.data.starter.tables import without_comments
+from firstwords.data.starter.templates import article, capitalize
+
+_SMALL_WORDS = (
+    "a an the of in on at to for from with by and or is are was were be has have had does do did "
+    "not his her its their our my your this that as than it he she they every all who"
+)
+_NO_KEYWORDS = frozenset(_SMALL_WORDS.split())
+
+
+class Wording(NamedTuple):
+    """A kind of question: the patterns of the notes that it asks for, and its templates."""
+
+    patterns: tuple[re.Pattern[str], ...]
+    templates: tuple[str, ...]
+
+
+@cache
+def wordings() -> dict[str, Wording]:
+    """Return the kinds of questions of `wording.txt` by name."""
+    text = (resources.files(__package__) / "wording.txt").read_text(encoding="utf-8")
+    found: dict[str, Wording] = {}
+    for block in without_comments(text).split("== ")[1:]:
+        name, *lines = block.strip().splitlines()
+        patterns = tuple(re.compile(line[2:]) for line in lines if line.startswith("~ "))
+        ways = (all_ways(line.removeprefix("? ")) for line in lines if not line.startswith("~ "))
+        templates = tuple(chain.from_iterable(ways))
+        found[name] = Wording(patterns, templates)
+    return found
+
+
+def questions_for(sentence: str) -> dict[str, list[str]]:
+    """Return the questions that ask for a note, by kind; `sentence` has no full stop."""
+    clause = parse_clause(sentence)
+    by_kind = {kind: _filled(kind, slots) for kind, slots in _matches(sentence, clause)}
+    return {kind: questions for kind, questions in by_kind.items() if questions}
+
+
+def _matches(sentence: str, clause: Clause | None) -> list[tuple[str, dict[str, str]]]:
+    """Return the kinds of questions that suit a note, each with its slots."""
+    found = [
+        (kind, match.groupdict())
+        for kind, wording in wordings().items()
+        for pattern in wording.patterns
+        if (match := pattern.fullmatch(sentence))
+    ]
+    if clause:
+        found += _clause_kinds(clause)
+    return found
+
+
+def _clause_kinds(clause: Clause) -> list[tuple[str, dict[str, str]]]:
+    parts = clause._asdict()
+    slots = {key: value for key, value in parts.items() if value}
+    slots |= {"x": clause.subject, "does": clause.auxiliary, "object": clause.object}
+    if clause.auxiliary in BE and not clause.base:
+        slots["be"] = clause.auxiliary
+        preposition, _, other = f"{clause.where}{clause.preposition} {clause.other}".partition(" ")
+        slots |= {"preposition": preposition, "other": other.strip()}
+        kinds = {
+            "place": bool(clause.where and not clause.object),
+            "state": True,
+            "state of": bool(preposition and clause.object),
+            "time of state": bool(clause.when),
+        }
+    else:
+        kinds = {
+            "deed": bool(clause.object),
+            "doer": bool(clause.rest),
+            "time": bool(clause.when),
+            "where": bool(clause.where),
+            "companion": bool(clause.other),
+        }
+    return [(kind, slots) for kind, suits in kinds.items() if suits]
+
+
+def keywords(sentence: str, subject: str) -> list[str]:
+    """Return what a note is about besides its subject: its words, and neighbours of two."""
+    words = sentence.removeprefix(subject).replace('"', "").replace(",", "").split()
+    content = [word for word in words if word.lower() not in _NO_KEYWORDS]
+    pairs = [
+        f"{first} {second}"
+        for first, second in pairwise(words)
+        if {first.lower(), second.lower()}.isdisjoint(_NO_KEYWORDS)
+    ]
+    return list(dict.fromkeys([*content, *pairs]))
+
+
+def questions_with(kind: str, **slots: str) -> list[str]:
+    """Return the questions of a kind with these slots."""
+    return _filled(kind, slots)
+
+
+_SLOT = re.compile(r"\{(a:)?(\w+)\}")
+
+
+def _filled(kind: str, slots: dict[str, str]) -> list[str]:
+    """Return the templates of a kind whose slots all have values, filled."""
+    filled = []
+    for template in wordings()[kind].templates:
+        if all(match[2] in slots for match in _SLOT.finditer(template)):
+            text = _SLOT.sub(lambda match: _value(match, slots), template)
+            filled.append(_tidy(text))
+    return filled
+
+
+def _value(match: re.Match[str], slots: dict[str, str]) -> str:
+    value = slots[match[2]]
+    return f"{article(value)} {value}" if match[1] else value
+
+
+def _tidy(text: str) -> str:
+    """Return the question with single spaces, one mark at its end, and a capital first letter."""
+    text = re.sub(r" +", " ", text).replace(" ?", "?").replace(" ,", ",")
+    text = re.sub(r"[.?]?\"\?$", '"?', text)
+    return capitalize(_lower_inside(text))
+
+
+def _lower_inside(text: str) -> str:
+    """Return the text with "The", "Our", "My" and "A" in lower case after its first word."""
+    return re.sub(r"(?<=\S )(The|Our|My|An?)\b(?= )", lambda match: match[1].lower(), text)
