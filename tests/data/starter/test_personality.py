@@ -9,9 +9,9 @@ import pytest
 
 from firstwords.common.errors import UserError
 from firstwords.data import corpora, starter
-from firstwords.data.starter import exam
+from firstwords.data.starter import exam, personality
 from firstwords.data.starter.everyday.intents import intents
-from firstwords.data.starter.everyday.typed import is_exam_only
+from firstwords.data.starter.holdout import question_key
 from firstwords.data.starter.personality import (
     MAX_NAME,
     MAX_SENTENCES,
@@ -29,16 +29,17 @@ PIP = Personality(
     about_owner=("She keeps bees.",),
     likes=("rain", "plum cake"),
 )
+ZEBRAS = Personality(name="Pip", likes=("zebras",))
 N = 250  # conversations that a test looks at
 
 
 @cache
-def made_with(personality: Personality | None) -> tuple[starter.StarterConversation, ...]:
-    return tuple(starter.conversation(3, i, personality=personality) for i in range(N))
+def made_with(own: Personality | None) -> tuple[starter.StarterConversation, ...]:
+    return tuple(starter.conversation(3, i, personality=own) for i in range(N))
 
 
-def digest(personality: Personality | None) -> str:
-    return hashlib.sha256(json.dumps(made_with(personality)).encode()).hexdigest()
+def digest(own: Personality | None) -> str:
+    return hashlib.sha256(json.dumps(made_with(own)).encode()).hexdigest()
 
 
 def test_without_a_personality_the_conversations_are_those_of_ever() -> None:
@@ -55,8 +56,8 @@ def test_conversations_are_a_function_of_seed_index_and_personality() -> None:
 
 
 def test_nobody_says_the_default_name_any_more() -> None:
-    def said(personality: Personality | None, name: str) -> int:
-        messages = (m for made in made_with(personality) for m in made.messages)
+    def said(own: Personality | None, name: str) -> int:
+        messages = (m for made in made_with(own) for m in made.messages)
         return sum(name in message["content"].lower() for message in messages)
 
     assert said(None, "firstwords") > 5
@@ -95,9 +96,24 @@ def test_every_replaced_answer_is_one_that_the_curriculum_gives() -> None:
 
 
 def test_questions_about_it_are_none_of_the_exam() -> None:
-    for index in range(60):
+    in_exam = {
+        question_key(item.messages[-1]["content"])
+        for category in ("identity", "everyday")
+        for item in exam.personal_items(category, 100, PIP)
+    }
+    for index in range(100):
         messages = starter.conversation(5, index, starter.PERSONALITY, PIP).messages
-        assert not any(is_exam_only(m["content"]) for m in messages if m["role"] == "user")
+        asked = {question_key(m["content"]) for m in messages if m["role"] == "user"}
+        assert asked.isdisjoint(in_exam)
+
+
+def test_a_thing_that_only_the_exam_asks_about_is_not_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(personality, "is_exam_only", lambda text: "zebra" in text)
+    for index in range(60):
+        messages = starter.conversation(5, index, starter.PERSONALITY, ZEBRAS).messages
+        assert not any("zebra" in m["content"] for m in messages if m["role"] == "user")
 
 
 def test_a_personality_may_have_a_name_alone() -> None:
@@ -138,7 +154,7 @@ GOOD = 'name = "Pip"\n'
     ("text", "told"),
     [
         ("", ["name is not valid", 'name = "Pip"']),
-        ('name = "Pip', ["line 1"]),
+        ("name = Pip", ["line 1"]),
         ('name = ""', ["line 1: name", "empty"]),
         (f'name = "{"P" * (MAX_NAME + 1)}"', ["line 1: name", f"at most {MAX_NAME}"]),
         ('name = "<Pip>"', ["name", "leave that out"]),

@@ -107,8 +107,9 @@ def _split_rest(clause: Clause) -> Clause:
 
 def _begins_phrase(words: list[str], at: int) -> bool:
     """Whether a preposition stands here that is not the "to" of "to see the sea"."""
-    infinitive = words[at] == "to" and verb_forms().get(" ".join(words[at + 1 : at + 2]), "")
-    return words[at] in _PREPOSITIONS and not infinitive
+    _, auxiliary = verb_forms().get(" ".join(words[at + 1 : at + 2]), ("", ""))
+    is_infinitive = words[at] == "to" and auxiliary == "do"
+    return words[at] in _PREPOSITIONS and not is_infinitive
 
 
 @cache
