@@ -25,16 +25,16 @@ WORKDIR /opt/firstwords
 # Only what setup.sh reads, plus the one source file that an editable installation needs. A change
 # of other source files thus does not rebuild the layer that contains torch.
 COPY pyproject.toml requirements.lock requirements-test.lock ./
-COPY scripts/setup.sh scripts/
+COPY scripts/setup.sh scripts/wheel_documents.py scripts/
 COPY src/firstwords/__init__.py src/firstwords/
 
 # setup.sh chooses the build of torch by whether there is a GPU; a build has none, so GPU=1 chooses.
-# pip needs a README; an empty one never changes. Bytecode is compiled now, because users cannot
+# pip needs a PACKAGE.md; an empty one never changes. Bytecode is compiled now, because users cannot
 # write it later. (podman ignores SHELL; hence the explicit bash.)
 ARG GPU=0
 RUN PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 bash -euc ' \
     umask 022; \
-    touch README.md; \
+    touch PACKAGE.md; \
     . scripts/setup.sh; \
     uses_default_torch() { [ "$GPU" = 1 ]; }; \
     set_up run'

@@ -16,7 +16,8 @@ if ! "$uv" --version >/dev/null 2>&1; then
 fi
 
 compile() {
-  "$uv" pip compile --quiet --universal --python-version 3.10 --no-header "$@"
+  "$uv" pip compile --quiet --universal --python-version 3.10 --no-header \
+    --group pyproject.toml:checkout "$@"
 }
 
 # Installing also needs the tools that build this package, so that building it downloads nothing,
@@ -25,7 +26,7 @@ build_tools='editables
 hatchling
 pip'
 
-# The locks leave torch out: it is pinned in pyproject.toml, and setup.sh installs the build for the
+# The locks leave torch out: a group in pyproject.toml pins it, and setup.sh installs the build for the
 # machine. These packages are needed only by its CUDA build.
 gpu_only=()
 while read -r name; do
@@ -50,4 +51,4 @@ printf '%s\nuv\n' "$build_tools" |
   write requirements-test.lock "Dependencies of the tests, except torch." --extra test "$@"
 printf '%s\n' "$build_tools" |
   write requirements.lock "Dependencies of all commands, except torch." \
-    --extra documents --extra export --extra serve -c requirements-test.lock "$@"
+    --extra data --extra documents --extra eval --extra export --extra serve -c requirements-test.lock "$@"

@@ -107,6 +107,12 @@ def test_a_hugging_face_export_opens_in_transformers(
     for a, b in zip(theirs.parameters(), same.parameters(), strict=True):
         assert torch.equal(a, b)
     assert AutoTokenizer.from_pretrained(folder)("Hello")["input_ids"]
+    config = json.loads((folder / "config.json").read_text())
+    written = theirs.config.to_dict()  # as transformers itself would write it
+    for name in ("rope_parameters", "dtype", "eos_token_id", "head_dim", "architectures"):
+        assert config[name] == json.loads(json.dumps(written[name], default=str)), name
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"]
+    assert theirs.generation_config.eos_token_id == config["eos_token_id"]
     assert {Path(line).name for line in output.splitlines()} == {p.name for p in folder.iterdir()}
     assert not any("optimizer" in path.name for path in folder.iterdir())
     assert (folder / "model.safetensors").stat().st_mode & 0o044, "readable by others"
@@ -118,7 +124,7 @@ def test_half_precision_halves_the_weights(export: Callable[..., tuple[int, Path
     again, _, _ = export("--format", "hf", "--dtype", "f16")
     assert (code, again) == (0, 0)
     assert (folder / "model.safetensors").stat().st_size < 0.6 * whole
-    assert json.loads((folder / "config.json").read_text())["torch_dtype"] == "float16"
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
 
 
 def test_a_gguf_export_has_a_modelfile(

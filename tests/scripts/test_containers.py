@@ -195,6 +195,7 @@ def test_a_source_change_does_not_rebuild_the_torch_layer() -> None:
         "requirements.lock",
         "requirements-test.lock",
         "scripts/setup.sh",
+        "scripts/wheel_documents.py",
         "src/firstwords/__init__.py",
     }
     assert order.index("COPY src src") > install
@@ -303,10 +304,10 @@ def copy_into(rest: str, image: Path) -> None:
 
 def test_an_editable_installation_needs_one_source_file(tmp_path: Path) -> None:
     """What pip records is the directory, so the rest of the source can be copied later."""
-    for name in ("pyproject.toml", "src/firstwords/__init__.py"):
+    for name in ("pyproject.toml", "scripts/wheel_documents.py", "src/firstwords/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "README.md").touch()
+    (tmp_path / "PACKAGE.md").touch()
     code = "from hatchling.build import build_editable; print(build_editable('.'))"
     built = run([sys.executable, "-c", code], dict(os.environ), tmp_path)
     assert built.returncode == 0, built.stderr

@@ -633,7 +633,7 @@ def test_real_installation(tmp_path: Path) -> None:
         pytest.skip("less than 3 GB of disk are free")
     root = copy_checkout(tmp_path / "check out")
     shutil.copytree(ROOT / "src", root / "src")
-    shutil.copy(ROOT / "README.md", root)
+    shutil.copy(ROOT / "PACKAGE.md", root)
     try:
         env = os.environ | {"FIRSTWORDS_PYTHON": sys.executable}
         command = ["bash", str(root / "scripts" / "local_cpu_train.sh"), "--help"]

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-import pyarrow as pa
-
 from firstwords.common.errors import DamagedFile, UserError
 
 TAR_BLOCK_BYTES = tarfile.BLOCKSIZE
@@ -45,6 +43,8 @@ def archive_writer(file: BinaryIO, compressed: bool) -> Iterator[Writable]:
         yield file
         file.write(bytes(2 * TAR_BLOCK_BYTES))
         return
+    import pyarrow as pa
+
     # Closing the compressed stream also closes the one below it, which must not be the file.
     with pa.CompressedOutputStream(pa.PythonFile(_KeepOpen(file), "w"), "zstd") as stream:
         yield stream
@@ -90,8 +90,13 @@ def archive_reader(path: Path) -> Iterator[Readable]:
     with path.open("rb") as file:
         is_compressed = file.read(len(ZSTD_MAGIC)) == ZSTD_MAGIC
         file.seek(0)
+        if not is_compressed:
+            yield file
+            return
+        import pyarrow as pa
+
         try:
-            yield pa.CompressedInputStream(file, "zstd") if is_compressed else file
+            yield pa.CompressedInputStream(file, "zstd")
         except (pa.ArrowException, EOFError) as error:
             raise DamagedFile(f"cannot uncompress it: {error}") from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from firstwords.cli.options import Count, UserPath
+from firstwords.common.documents import document_path
 from firstwords.common.terminal import echo
 from firstwords.runs.manifest import now
 
@@ -24,7 +25,8 @@ DIRECTORY = click.option(
 def lab(context: click.Context) -> None:
     """Exercises on the real code: predict, write, run, compare.
 
-    Without a subcommand, list the labs. Their pages are docs/labs/01-causal-mask.md and so on.
+    Without a subcommand, list the labs. `start` names the page of a lab; `firstwords serve` shows
+    it at /docs/, too.
     """
     if context.invoked_subcommand is None:
         context.invoke(list_labs)
@@ -61,7 +63,7 @@ def start(number: int, directory: Path | None) -> None:
             echo(f"{verb}: {path / name}")
     option = "" if directory is None else f" --dir {directory}"
     echo(
-        f"\nread {one.page}, write your predictions into {path / PREDICTION},\n"
+        f"\nread {document_path(one.page)}, write your predictions into {path / PREDICTION},\n"
         f"then: firstwords lab check {number}{option} (about {one.minutes} min of computing)"
     )
 
@@ -103,7 +105,7 @@ def check(number: int, directory: Path | None, name: str | None) -> None:
         echo(f"\nnot passed yet; for a hint: firstwords lab hint {number}")
         sys.exit(1)
     update_progress(number, passed=now())
-    echo(f"\npassed; for the explanation see the end of {one.page}")
+    echo(f"\npassed; for the explanation see the end of {document_path(one.page)}")
 
 
 @lab.command()
@@ -120,4 +122,4 @@ def hint(number: int) -> None:
     for index, text in enumerate(one.hints[:count], 1):
         echo(wrap_text(f"{index} of {len(one.hints)}: {text}"))
     if count == len(one.hints):
-        echo(f"no more hints; the answer is at the end of {one.page}")
+        echo(f"no more hints; the answer is at the end of {document_path(one.page)}")

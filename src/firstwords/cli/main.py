@@ -32,6 +32,7 @@ EXTRAS = {  # packages that only some commands need, and the extra that installs
     "prometheus_client": "serve",
     "gguf": "export",
     "pypdf": "documents",
+    "pyarrow": "data",
 }
 
 

@@ -52,7 +52,7 @@ def write_model(
     save_tensors(directory / "model.safetensors", weights)
     tokenizer.save(directory / "tokenizer.json")
     end = [tokenizer.special(IM_END), tokenizer.special(END_OF_TEXT)]
-    config = hf_config(model.config, end) | {"torch_dtype": str(dtype).removeprefix("torch.")}
+    config = hf_config(model.config, end, str(dtype).removeprefix("torch."))
     files.write_json(directory / "config.json", config)
     files.write_json(
         directory / "generation_config.json", {"eos_token_id": end, "pad_token_id": end[1]}
@@ -62,6 +62,8 @@ def write_model(
         {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": model.config.max_seq_len,
+            # transformers 4 otherwise adds token types, which the model refuses.
+            "model_input_names": ["input_ids", "attention_mask"],
             "clean_up_tokenization_spaces": False,
             "eos_token": IM_END,
             "pad_token": END_OF_TEXT,
@@ -86,9 +88,12 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     path.chmod(0o644)  # safetensors makes the file private to its owner
 
 
-def hf_config(config: ModelConfig, eos: list[int]) -> dict[str, Any]:
+def hf_config(config: ModelConfig, eos: list[int], dtype: str = "float32") -> dict[str, Any]:
     """Return `config` as the config.json of transformers' Qwen3; `eos` are the ids that end a
-    generation."""
+    generation.
+
+    transformers 5 reads `rope_parameters`; 4.56 and the converters of llama.cpp read `rope_theta`.
+    """
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
@@ -101,6 +106,7 @@ def hf_config(config: ModelConfig, eos: list[int]) -> dict[str, Any]:
         "head_dim": config.head_dim,
         "max_position_embeddings": config.max_seq_len,
         "rope_theta": config.rope_theta,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
         "rms_norm_eps": config.norm_eps,
         "hidden_act": "silu",
         "attention_bias": False,
@@ -108,7 +114,7 @@ def hf_config(config: ModelConfig, eos: list[int]) -> dict[str, Any]:
         "tie_word_embeddings": False,
         "use_cache": True,
         "eos_token_id": eos,
-        "torch_dtype": "float32",
+        "dtype": dtype,
     }
 
 

@@ -22,8 +22,9 @@ UNPLANNED_RUN_BYTES = 2e9  # free disk required while the size of the model is n
 PROBE_TIMEOUT_SECONDS = 300.0  # importing torch from a busy network file system can take minutes
 
 SETUP_HINT = (
-    "bash scripts/local_cpu_train.sh --help in a checkout creates .venv/bin/python; name that in "
-    "paths.python"
+    "name a Python with Firstwords in paths.python: .venv/bin/python, which bash "
+    "scripts/local_cpu_train.sh --help creates in a checkout, or that of an environment in which "
+    "you ran pip install firstwords"
 )
 
 

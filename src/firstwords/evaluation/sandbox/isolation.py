@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from firstwords.common.packages import install_command
+
 MEMORY_BYTES = 512 << 20
 FILE_BYTES = 16 << 20
 MAX_OPEN_FILES = 64
@@ -65,6 +67,8 @@ def unavailable_reason() -> str:
         return "bubblewrap is not installed (on Debian and Ubuntu: apt install bubblewrap)"
     try:
         _seccomp_program()
+    except ModuleNotFoundError:
+        return f"pyseccomp is not installed (run: {install_command('firstwords[eval]')})"
     except (ImportError, OSError, RuntimeError) as error:
         return (
             f"libseccomp is not installed (on Debian and Ubuntu: apt install libseccomp2; {error})"

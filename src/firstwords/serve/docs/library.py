@@ -1,5 +1,8 @@
 """The files that /docs/ shows: the documents and pictures in docs/, and the files of the repository
-that the documents link to. Nothing else of the repository is served."""
+that the documents link to. Nothing else of the repository is served.
+
+In a wheel, the documents are inside the package, which is where src/firstwords/ of their links is.
+"""
 
 import os
 import re
@@ -9,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from firstwords.common.documents import PACKAGE, find_documents
 
 PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 LINK = re.compile(r"\]\(([^)#\s:]+)[^)]*\)")  # a relative link, without its anchor
@@ -23,11 +28,12 @@ class Entry(NamedTuple):
 
 
 class Library:
-    """The documentation in a clone of the repository. The address of a document is its path in
-    docs/, that of another file is its path in the repository after "source/"."""
+    """The documentation. The address of a document is its path in docs/, that of another file is
+    its path in the repository after "source/"."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.docs = root, root / "docs"
+        self.source = root / "src" / "firstwords"
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -46,12 +52,23 @@ class Library:
         """Return the address of a file, relative to /docs/."""
         if path.is_relative_to(self.docs):
             return path.relative_to(self.docs).as_posix()
-        return f"source/{path.relative_to(self.root).as_posix()}"
+        if path.is_relative_to(self.root):
+            return f"source/{path.relative_to(self.root).as_posix()}"
+        return f"source/src/firstwords/{path.relative_to(PACKAGE).as_posix()}"
+
+    def linked_file(self, document: Path, target: str) -> Path | None:
+        """Return the file that a link without its anchor leads to, or None if there is none."""
+        path = Path(os.path.normpath(document.parent / target))
+        if not self.source.exists() and path.is_relative_to(self.source):
+            path = PACKAGE / path.relative_to(self.source)
+        elif not path.is_relative_to(self.root):
+            return None
+        return path if path.is_file() else None
 
     def _linked_files(self, document: Path) -> Iterator[Path]:
         for target in LINK.findall(document.read_text(encoding="utf-8")):
-            path = Path(os.path.normpath(document.parent / target))
-            if path.is_file() and path.is_relative_to(self.root):
+            path = self.linked_file(document, target)
+            if path is not None:
                 yield path
 
     @cached_property
@@ -82,6 +99,6 @@ class Library:
 
 
 def find_library() -> Library | None:
-    """Return the documentation beside the package, as in a clone of the repository, or None."""
-    root = Path(__file__).resolve().parents[4]
-    return Library(root) if (root / "docs" / "index.md").exists() else None
+    """Return the documentation that is installed with the package, or None."""
+    root = find_documents()
+    return None if root is None else Library(root)

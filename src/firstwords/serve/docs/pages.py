@@ -1,7 +1,6 @@
 """The pages at /docs/: a document with the app's bar, the contents and a search over titles."""
 
 import html
-import os.path
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,8 +23,8 @@ BODY = """<div class="columns">
 </div>"""
 MISSING = (
     "<h1>Documentation</h1><p>The documentation is not installed with this server: it is in the "
-    "folder <code>docs</code> of the project's repository. If you install Firstwords from a clone "
-    "of the repository, this page shows it.</p>"
+    "folder <code>docs</code> of the project's repository. If you install Firstwords with pip or "
+    "uv, or from a clone of the repository, this page shows it.</p>"
 )
 
 
@@ -75,9 +74,9 @@ def redirect_link(library: Library, document: Path, target: str) -> str | None:
     if ":" in target or target.startswith("#"):
         return target
     name, _, anchor = target.partition("#")
-    path = Path(os.path.normpath(document.parent / name))
-    url = library.url_of(path) if path.is_relative_to(library.root) else ""
-    if url not in library.files:
+    path = library.linked_file(document, name)
+    url = library.url_of(path) if path else None
+    if path is None or url not in library.files:
         return None
     if anchor and path.suffix == ".py":
         anchor = f"L{definition_lines(path).get(anchor, 1)}"
