@@ -1,7 +1,9 @@
 """The documentation at /docs/: links, anchors, safe HTML, and the pages in a real browser."""
 
 import posixpath
+import re
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from firstwords.serve.docs.highlight import highlight_file
 from firstwords.serve.docs.library import Library, find_library
 from firstwords.serve.docs.markdown import render_markdown
 from firstwords.serve.docs.pages import add_docs_pages, render, render_contents, search_index
@@ -109,6 +112,21 @@ def test_html_of_a_document_is_shown_as_text() -> None:
     assert "<code>a&lt;b</code>" in html
 
 
+def test_code_is_coloured_line_by_line() -> None:
+    python = '```python\ndef f():  # why\n    return "a<b"\n```\n\n'
+    text = python + "```text\nfor x\n```\n\n```\nfor x\n```\n"
+    html = render_markdown(text, lambda target: target).html
+    assert '<span class="keyword">def</span> <span class="name">f</span>():' in html
+    assert '<span class="comment"># why</span>' in html
+    assert "a&lt;b" in html
+    assert html.count("for x\n</code>") == 2
+    code = '\n\n"""First\nsecond"""\nx = "<"\n\n'
+    lines = highlight_file("a.py", code)
+    assert [unescape(re.sub("<[^>]+>", "", line)) for line in lines] == code.splitlines()
+    assert lines[3] == '<span class="comment">second&quot;&quot;&quot;</span>'
+    assert highlight_file("NOTES", "a < b\n") == ["a &lt; b"]
+
+
 def test_same_headings_get_different_anchors() -> None:
     headings = render_markdown("# One & two\n\n## Again\n\n## Again\n", lambda t: t).headings
     assert [heading.anchor for heading in headings] == ["one-two", "again", "again_1"]
@@ -119,7 +137,7 @@ def test_only_files_that_the_documents_link_to_are_served(written: Any) -> None:
     home = client.get("/docs/").text
     assert '<a href="source/mkdocs.yml">config</a>' in home
     assert "config</a> no</p>" in home
-    assert "nav:" in client.get("/docs/source/mkdocs.yml").text
+    assert '<span class="name">nav</span>' in client.get("/docs/source/mkdocs.yml").text
     for url in ("source/secret.txt", "../secret.txt", "%2e%2e/secret.txt", "/etc/passwd"):
         answer = client.get(f"/docs/{url}")
         assert answer.status_code == 404, url
@@ -157,11 +175,12 @@ def test_pages_in_a_browser(
     page.get_by_role("button", name="Copied").wait_for()
     check_accessibility(page)
     page.goto(f"{url}/docs/source/src/firstwords/recipe.py#L3")
-    assert page.locator(".source span:target").inner_text().strip()
+    assert page.locator(".source .line:target").inner_text().strip()
     check_accessibility(page)
 
     phone = open_page(viewport={"width": 360, "height": 740}, color_scheme="dark")
     phone.goto(f"{url}/docs/guides/training.md")
+    assert phone.locator("app-bar .menu svg").is_visible()
     contents = phone.get_by_role("navigation", name="Contents")
     assert not contents.get_by_role("link", name="Quickstart").is_visible()
     contents.get_by_text("Contents").click()

@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from firstwords.serve.docs.highlight import highlight_block
+
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 FOLD = re.compile(r"(</?details>|<summary>[^<>]*</summary>)")
 
@@ -48,7 +50,8 @@ def headings_of(text: str) -> list[Heading]:
 
 
 def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": True}, renderer_cls=SafeRenderer).enable("table")
+    options = {"html": True, "highlight": highlight_block}
+    return MarkdownIt("commonmark", options, renderer_cls=SafeRenderer).enable("table")
 
 
 class SafeRenderer(RendererHTML):

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 
 from firstwords.serve.app_page import render_app_page
 from firstwords.serve.docs.definitions import definition_lines
+from firstwords.serve.docs.highlight import highlight_file
 from firstwords.serve.docs.library import PICTURES, Library, find_library
 from firstwords.serve.docs.markdown import Heading, Rendered, headings_of, render_markdown
 
@@ -62,8 +63,8 @@ def render(library: Library, path: Path) -> Rendered:
 def render_source(title: str, text: str) -> str:
     """Return a file of code as HTML, with an anchor for each line."""
     lines = "".join(
-        f'<span id="L{number}">{html.escape(line)}\n</span>'
-        for number, line in enumerate(text.splitlines(), 1)
+        f'<span class="line" id="L{number}">{line}\n</span>'
+        for number, line in enumerate(highlight_file(title, text), 1)
     )
     return f'<h1>{html.escape(title)}</h1>\n<pre class="source"><code>{lines}</code></pre>'
 
