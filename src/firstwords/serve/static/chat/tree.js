@@ -97,12 +97,15 @@ export function messagesOf(turns, system) {
   return system ? [{ role: "system", content: system }, ...messages] : messages;
 }
 
-// The text that a base model continues: messages and continuations, each on a new line.
+// The text that a base model continues: messages, its continuations of them, and answers that it did
+// not write; all but the continuations begin on a new line.
 export function documentFor(chat, message, model) {
   let text = "";
   for (const node of ancestry(chat, message)) {
-    if (isReply(node)) text += textOf(answerBy(chat, node, model)?.pieces ?? []);
-    else text += (text && !/\s$/.test(text) ? "\n" : "") + node.text;
+    const answer = isReply(node) ? answerBy(chat, node, model) : null;
+    const isContinuation = answer?.model === model;
+    if (text && !/\s$/.test(text) && !isContinuation) text += "\n";
+    text += isReply(node) ? textOf(answer?.pieces ?? []) : node.text;
   }
   return text;
 }
