@@ -125,6 +125,33 @@ def test_changed_code_is_named(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) ->
     assert "rates.base.0 was trained with other code; --label NAME" in err
 
 
+def test_a_line_that_a_kill_cut_short_does_not_damage_the_next(sweep: Sweep) -> None:
+    sweep()
+    whole = ledger_path().read_text()
+    ledger_path().write_text(whole[:-30])
+    code, _, _ = sweep()  # records the last run again, since its line is not readable
+    assert code == 0
+    lines = ledger_path().read_text().splitlines()
+    assert lines[:5] == whole.splitlines()[:5]
+    assert json.loads(lines[6])["run"] == "rates.faster.2"
+    assert len(read_experiments("rates")) == 6
+
+
+def test_the_ledger_is_read_once_before_training(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_reads = 0
+
+    def count(*args: Any) -> list[dict[str, Any]]:
+        nonlocal n_reads
+        n_reads += 1
+        return read_experiments(*args)
+
+    monkeypatch.setattr("firstwords.sweep.run_sweep.read_experiments", count)
+    sweep()
+    assert n_reads == 1
+
+
 def test_damaged_lines_of_the_ledger_are_left_out(sweep: Sweep) -> None:
     sweep()
     with ledger_path().open("a") as file:

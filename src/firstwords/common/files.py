@@ -160,6 +160,19 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
     write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, durably. If a kill cut the last line short, that line ends first, so
+    that it does not damage the new one."""
+    make_directory(path.parent)
+    with path.open("ab+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        start = b"" if file.read(1) in (b"", b"\n") else b"\n"
+        file.write(start + line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def read_json_lines(path: Path) -> list[Any]:
     """Return the JSON value of each line."""
     # Only line feeds end a line: a JSON string may hold other line separators, such as U+2028.

@@ -5,7 +5,6 @@ It is only added to, so that what was measured stays when runs are removed.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -49,13 +48,21 @@ def read_experiments(sweep: str, variants: Iterable[str] = ()) -> list[dict[str,
     """Return the finished experiments of a sweep, by variant in the given order, and then the
     oldest first."""
     lines = read_valid_lines(Experiment, ledger_path())
+    return order_by_variant([line for line in lines if line["sweep"] == sweep], variants)
+
+
+def order_by_variant(
+    experiments: list[dict[str, Any]], variants: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Return experiments by variant in the given order; those of one variant keep their order."""
     place = {variant: number for number, variant in enumerate(variants)}
-    found = [line for line in lines if line["sweep"] == sweep]
-    return sorted(found, key=lambda line: place.get(line["variant"], len(place)))
+    return sorted(experiments, key=lambda line: place.get(line["variant"], len(place)))
 
 
-def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, Any]) -> None:
-    """Add a finished run to the ledger."""
+def record(
+    sweep: str, variant: str, label: str, run: Run, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Add a finished run to the ledger, and return its line."""
     entry = {
         "sweep": sweep,
         "variant": variant,
@@ -69,12 +76,8 @@ def record(sweep: str, variant: str, label: str, run: Run, settings: dict[str, A
         "seconds": sum(timing["seconds"] for timing in run.timings().values()),
         **newest_scores(run),
     }
-    path = ledger_path()
-    files.make_directory(path.parent)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    files.append_line(ledger_path(), json.dumps(entry))
+    return entry
 
 
 @cache

@@ -16,7 +16,7 @@ from firstwords.data.mixing import format_source
 from firstwords.recipe import Recipe
 from firstwords.runs import registry
 from firstwords.runs.run import Run
-from firstwords.sweep.ledger import code_digest, read_experiments, record
+from firstwords.sweep.ledger import code_digest, order_by_variant, read_experiments, record
 from firstwords.sweep.plan import variant_recipes
 from firstwords.sweep.results import render_results
 from firstwords.sweep.spec import TRAIN, SweepSpec
@@ -40,8 +40,9 @@ def run_sweep(name: str, spec: SweepSpec, label: str = "") -> bool:
     """
     folder = paths.home() / "sweeps" / name
     jobs = list(_jobs(name, spec, label, variant_recipes(spec, folder)))
+    experiments = read_experiments(name)
     for number, job in enumerate(jobs, 1):
-        done = _find_done(name, label, job)
+        done = _find_done(experiments, label, job)
         if done is None:
             console.header(f"Run {number} of {len(jobs)} · {job.variant}, seed {job.seed}")
             recipe = folder / "recipes" / f"{job.run}.json"
@@ -51,13 +52,13 @@ def run_sweep(name: str, spec: SweepSpec, label: str = "") -> bool:
             if run is None:
                 console.warn(f"{job.run} did not finish; the same command tries it again")
                 continue
-            record(name, job.variant, label, run, job.settings)
+            experiments.append(record(name, job.variant, label, run, job.settings))
         elif done["code"] != code_digest():
             console.warn(
                 f"{job.run} was trained with other code; --label NAME measures the code as it is"
             )
-        console.say(render_results(name, read_experiments(name, spec.changes)))
-    return all(_find_done(name, label, job) for job in jobs)
+        console.say(render_results(name, order_by_variant(experiments, spec.changes)))
+    return all(_find_done(experiments, label, job) for job in jobs)
 
 
 def _jobs(name: str, spec: SweepSpec, label: str, recipes: dict[str, Recipe]) -> Iterator[Job]:
@@ -69,10 +70,10 @@ def _jobs(name: str, spec: SweepSpec, label: str, recipes: dict[str, Recipe]) ->
             yield Job(variant, seed, run, recipes[variant].replace(seed=seed), settings)
 
 
-def _find_done(name: str, label: str, job: Job) -> dict[str, Any] | None:
+def _find_done(experiments: list[dict[str, Any]], label: str, job: Job) -> dict[str, Any] | None:
     """Return the job's line of the ledger, if it is finished."""
     key = (job.variant, label, job.seed)
-    for line in read_experiments(name):
+    for line in experiments:
         if (line["variant"], line["label"], line["seed"]) == key:
             return line
     return None
