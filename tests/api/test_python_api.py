@@ -13,6 +13,7 @@ from factories import save_step, tiny_run
 import firstwords
 from firstwords.common.errors import UserError
 from firstwords.recipe import REQUIRED_STAGES, ModelConfig
+from firstwords.runs import checkpoints
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -70,6 +71,25 @@ def test_notebooks_show_runs_xrays_and_curves(run: Run) -> None:
     assert "<b> fox" not in xray._repr_html_()
     assert toy.curves.steps["sft"] == []
     assert "No training steps" in toy.curves._repr_html_()
+
+
+def test_checksums_are_verified_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = []
+    verify = checkpoints.verify_checkpoint
+
+    def count(directory: Path) -> None:
+        verified.append(directory.parent.name)
+        verify(directory)
+
+    monkeypatch.setattr(checkpoints, "verify_checkpoint", count)
+    toy = firstwords.open_run("toy")
+    for _ in range(2):
+        str(toy.chat("Hello", max_tokens=2))
+        str(toy.chat("Hello", "sft", max_tokens=2))
+    assert verified.count("sft") <= 2  # of the model, and of the tokenizer in it
+    verified.clear()
+    assert repr(toy) == repr(toy)
+    assert len(verified) == len(STAGES)
 
 
 def test_errors_say_what_to_do(run: Run) -> None:

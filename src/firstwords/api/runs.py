@@ -14,10 +14,10 @@ from firstwords.common.errors import UserError
 from firstwords.inference.chat import Chat, stream_answer
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
+from firstwords.inference.models import load_newest
 from firstwords.inference.sampling import Sampling
 from firstwords.inspect.xray.checkpoints import load_checkpoints
 from firstwords.inspect.xray.inspect_run import InspectRequest, inspect_text
-from firstwords.model import hf_format
 from firstwords.model.size import n_parameters
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, Stage
@@ -32,13 +32,14 @@ class TrainedRun:
 
     `stage` of the methods is "pretrain", "midtrain", "sft" or "rl", by default the latest. Keywords
     such as `temperature`, `top_k`, `max_tokens` and `seed` are the fields of
-    `firstwords.inference.sampling.Sampling`. Models are loaded once and stay in memory. Methods
-    raise UserError where a stage has no checkpoint.
+    `firstwords.inference.sampling.Sampling`. Models are loaded once and stay in memory; while a run
+    is trained, open it again to get its newer checkpoints. Methods raise UserError where a stage
+    has no checkpoint.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._models: dict[Stage, tuple[Transformer, Engine]] = {}
+        self._models: dict[Stage | None, tuple[Transformer, Engine]] = {}
 
     @property
     def name(self) -> str:
@@ -105,16 +106,16 @@ class TrainedRun:
         return Report(self.run)
 
     def _load(self, stage: Stage | None) -> tuple[Transformer, Engine]:
-        found, checkpoint = self.run.newest_of(stage)
-        if found not in self._models:
+        if stage not in self._models:
             devices.configure_torch(self.run.recipe.n_threads)
-            device = devices.device_or_cpu(self.run.recipe.device)
-            model = hf_format.load_model(checkpoint.directory, device)
-            self._models[found] = model, Engine(Decoder(model, slots=1))
-        return self._models[found]
+            newest = load_newest(self.run, stage)
+            loaded = newest.model, Engine(Decoder(newest.model, slots=1))
+            self._models[stage] = self._models.setdefault(newest.stage, loaded)
+        return self._models[stage]
 
+    @functools.cached_property
     def facts(self) -> dict[str, str]:
-        """Return what one wants to know of a run first: state, model, exam score."""
+        """What one wants to know of a run first: state, model, exam score."""
         recipe = self.run.recipe
         done = [stage for stage in STAGES if self.run.finished(stage)]
         facts = {
@@ -135,12 +136,12 @@ class TrainedRun:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-            for name, value in self.facts().items()
+            for name, value in self.facts.items()
         )
         return f"<table><caption>Run {html.escape(self.name)}</caption>{rows}</table>"
 
     def __repr__(self) -> str:
-        return f"<run {self.name}: {'; '.join(f'{k} {v}' for k, v in self.facts().items())}>"
+        return f"<run {self.name}: {'; '.join(f'{k} {v}' for k, v in self.facts.items())}>"
 
 
 def open_run(name: str | None = None) -> TrainedRun:

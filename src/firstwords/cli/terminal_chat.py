@@ -14,11 +14,10 @@ from firstwords.common.terminal import echo
 from firstwords.inference.chat import Chat
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
+from firstwords.inference.models import load_newest
 from firstwords.inference.sampling import Sampling
-from firstwords.model import hf_format
 from firstwords.recipe import Stage
 from firstwords.runs import registry
-from firstwords.runs.datasets import load_tokenizer
 
 
 class ChatSession(NamedTuple):
@@ -34,16 +33,11 @@ def open_chat(
 ) -> ChatSession:
     """Load the newest checkpoint of a run's stage for a chat. Raises UserError."""
     run = registry.open_run(name)
-    newest_stage, checkpoint = run.newest_of(stage)
     devices.configure_torch(run.recipe.n_threads)
-    device = devices.device_or_cpu(run.recipe.device)
-    model = hf_format.load_model(checkpoint.directory, device)
-    chat = Chat(
-        Engine(Decoder(model, slots=1)),
-        load_tokenizer(run),
-        Sampling(**sampling, seed=seed or 0),
-    )
-    title = f"{run.name}, {newest_stage}, step {checkpoint.step:,}"
+    newest = load_newest(run, stage)
+    engine = Engine(Decoder(newest.model, slots=1))
+    chat = Chat(engine, newest.tokenizer, Sampling(**sampling, seed=seed or 0))
+    title = f"{run.name}, {newest.stage}, step {newest.checkpoint.step:,}"
     if run.manifest.personality:
         title = f"{run.manifest.personality.name} ({title})"
     return ChatSession(chat, title, random_seeds=seed is None)

@@ -13,9 +13,9 @@ from firstwords.compare.models import (
     compare_bits_per_byte,
     default_prompts,
     held_out_text,
-    load_model,
 )
 from firstwords.compare.verdict import find_notes, find_verdicts
+from firstwords.inference.models import load_newest
 from firstwords.recipe import REQUIRED_STAGES, STAGES, Stage
 from firstwords.runs.checkpoints import list_checkpoints
 from firstwords.runs.curves import Curves
@@ -67,7 +67,7 @@ def compare_runs(runs: list[Run], request: CompareRequest) -> dict[str, Any]:
 
 def _run_models(runs: list[Run], stage: Stage, request: CompareRequest) -> dict[str, Any]:
     """Return the parts of the document that need the models."""
-    models = [load_model(run, stage) for run in runs]
+    models = [load_newest(run, stage) for run in runs]
     prompts = default_prompts(stage) if request.prompts is None else request.prompts
     return {
         "bits_per_byte": compare_bits_per_byte(models, held_out_text(runs)),

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from firstwords.common import devices
 from firstwords.compare.paired import paired_ratio
 from firstwords.data import corpora
 from firstwords.data.corpora import take_bytes
@@ -19,24 +18,15 @@ from firstwords.inference.batch import answer_all, decode_batch_size
 from firstwords.inference.chat import fit_prompt
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
+from firstwords.inference.models import StageModel
 from firstwords.inference.sampling import GREEDY
-from firstwords.model import hf_format
-from firstwords.model.transformer import Transformer
 from firstwords.recipe import Stage
-from firstwords.runs.datasets import load_tokenizer, open_text
+from firstwords.runs.datasets import open_text
 from firstwords.runs.run import Run
-from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
+from firstwords.tokenizer.bpe import END_OF_TEXT
 
 MEASURED_BYTES = 100_000  # of held-out text
 MAX_TOKENS = 96  # of an answer
-
-
-class Model(NamedTuple):
-    """The newest checkpoint of a stage of a run."""
-
-    model: Transformer
-    tokenizer: Tokenizer
-    step: int
 
 
 class HeldOutText(NamedTuple):
@@ -45,14 +35,6 @@ class HeldOutText(NamedTuple):
     documents: list[str]
     origin: str
     reason: str = ""
-
-
-def load_model(run: Run, stage: Stage) -> Model:
-    """Load the model of a stage. Raises UserError if it has no checkpoint."""
-    _, checkpoint = run.newest_of(stage)
-    device = devices.device_or_cpu(run.recipe.device)
-    model = hf_format.load_model(checkpoint.directory, device)
-    return Model(model, load_tokenizer(run), checkpoint.step)
 
 
 def held_out_text(runs: list[Run]) -> HeldOutText:
@@ -79,7 +61,7 @@ def held_out_text(runs: list[Run]) -> HeldOutText:
     return HeldOutText(list(documents), origin)
 
 
-def compare_bits_per_byte(models: list[Model], text: HeldOutText) -> dict[str, Any]:
+def compare_bits_per_byte(models: list[StageModel], text: HeldOutText) -> dict[str, Any]:
     """Return the bits per byte of every model, and the paired difference of every model to the
     first one."""
     if text.reason:
@@ -99,7 +81,7 @@ def compare_bits_per_byte(models: list[Model], text: HeldOutText) -> dict[str, A
     }
 
 
-def document_bits(model: Model, documents: list[str]) -> np.ndarray:
+def document_bits(model: StageModel, documents: list[str]) -> np.ndarray:
     """Return the bits (n_documents,) that a model needs for each document."""
     tokenizer = model.tokenizer
     with tempfile.TemporaryDirectory() as directory:
@@ -122,7 +104,7 @@ def default_prompts(stage: Stage) -> tuple[str, ...]:
 
 
 def answer_prompts(
-    models: list[Model], stage: Stage, prompts: tuple[str, ...]
+    models: list[StageModel], stage: Stage, prompts: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Return each prompt with the greedy answer of every model."""
     answers = [_answers(model, stage, prompts) for model in models]
@@ -132,7 +114,7 @@ def answer_prompts(
     ]
 
 
-def _answers(model: Model, stage: Stage, prompts: tuple[str, ...]) -> list[str]:
+def _answers(model: StageModel, stage: Stage, prompts: tuple[str, ...]) -> list[str]:
     config, tokenizer = model.model.config, model.tokenizer
     engine = Engine(Decoder(model.model, min(len(prompts), decode_batch_size(config))))
     encoded = [_encode(model, stage, prompt) for prompt in prompts]
@@ -140,7 +122,7 @@ def _answers(model: Model, stage: Stage, prompts: tuple[str, ...]) -> list[str]:
     return [answer.content.strip() for answer in answer_all(engine, tokenizer, encoded, sampling)]
 
 
-def _encode(model: Model, stage: Stage, prompt: str) -> list[int]:
+def _encode(model: StageModel, stage: Stage, prompt: str) -> list[int]:
     if stage == "pretrain":
         ids = model.tokenizer.encode(prompt)
         room = model.model.config.max_seq_len * 3 // 4

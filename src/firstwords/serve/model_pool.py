@@ -7,15 +7,13 @@ from typing import NamedTuple
 
 import torch
 
-from firstwords.common import devices
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
-from firstwords.model import hf_format
+from firstwords.inference.models import load_newest
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import STAGES, Stage
 from firstwords.runs import checkpoints
 from firstwords.runs.checkpoints import Checkpoint
-from firstwords.runs.datasets import load_tokenizer
 from firstwords.runs.run import Run
 from firstwords.serve.model_worker import ModelWorker
 from firstwords.tokenizer.bpe import Tokenizer
@@ -131,10 +129,7 @@ class ModelPool:
             return self._loaded[name]
 
     def _load(self, info: ModelInfo) -> LoadedModel:
-        _, checkpoint = info.run.newest_of(info.stage)
-        device = devices.device_or_cpu(info.run.recipe.device)
-        model = hf_format.load_model(checkpoint.directory, device)
-        tokenizer = load_tokenizer(info.run)
+        _, checkpoint, model, tokenizer = load_newest(info.run, info.stage)
         engine = Engine(Decoder(model, self._max_batch_size))
         worker = ModelWorker(engine, tokenizer, self._max_queue)
         return LoadedModel(model, tokenizer, worker, checkpoint.step, _created(checkpoint) or 0)
