@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from firstwords.common.single_file import csp_hash
 
-STYLES = ("shared/base.css", "shared/report.css")
+STYLES = ("shared/base.css", "shared/report.css", "shared/report_print.css")
 SCRIPTS = ("shared/report.js",)
 NUMBER = re.compile(r"-?\d[\d,.:e+-]*( ?(%|M|bytes|kB|MB|GB))?( \([^)]*\))?( at chance)?")
 ROLES = {  # tables that are cards on a phone lose their own

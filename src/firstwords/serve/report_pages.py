@@ -94,7 +94,7 @@ def _page(title: str, body: str) -> str:
         "report",
         title,
         body,
-        styles=["shared/report.css"],
+        styles=["shared/report.css", "shared/report_print.css"],
         scripts=["shared/report.js", "shared/report_page.js"],
         root="../",
     )
