@@ -10,7 +10,7 @@ from typing import Any
 
 from firstwords.common.single_file import csp_hash, embeddable_json, join_modules
 
-STYLES = ("shared/base.css", "xray/xray.css")
+STYLES = ("shared/base.css", "xray/xray.css", "xray/attention.css", "xray/tables.css")
 PARTS = (
     *("state", "stages", "follow", "token_strip", "views", "attention_map", "close_up"),
     *("attention", "lens", "next_token", "text_view", "model_picture", "contents", "render"),

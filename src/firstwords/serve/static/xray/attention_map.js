@@ -18,7 +18,7 @@ export function paintMap(canvas, rows) {
       for (let cell = spans[x][0]; cell < spans[x][1]; cell++) {
         if (largest[cell] > weight) weight = largest[cell];
       }
-      // Black with this opacity; xray.css inverts it in dark mode.
+      // Black with this opacity; the style inverts it in dark mode.
       image.data[4 * (y * size + x) + 3] = Math.round(255 * inkOf(weight));
     }
   });

@@ -47,11 +47,16 @@ function mapParts() {
     column,
     readout,
   );
-  const rowLabels = element("div", { class: "row-labels", "aria-hidden": "true" });
-  const columnLabels = element("div", { class: "column-labels", "aria-hidden": "true" });
-  const large = element("div", { class: "large" }, columnLabels, rowLabels, map);
+  const rows = axis("row-labels");
+  const columns = axis("column-labels");
+  const large = element("div", { class: "large" }, columns.node, rows.node, map);
   const details = element("p", { class: "details", role: "status" });
-  return { canvas, row, column, readout, map, rowLabels, columnLabels, large, details };
+  return { canvas, row, column, readout, map, axes: [rows, columns], large, details };
+}
+
+// Where labels are, and those that are there, by position.
+function axis(kind) {
+  return { node: element("div", { class: kind, "aria-hidden": "true" }), labels: new Map() };
 }
 
 function selectedRows({ state, stage }) {
@@ -88,19 +93,31 @@ function showLabels(view) {
   const count = stage.tokens.length;
   if (!view.size) return;
   const step = Math.max(1, Math.ceil((count * LABEL_PITCH) / view.size));
-  const [row, column] = shownCell(view);
-  [
-    [parts.rowLabels, row],
-    [parts.columnLabels, column],
-  ].forEach(([node, chosen]) => {
-    const labels = labelledPositions(count, step, [chosen]).map((position) => {
-      const kind = position === chosen ? "chosen" : "";
-      const label = element("span", { class: kind }, state.textAt(stage, position));
-      label.style.setProperty("--at", (position + 0.5) / count);
-      return label;
-    });
-    node.replaceChildren(...labels);
+  const cell = shownCell(view);
+  const labelOf = (position) => {
+    const label = element("span", {}, state.textAt(stage, position));
+    label.style.setProperty("--at", (position + 0.5) / count);
+    return label;
+  };
+  parts.axes.forEach((axis, index) => {
+    const chosen = cell[index];
+    showAxis(axis, labelledPositions(count, step, [chosen]), chosen, labelOf);
   });
+}
+
+// Labels that stay are not touched: a move of the slider changes few of them.
+function showAxis({ node, labels }, positions, chosen, labelOf) {
+  for (const [position, label] of labels) {
+    if (positions.includes(position)) continue;
+    label.remove();
+    labels.delete(position);
+  }
+  for (const position of positions) {
+    if (!labels.has(position)) labels.set(position, labelOf(position));
+    const label = labels.get(position);
+    if (!label.parentNode) node.append(label);
+    label.className = position === chosen ? "chosen" : "";
+  }
 }
 
 function chooseCell(view, row, column) {

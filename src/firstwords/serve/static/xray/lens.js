@@ -7,6 +7,8 @@ import { formatPercent } from "./state.js";
 import { bar } from "./token_strip.js";
 import { scrollRegion, table } from "./views.js";
 
+const SHORT = 4; // characters that fit any column; what is longer is clipped, which takes time to draw
+
 export function lensView(state) {
   return stagePanels(state, (stage) => {
     const titles = ["token", ...stage.lens.map((level) => level.after), "actual"];
@@ -16,6 +18,9 @@ export function lensView(state) {
       table("lens", titles, rows),
     );
     region.style.setProperty("--columns", titles.length);
+    // Only where it is needed does the first column stick: each of its cells takes time to draw.
+    const isWide = () => region.scrollWidth > region.clientWidth;
+    new ResizeObserver(() => region.classList.toggle("sideways", isWide())).observe(region);
     const levels = element("div", { class: "levels" });
     let selected = null;
     state.onChange(() => {
@@ -35,17 +40,23 @@ function lensRow(state, stage, position) {
     const [id, probability] = level.top[position][0];
     const text = state.tokenText(id);
     const figure = element("small", {}, formatPercent(probability));
-    const cell = element("td", { title: text }, element("span", {}, text), " ", figure);
+    const name = element("span", { class: lengthOf(text) }, text);
+    const cell = element("td", { title: text }, name, " ", figure);
     cell.style.setProperty("--shade", probability);
     cell.classList.toggle("correct", id === actual);
     return cell;
   });
   const name = state.textAt(stage, position);
-  const token = element("th", { scope: "row", title: name }, name);
-  const last = element("td", {}, actual === undefined ? "" : state.tokenText(actual));
+  const token = element("th", { scope: "row", class: lengthOf(name), title: name }, name);
+  const next = actual === undefined ? "" : state.tokenText(actual);
+  const last = element("td", { class: lengthOf(next) }, next);
   const row = element("tr", {}, token, ...cells, last);
   row.addEventListener("click", () => state.select({ position }));
   return row;
+}
+
+function lengthOf(text) {
+  return text.length > SHORT ? "long" : "";
 }
 
 function heatScale() {

@@ -9,31 +9,38 @@ import { bar } from "./token_strip.js";
 const SHOWN_TOKENS = 15;
 const SHOWN_OF_SEVERAL = 8; // stages
 
-// {order, model, sampled, kept}: token ids, most likely first; their probabilities in the model and
-// after the settings, 0 where cut; and how many tokens are kept.
-export function nextTokens(logits, { temperature, topK, topP }) {
-  const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b);
-  const sorted = order.map((token) => logits[token]);
-  const afterTopK = softmax(sorted.slice(0, topK || order.length), Math.max(temperature, 1e-6));
+// {first, model, sampled, kept}: the ids of the `count` most likely tokens; the probabilities of all
+// ranks in the model and after the settings, 0 where cut; and how many tokens are kept. Numbers are
+// sorted without their ids, in a typed array, since a move of the slider waits for it.
+export function nextTokens(logits, { temperature, topK, topP }, count) {
+  const sorted = Float64Array.from(logits).sort().reverse();
+  const afterTopK = softmax(sorted.subarray(0, topK || sorted.length), Math.max(temperature, 1e-6));
+  let kept = 0;
   let total = 0;
-  const afterTopP = afterTopK.filter((probability) => {
-    const kept = total < topP;
-    total += probability;
-    return kept;
-  });
-  const sum = afterTopP.reduce((all, probability) => all + probability, 0);
-  return {
-    order,
-    model: softmax(sorted, 1),
-    sampled: order.map((_, rank) => (afterTopP[rank] ?? 0) / sum),
-    kept: afterTopP.length,
-  };
+  while (kept < afterTopK.length && total < topP) total += afterTopK[kept++];
+  const sampled = new Float64Array(sorted.length);
+  for (let rank = 0; rank < kept; rank++) sampled[rank] = afterTopK[rank] / total;
+  const least = sorted[Math.min(count, sorted.length) - 1];
+  const first = [...logits.keys()]
+    .filter((token) => logits[token] >= least)
+    .sort((a, b) => logits[b] - logits[a] || a - b)
+    .slice(0, count);
+  return { first, model: softmax(sorted, 1), sampled, kept };
 }
 
 function softmax(sortedLogits, temperature) {
   const powers = sortedLogits.map((logit) => Math.exp((logit - sortedLogits[0]) / temperature));
   const sum = powers.reduce((all, power) => all + power, 0);
   return powers.map((power) => power / sum);
+}
+
+// How many tokens come before one, most likely first.
+function rankOf(logits, token) {
+  const own = logits[token];
+  return logits.reduce(
+    (rank, logit, id) => rank + (logit > own || (logit === own && id < token) ? 1 : 0),
+    0,
+  );
 }
 
 export function nextTokenView(state) {
@@ -55,12 +62,15 @@ function nextOfStage(state, stage) {
         "In long texts, only the tokens after the text are stored; use a shorter text.";
       return;
     }
-    const distribution = nextTokens(logits, state);
+    const distribution = nextTokens(logits, state, shownTokens);
     const actual = stage.tokens[position + 1]?.id;
-    const ranks = [...distribution.order.slice(0, shownTokens).keys()];
-    const actualRank = distribution.order.indexOf(actual);
-    if (actualRank >= shownTokens) ranks.push(actualRank);
-    list.replaceChildren(...ranks.map((rank) => bars(state, distribution, rank, actual)));
+    const shown = [...distribution.first.entries()];
+    if (actual !== undefined && !distribution.first.includes(actual))
+      shown.push([rankOf(logits, actual), actual]);
+    const items = shown.map(([rank, token]) =>
+      bars(state, distribution, rank, token, token === actual),
+    );
+    list.replaceChildren(...items);
     const cameNext =
       actual === undefined ? "" : ` A frame marks “${state.tokenText(actual)}”, which came next.`;
     details.textContent =
@@ -70,13 +80,13 @@ function nextOfStage(state, stage) {
   return [title, list, details];
 }
 
-function bars(state, { order, model, sampled }, rank, actual) {
+function bars(state, { model, sampled }, rank, token, isActual) {
   const cut = sampled[rank] === 0;
-  const kinds = [cut ? "cut" : "", order[rank] === actual ? "actual" : ""];
+  const kinds = [cut ? "cut" : "", isActual ? "actual" : ""];
   return element(
     "li",
     { class: kinds.join(" ").trim() },
-    element("span", { class: "piece" }, state.tokenText(order[rank])),
+    element("span", { class: "piece" }, state.tokenText(token)),
     ...bar(model[rank], formatPercent(model[rank]), "model"),
     ...bar(sampled[rank], cut ? "cut" : formatPercent(sampled[rank])),
   );

@@ -24,19 +24,15 @@ export function tokenStrip(state, group, legend, figureAt, ...names) {
   const parts = stripParts(state, group);
   const labels = parts.map(({ label }) => label);
   const strip = element("fieldset", { class: "strip" }, element("legend", {}, legend), ...labels);
-  const figures = parts.map(({ label, position }) => {
-    const nodes = group.stages.map(() => element("small"));
-    label.append(...nodes);
-    return { nodes, position };
-  });
+  const figures = parts.flatMap(({ label, position }) =>
+    group.stages.map((stage) => {
+      const node = element("small");
+      label.append(node);
+      return { node, stage, position, text: "", shade: "" };
+    }),
+  );
   const showFigures = () => {
-    for (const { nodes, position } of figures) {
-      group.stages.forEach((stage, index) => {
-        const { text, shade } = figureAt(stage, position);
-        nodes[index].textContent = text;
-        nodes[index].style.setProperty("--shade", shade.toFixed(3));
-      });
-    }
+    for (const figure of figures) showFigure(figure, figureAt(figure.stage, figure.position));
   };
   if (names.length) state.onChange(showFigures, ...names);
   else showFigures();
@@ -45,22 +41,33 @@ export function tokenStrip(state, group, legend, figureAt, ...names) {
   return strip;
 }
 
+// Writes only what has changed, since most figures of a long text stay the same.
+function showFigure(figure, { text, shade }) {
+  const rounded = shade.toFixed(3);
+  if (text !== figure.text) figure.node.textContent = text;
+  if (rounded !== figure.shade) figure.node.style.setProperty("--shade", rounded);
+  Object.assign(figure, { text, shade: rounded });
+}
+
 // The tokens as text that can be read and copied: without inputs, which would part its words.
 export function textStrip(state, group, label) {
   const stage = group.stages[0];
   const spans = stage.tokens.slice(group.from, group.to).map((token, index) => {
-    const attributes = { role: "radio", "aria-label": state.tokenText(token.id) };
+    const name = state.tokenText(token.id);
+    const attributes = { role: "radio", "aria-label": name, "aria-checked": false, tabindex: -1 };
     const span = element("span", { class: `token ${kindOf(token)}`, ...attributes }, token.text);
     span.addEventListener("click", () => state.select({ position: group.from + index }));
     return span;
   });
   const checked = () => spans[positionInGroup(state, group) - group.from];
+  let before = spans[0];
   state.onChange(() => {
     const current = checked();
-    for (const span of spans) {
-      span.setAttribute("aria-checked", span === current);
-      span.tabIndex = span === (current ?? spans[0]) ? 0 : -1;
-    }
+    before.setAttribute("aria-checked", false);
+    before.tabIndex = -1;
+    before = current ?? spans[0];
+    before.setAttribute("aria-checked", before === current);
+    before.tabIndex = 0;
   }, "position");
   const strip = element("div", { class: "prose", role: "radiogroup", "aria-label": label }, ...spans);
   strip.addEventListener("keydown", (event) => {
