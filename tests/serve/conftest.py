@@ -133,17 +133,29 @@ def serve(
         server.close()
 
 
-@pytest.fixture(scope="module")
-def client(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[httpx.Client]:
-    """A client of a server that the tests of a module share, since they do not change it."""
+@pytest.fixture(scope="package")
+def shared_server(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[RunningServer]:
+    """A server of a random model that tests share, since they do not change it."""
     server = start_server(wide_model, tiny_tokenizer)
-    yield server.client
+    yield server
     server.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def client(shared_server: RunningServer) -> httpx.Client:
+    """A client of the shared server."""
+    return shared_server.client
+
+
+@pytest.fixture
+def url(shared_server: RunningServer) -> str:
+    """The address of the shared server."""
+    return shared_server.url
+
+
+@pytest.fixture(scope="package")
 def toy_server(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[ToyChat]:
-    """A server of two stages with scripted answers, which the tests of a module share."""
+    """A server of two stages with scripted answers, which tests share."""
     sft, base = (FixedAnswerDecoder(tiny_tokenizer, text) for text in ("Hello.", " and on."))
     decoders = {"toy-sft": sft, "toy-pretrain": base}
     server = start_server(wide_model, tiny_tokenizer, decoders=decoders)
@@ -159,8 +171,9 @@ def toy(toy_server: ToyChat) -> ToyChat:
     return toy_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
+    """Chromium. While it is open, no other loop of asyncio can run in this thread."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

@@ -276,9 +276,9 @@ def test_echo_returns_the_logprobs_of_the_prompt(
     assert logprobs["text_offset"][1] == len("<|endoftext|>")
 
 
-def test_openai_client_works(serve: Serve) -> None:
+def test_openai_client_works(url: str) -> None:
     openai = pytest.importorskip("openai")
-    client = openai.OpenAI(base_url=f"{serve().url}/v1", api_key="none")
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
     assert [model.id for model in client.models.list()] == ["toy-sft", "toy-pretrain"]
     whole = client.chat.completions.create(
         model="toy-sft", messages=HELLO, max_tokens=9, temperature=0
@@ -495,8 +495,7 @@ def test_failing_model_returns_an_error_and_the_next_answer_works(
     assert chat(running.client, max_tokens=2).status_code == 200
 
 
-def test_metrics_count_requests_and_tokens(serve: Serve) -> None:
-    client = serve().client
+def test_metrics_count_requests_and_tokens(client: httpx.Client) -> None:
     chat(client)
     chat(client, temperature=-1)
     text = client.get("/metrics").text

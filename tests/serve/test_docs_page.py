@@ -72,13 +72,13 @@ def test_copy_and_try_it(serve: Serve, open_page: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 360)])
 def test_page_is_accessible(
-    serve: Serve,
+    url: str,
     check_accessibility: PageCheck,
     open_page: Callable[..., Any],
     scheme: str,
     width: int,
 ) -> None:
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.goto(f"{serve().url}/api/")
+    page.goto(f"{url}/api/")
     page.locator("#endpoints h3").first.wait_for()
     check_accessibility(page)

@@ -159,9 +159,8 @@ def test_pictures_have_their_type(client: httpx.Client) -> None:
 
 @pytest.mark.slow
 def test_pages_in_a_browser(
-    serve: Serve, open_page: Callable[..., Any], check_accessibility: PageCheck
+    url: str, open_page: Callable[..., Any], check_accessibility: PageCheck
 ) -> None:
-    url = serve().url
     page = open_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
     page.goto(f"{url}/docs/guides/code-tour.md")
     page.keyboard.press("/")

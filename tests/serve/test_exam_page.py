@@ -137,14 +137,16 @@ def test_page_filters_and_keeps_them_in_the_address(serve: Serve, run: Run, page
     page.get_by_text("1 question of 42.").wait_for()
     asked = questions(page).first
     question = [{"role": "user", "content": "Where is place 20?"}]
-    stages = ["pretrain,midtrain,sft"], ["sft"]
-    for name, path, asked_stages in zip(("Ask it yourself", "X-ray"), ("/", "/xray/"), stages):
+    for name, path, stages in (
+        ("Ask it yourself", "/", "pretrain,midtrain,sft"),
+        ("X-ray", "/xray/", "sft"),
+    ):
         link = asked.get_by_role("link", name=name).get_attribute("href")
         address, _, fragment = link.partition("#")
         assert address == url + path
         parameters = parse_qs(fragment)
         assert json.loads(parameters.pop("conversation")[0]) == question
-        assert parameters == {"run": ["x"], "stages": asked_stages}
+        assert parameters == {"run": ["x"], "stages": [stages]}
     page.get_by_role("button", name="Show all").click()
     page.get_by_text("42 questions of 42.").wait_for()
     page.go_back()

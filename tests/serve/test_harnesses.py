@@ -24,7 +24,7 @@ ITEMS = 8
 
 @pytest.mark.slow
 def test_lm_eval_scores_equal_those_of_firstwords_eval(
-    serve: Serve,
+    url: str,
     wide_model: Transformer,
     tiny_tokenizer: Tokenizer,
     data_folder: Path,
@@ -56,7 +56,7 @@ def test_lm_eval_scores_equal_those_of_firstwords_eval(
         "local-completions",
         model_args={
             "model": "toy-sft",
-            "base_url": f"{serve().url}/v1/completions",
+            "base_url": f"{url}/v1/completions",
             "tokenizer": str(tmp_path / "model"),
             "tokenizer_backend": "huggingface",
             "max_length": 256,

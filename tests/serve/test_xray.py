@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,8 @@ def test_running_answer_finishes_on_the_model_it_started_with(
         with pytest.raises(QueueFullError):
             before.worker.submit(prompt, sampling)
 
-    asyncio.run(answer())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests may have a loop in this one
+        thread.submit(asyncio.run, answer()).result()
 
 
 def test_a_newer_checkpoint_is_loaded_even_if_the_clock_was_set_back(

@@ -74,8 +74,8 @@ def xray_document(
     return make
 
 
-def test_views_come_in_order_fold_and_stay_folded(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_views_come_in_order_fold_and_stay_folded(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("4")
     inspect(page)
     assert page.locator(".view").evaluate_all("all => all.map((one) => one.classList[1])") == list(
@@ -99,8 +99,8 @@ def test_views_come_in_order_fold_and_stay_folded(serve: Serve, page: Any) -> No
     assert page.url == address
 
 
-def test_rules_of_a_row_are_aligned(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_rules_of_a_row_are_aligned(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     inspect(page)
     for name in ("cache", "lens"):
         ends = view(page, name).locator("tr").nth(2).locator("th, td")
@@ -108,7 +108,7 @@ def test_rules_of_a_row_are_aligned(serve: Serve, page: Any) -> None:
         assert len(set(bottoms)) == 1
 
 
-def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any) -> None:
+def test_text_typed_before_the_models_are_listed_is_kept(url: str, page: Any) -> None:
     waiting: list[Any] | None = []  # requests of the bar and of the page; None once they may go on
 
     def hold(route: Any) -> None:
@@ -118,7 +118,7 @@ def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any
             waiting.append(route)
 
     page.route("**/v1/models", hold)
-    page.goto(f"{serve().url}/xray/#text=from+the+link&chat=1")
+    page.goto(f"{url}/xray/#text=from+the+link&chat=1")
     assert page.get_by_label("Text to inspect").input_value() == "from the link"
     page.get_by_label("Text to inspect").fill(TEXT)
     page.get_by_label("Send as a chat message").uncheck()
@@ -130,8 +130,8 @@ def test_text_typed_before_the_models_are_listed_is_kept(serve: Serve, page: Any
     assert not page.get_by_label("Send as a chat message").is_checked()
 
 
-def test_choosing_a_token_chooses_it_in_all_views(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_choosing_a_token_chooses_it_in_all_views(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     inspect(page)
     view(page, "loss").locator(".token").nth(2).click()
     old = "␣old"
@@ -152,9 +152,9 @@ def test_choosing_a_token_chooses_it_in_all_views(serve: Serve, page: Any) -> No
 
 
 def test_head_is_chosen_on_its_map_and_in_the_picture(
-    serve: Serve, page: Any, xray_document: Callable[..., Any]
+    url: str, page: Any, xray_document: Callable[..., Any]
 ) -> None:
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("0")
     inspect(page)
     attention, model = view(page, "attention"), view(page, "model")
@@ -184,9 +184,9 @@ def test_head_is_chosen_on_its_map_and_in_the_picture(
 
 
 def test_picture_shows_what_each_part_adds(
-    serve: Serve, page: Any, xray_document: Callable[..., Any]
+    url: str, page: Any, xray_document: Callable[..., Any]
 ) -> None:
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("0")
     inspect(page)
     (stage,) = xray_document()["stages"]
@@ -202,9 +202,9 @@ def test_picture_shows_what_each_part_adds(
 
 
 def test_sampling_settings_give_the_engines_probabilities(
-    serve: Serve, page: Any, xray_document: Callable[..., Any]
+    url: str, page: Any, xray_document: Callable[..., Any]
 ) -> None:
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("0")
     inspect(page)
     (stage,) = xray_document()["stages"]
@@ -225,10 +225,10 @@ def test_sampling_settings_give_the_engines_probabilities(
 
 
 def test_stages_share_a_strip_and_take_turns_in_wide_views(
-    serve: Serve, open_page: Callable[..., Any]
+    url: str, open_page: Callable[..., Any]
 ) -> None:
     page = open_page(viewport={"width": 800, "height": 800})
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("pretrain (step 1)").check()
     page.get_by_label("Continue for").fill("0")
     inspect(page, LONG_TEXT)
@@ -255,8 +255,8 @@ def test_stages_share_a_strip_and_take_turns_in_wide_views(
             )
 
 
-def test_tokens_of_stages_are_shared_as_far_as_they_agree(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_tokens_of_stages_are_shared_as_far_as_they_agree(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     groups = page.evaluate(
         """async () => {
             const { XrayState } = await import("./state.js");
@@ -274,10 +274,10 @@ def test_tokens_of_stages_are_shared_as_far_as_they_agree(serve: Serve, page: An
 
 @pytest.mark.parametrize("ratio", [1, 2])
 def test_thin_diagonal_stays_a_line_at_any_size(
-    ratio: int, serve: Serve, open_page: Callable[..., Any]
+    ratio: int, url: str, open_page: Callable[..., Any]
 ) -> None:
     page = open_page(device_scale_factor=ratio)
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     width, dark = page.evaluate(
         """async () => {
             const { paintMap } = await import("./attention_map.js");
@@ -299,8 +299,8 @@ def test_thin_diagonal_stays_a_line_at_any_size(
     assert max(dark) <= 3
 
 
-def test_map_has_labels_on_both_sides_at_any_length(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_map_has_labels_on_both_sides_at_any_length(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("0")
     for text, fewest in ((TEXT, 8), ("fox " * 40, 15), (LONG_TEXT, 15)):
         inspect(page, text.strip())
@@ -313,10 +313,10 @@ def test_map_has_labels_on_both_sides_at_any_length(serve: Serve, page: Any) -> 
 
 
 def test_weight_is_read_at_the_pointer_by_keys_and_by_touch(
-    serve: Serve, open_page: Callable[..., Any], xray_document: Callable[..., Any]
+    url: str, open_page: Callable[..., Any], xray_document: Callable[..., Any]
 ) -> None:
     page = open_page(has_touch=True, viewport={"width": 800, "height": 800})
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("0")
     inspect(page)
     (stage,) = xray_document()["stages"]
@@ -348,8 +348,8 @@ def test_weight_is_read_at_the_pointer_by_keys_and_by_touch(
     assert percent(rows[5][0]) in attention.get_by_role("status").text_content()
 
 
-def test_habits_are_badges_on_the_maps(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_habits_are_badges_on_the_maps(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("0")
     inspect(page, "The old")  # three tokens: every head has a habit
     badges = view(page, "attention").locator(".badge")
@@ -360,9 +360,9 @@ def test_habits_are_badges_on_the_maps(serve: Serve, page: Any) -> None:
 # --- conversations --------------------------------------------------------------------------------
 
 
-def test_answer_of_the_chat_is_inspected_as_it_stands(serve: Serve, page: Any) -> None:
+def test_answer_of_the_chat_is_inspected_as_it_stands(url: str, page: Any) -> None:
     parameters = {"run": "toy", "stages": "sft", "conversation": json.dumps(CONVERSATION)}
-    page.goto(f"{serve().url}/xray/#{urlencode({**parameters, 'token': 1})}")
+    page.goto(f"{url}/xray/#{urlencode({**parameters, 'token': 1})}")
     view(page, "text").wait_for()
     text = view(page, "text").locator(".prose").text_content()
     assert "The quick hen" in text  # the history
@@ -377,8 +377,8 @@ def test_answer_of_the_chat_is_inspected_as_it_stands(serve: Serve, page: Any) -
     assert "without a conversation before it" in view(page, "text").text_content()
 
 
-def test_unreadable_conversation_is_an_error(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray/#conversation=%5B1")
+def test_unreadable_conversation_is_an_error(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray/#conversation=%5B1")
     page.locator("#status.error", has_text="cannot be read").wait_for()
 
 
@@ -409,9 +409,9 @@ def test_errors_are_shown_and_old_results_are_marked(serve: Serve, page: Any) ->
 
 
 def test_text_never_becomes_html(
-    serve: Serve, page: Any, xray_document: Callable[..., Any], tmp_path: Path
+    url: str, page: Any, xray_document: Callable[..., Any], tmp_path: Path
 ) -> None:
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     inspect(page, HTML)
     assert page.title() == "X-ray · Firstwords"
     assert page.locator("#xray b, #xray script").count() == 0
@@ -423,9 +423,9 @@ def test_text_never_becomes_html(
 
 
 def test_file_shows_the_same_without_a_server(
-    serve: Serve, page: Any, xray_document: Callable[..., Any], tmp_path: Path
+    url: str, page: Any, xray_document: Callable[..., Any], tmp_path: Path
 ) -> None:
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("Continue for").fill("3")
     inspect(page)
     shown = ".view:not(.attention), .heads, .strip"  # labels of maps depend on the window
@@ -443,11 +443,11 @@ def test_file_shows_the_same_without_a_server(
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1200, "light")])
 def test_page_is_accessible(
-    width: int, scheme: str, serve: Serve, open_page: Callable[..., Any]
+    width: int, scheme: str, url: str, open_page: Callable[..., Any]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("pretrain (step 1)").check()
     inspect(page)
     page.evaluate("document.querySelectorAll('.view').forEach((one) => (one.open = true))")
@@ -459,16 +459,16 @@ def test_page_is_accessible(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_long_text_is_short_on_a_phone(serve: Serve, open_page: Callable[..., Any]) -> None:
+def test_long_text_is_short_on_a_phone(url: str, open_page: Callable[..., Any]) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     page.get_by_label("pretrain (step 1)").check()
     inspect(page, LONG_TEXT)
     assert page.evaluate("document.documentElement.scrollHeight") < 10_000
 
 
-def test_page_works_by_keyboard_alone(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_page_works_by_keyboard_alone(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     page.get_by_label("sft").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -484,8 +484,8 @@ def test_page_works_by_keyboard_alone(serve: Serve, page: Any) -> None:
     assert view(page, "attention").locator(".close-up .title").text_content() == "Layer 1, head 2"
 
 
-def test_focus_stays_when_the_form_changes(serve: Serve, page: Any) -> None:
-    page.goto(f"{serve().url}/xray")
+def test_focus_stays_when_the_form_changes(url: str, page: Any) -> None:
+    page.goto(f"{url}/xray")
     page.get_by_role("button", name="What is 12 plus 30?").click()
     page.locator(".view").first.wait_for()
     assert page.evaluate("document.activeElement.id") == "go"
@@ -498,9 +498,9 @@ def test_focus_stays_when_the_form_changes(serve: Serve, page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "stage-pretrain"
 
 
-def test_print_is_dark_on_light(serve: Serve, page: Any) -> None:
+def test_print_is_dark_on_light(url: str, page: Any) -> None:
     page.emulate_media(color_scheme="dark", media="print")
-    page.goto(f"{serve().url}/xray")
+    page.goto(f"{url}/xray")
     inspect(page)
     colour = page.evaluate("getComputedStyle(document.body).color")
     assert max(map(int, re.findall(r"\d+", colour))) < 80
