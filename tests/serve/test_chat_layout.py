@@ -52,6 +52,9 @@ def test_phone(toy: ToyChat, open_page: OpenPage) -> None:
     assert focused(page) == "Chats"
     assert not page.locator("#sidebar").is_visible()
     page.get_by_role("button", name="Chats").tap()
+    page.get_by_role("button", name="Close").tap()
+    assert not page.locator("#sidebar").is_visible()
+    page.get_by_role("button", name="Chats").tap()
     page.get_by_role("link", name="Hi").tap()
     assert not page.locator("#sidebar").is_visible()
     assert messages(page) == ["Hi"]
