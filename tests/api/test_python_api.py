@@ -89,7 +89,7 @@ def test_checksums_are_verified_once(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert verified.count("sft") <= 2  # of the model, and of the tokenizer in it
     verified.clear()
     assert repr(toy) == repr(toy)
-    assert len(verified) == len(STAGES)
+    assert len(verified) == len(REQUIRED_STAGES)
 
 
 def test_errors_say_what_to_do(run: Run) -> None:
