@@ -91,3 +91,15 @@ def test_run_modules_import_no_torch() -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_preparing_torch_imports_no_compiler() -> None:
+    """That would take as long as importing torch, in each command."""
+    code = (
+        "import sys, torch\n"
+        "from firstwords.common.devices import configure_torch\n"
+        "configure_torch(1)\n"
+        "assert torch.are_deterministic_algorithms_enabled()\n"
+        "assert 'torch._inductor' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -243,6 +243,17 @@ def test_muon_learns_faster_than_a_tenth_of_its_rate(recipe: Recipe, batches: Ba
 
 
 @pytest.mark.slow
+def test_compiled_code_is_chosen_without_measuring(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor import config
+
+    monkeypatch.setattr(config, "deterministic", False)
+    loss_function(Transformer(recipe.model), recipe.replace(compile=True))
+    assert config.deterministic
+
+
+@pytest.mark.slow
 def test_a_step_that_cannot_be_compiled_is_eager(
     recipe: Recipe,
     batches: BatchSampler,

@@ -26,7 +26,9 @@ def configure_torch(n_threads: int) -> None:
     torch.set_num_threads(n_threads)
     # The same bytes every time: the compiled sum of embedding gradients would otherwise use atomic
     # additions, whose order changes from run to run. Filling fresh memory would only cost time.
-    torch.use_deterministic_algorithms(True)
+    # torch.use_deterministic_algorithms would also import the compiler, which takes 2 s of CPU
+    # time; training/setup.py makes the compiler deterministic where it is used.
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.allow_tf32 = True  # for Muon's float32 products
 

@@ -110,6 +110,7 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
     """
     dtype = torch_dtype(recipe)
     if recipe.compile:
+        _compile_deterministically()
         for block in model.layers:
             assert isinstance(block, Block)
             # Around it FSDP gathers the block's weights, which is not compiled.
@@ -124,6 +125,13 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
         return nats_N @ w_mT[y_mT != IGNORE_INDEX].to(device)
 
     return loss
+
+
+def _compile_deterministically() -> None:
+    """Let torch.compile choose the same code every time, not by measuring."""
+    from torch._inductor import config  # takes 2 s of CPU time, so not at the top
+
+    config.deterministic = True
 
 
 def compile_or_eager(model: Transformer, step: Callable[[], object]) -> bool:
