@@ -7,15 +7,18 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
+import warm_start
 from factories import with_changes
 from waiting import LIMIT_SECONDS, wait_until
 
 from firstwords.kernels import build
 
+Process: TypeAlias = "warm_start.WarmProcess | subprocess.Popen[bytes]"
 STAGES = ("pretrain", "midtrain", "sft")
 PHASES = (
     "Tokenizer",
@@ -123,41 +126,50 @@ class Bench:
     def firstwords(
         self, *arguments: str, careful: float | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end; `careful` is the seconds between two checkpoints."""
+        """Run the command to its end; `careful` is the seconds between two checkpoints. Python
+        starts anew if there are options of `subprocess.run`."""
+        if not options:
+            return self._run(arguments, careful)
         options = {
             "capture_output": True,
             "text": True,
             "timeout": LIMIT_SECONDS,
             "cwd": self.cwd,
         } | options
-        return subprocess.run(
-            [*_entry(careful), *arguments], env=self.environment, check=False, **options
-        )
+        command = [sys.executable, "-c", _code(careful), *arguments]
+        return subprocess.run(command, env=self.environment, check=False, **options)
+
+    def _run(
+        self, arguments: tuple[str, ...], careful: float | None
+    ) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+            process = self._start(arguments, careful, stdout, stderr)
+            code = process.wait(LIMIT_SECONDS)
+            stdout.seek(0)
+            stderr.seek(0)
+            return subprocess.CompletedProcess(arguments, code, stdout.read(), stderr.read())
+
+    def _start(
+        self, arguments: tuple[str, ...], careful: float | None, *output: IO[str]
+    ) -> Process:
+        descriptors = [file.fileno() for file in output]
+        code, environment = _code(careful), self.environment
+        return warm_start.start(code, list(arguments), environment, self.cwd, descriptors)
 
     def start(self, *arguments: str, careful: float | None = None) -> "Started":
         log = self.root / "stderr.txt"
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [*_entry(careful), *arguments],
-                env=self.environment,
-                cwd=self.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-            )
-        return Started(process, log)
+        with log.open("w") as stderr, Path(os.devnull).open("w") as stdout:
+            return Started(self._start(arguments, careful, stdout, stderr), log)
 
 
-def _entry(careful: float | None) -> list[str]:
-    if careful is None:
-        return [sys.executable, "-m", "firstwords"]
-    return [sys.executable, "-c", CAREFUL.format(seconds=careful)]
+def _code(careful: float | None) -> str:
+    return "import firstwords.__main__" if careful is None else CAREFUL.format(seconds=careful)
 
 
 class Started:
     """A command that is running."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process, self.log = process, log
 
     @property
