@@ -239,9 +239,9 @@ def test_training_never_shows_the_exam() -> None:
 
 @pytest.mark.slow
 def test_other_training_text_in_every_run_never_shows_the_exam() -> None:
-    """50 MB; to check more, set FIRSTWORDS_TEST_MEGABYTES."""
+    """25 MB; to check more, set FIRSTWORDS_TEST_MEGABYTES."""
     seed = int(os.environ.get("FIRSTWORDS_TEST_SEED", random.randrange(10**6)))
-    megabytes = int(os.environ.get("FIRSTWORDS_TEST_MEGABYTES", "50"))
+    megabytes = int(os.environ.get("FIRSTWORDS_TEST_MEGABYTES", "25"))
     print(f"FIRSTWORDS_TEST_SEED={seed}")
     assert_never_shown(seed, megabytes * 1_000_000)
 
