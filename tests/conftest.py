@@ -43,7 +43,6 @@ LONGEST = (
     "slurm/test_real_slurm.py",
     "pipeline/test_resume.py",
     "labs/test_labs.py",
-    "scripts/test_setup.py",
     "test_docs_run.py",
     "pipeline/test_preset_run.py",
     "data/starter/test_exam.py",

@@ -55,7 +55,19 @@ class CleanClone:
         changes = _check([*git, "-C", str(ROOT), "diff", "--binary", "HEAD"])
         if changes:
             _check([*git, "-C", str(self.checkout), "apply"], input=changes)
-        _check(["bash", "scripts/local_cpu_train.sh", "--help"], cwd=self.checkout)
+        self.installed = self.start()
+        assert self.installed.returncode == 0, self.installed.stderr[-4000:]
+
+    def start(self, *prefix: str) -> "subprocess.CompletedProcess[str]":
+        """Start README's first command for its help; it installs what is missing."""
+        return subprocess.run(
+            [*prefix, "bash", "scripts/local_cpu_train.sh", "--help"],
+            cwd=self.checkout,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
 
     def train(self) -> Outcome:
         """Make the run of one minute, without the network. Then let a plan benchmark the machine,

@@ -96,7 +96,14 @@ def test_substitutions(shown: str, runs: str, copied: set[str], tmp_path: Path) 
 
 
 @pytest.mark.commands
+def test_installation_from_scratch(clone: CleanClone) -> None:
+    assert "installed in" in clone.installed.stderr
+    assert "--time" in clone.installed.stdout
+
+
+@pytest.mark.commands
 def test_the_run_of_one_minute(clone: CleanClone, trained: Outcome) -> None:
+    assert "installing" not in trained.output  # a second start installs nothing
     print(f"{trained.seconds:.1f} s, {trained.last_line}")
     assert (clone.checkout / "report.html").stat().st_size > 0
     assert (clone.checkout / "report.md").stat().st_size > 0
@@ -128,3 +135,13 @@ def test_chromium_opens_the_pages(outcomes: Outcomes) -> None:
     served = [outcome for outcome in outcomes.values() if "ask_server.py" in outcome.script]
     assert served
     assert all("page chat: answered" in outcome.output for outcome in served)
+
+
+@pytest.mark.commands
+@pytest.mark.usefixtures("outcomes")
+def test_what_is_installed_is_used_even_if_it_is_not_known_to_fit(clone: CleanClone) -> None:
+    with (clone.checkout / "pyproject.toml").open("a") as file:
+        file.write("# another line\n")
+    started = clone.start(*clone.without_network)
+    assert started.returncode == 0, started.stderr
+    assert "checking the packages" in started.stderr

@@ -624,31 +624,3 @@ def test_a_missing_network_is_reported(tmp_path: Path) -> None:
     command = [*prefix, "bash", str(root / "scripts" / "local_cpu_train.sh")]
     result = run(command, env, tmp_path)
     assert_user_error(result, "cannot install torch==", " more: no network; connect")
-
-
-@pytest.mark.slow
-def test_real_installation(tmp_path: Path) -> None:
-    """Install from scratch and print the help; a second start installs nothing."""
-    if shutil.disk_usage(tmp_path).free < 3e9:
-        pytest.skip("less than 3 GB of disk are free")
-    root = copy_checkout(tmp_path / "check out")
-    shutil.copytree(ROOT / "src", root / "src")
-    shutil.copy(ROOT / "PACKAGE.md", root)
-    try:
-        env = os.environ | {"FIRSTWORDS_PYTHON": sys.executable}
-        command = ["bash", str(root / "scripts" / "local_cpu_train.sh"), "--help"]
-        first = run(command, env, tmp_path, seconds=540)
-        assert first.returncode == 0, first.stderr
-        assert "installed in" in first.stderr
-        assert "--time" in first.stdout
-        second = run(command, env, tmp_path)
-        assert second.returncode == 0
-        assert "installing" not in second.stderr
-        # What is installed is used again without a network, even if it is no longer known to fit.
-        with (root / "pyproject.toml").open("a") as file:
-            file.write("# another line\n")
-        third = run([*no_network_prefix(), *command], env, tmp_path)
-        assert third.returncode == 0, third.stderr
-        assert "checking the packages" in third.stderr
-    finally:
-        shutil.rmtree(root / ".venv", ignore_errors=True)
