@@ -24,12 +24,13 @@ from typing import Any
 SERVE = "import warm_start; exec(warm_start.serve({descriptor}))"
 IMPORTED = (
     "firstwords.cli.main",
+    "firstwords.cli.terminal_chat",
+    "firstwords.evaluation.evaluate",
     "firstwords.evaluation.growth_samples",
     "firstwords.inference.chat",
     "firstwords.pipeline.launch",
     "firstwords.pipeline.phases",
-    "firstwords.report.html_page",
-    "firstwords.report.plots",
+    "firstwords.report.report",
     "firstwords.training.trackers",
     "matplotlib.backends.backend_svg",
     "tensorboardX",
