@@ -5,6 +5,7 @@
   `--time T` becomes `--time 60s`. (A plan for 60 s would fail on a slow machine, so plans keep
   their times.)
 - Any other training command gets a recipe of a few steps instead of its budget.
+- `--max-items 0`, which asks all questions of an exam, becomes `--max-items 40`.
 - `FILE_OR_DIRECTORY` becomes a small file of text or conversations, `PATH/run.json` that of the run
   `steps`, which the row above it in README makes.
 - `firstwords serve` runs under ask_server.py, which asks it, opens its pages and stops it.
@@ -54,6 +55,7 @@ def substitute(script: str, inputs: Inputs, runs: Path) -> str:
     ask_server = shlex.join([sys.executable, str(Path(__file__).with_name("ask_server.py"))])
     script = re.sub("^firstwords serve", f"{ask_server} \\g<0>", script, flags=re.MULTILINE)
     for shown, instead in {
+        "--max-items 0": "--max-items 40",
         "--chat-data FILE_OR_DIRECTORY": f"--chat-data {_quoted(inputs.talks)}",
         "FILE_OR_DIRECTORY": _quoted(inputs.text),
         "PATH/run.json": _quoted(runs / "steps" / "run.json"),

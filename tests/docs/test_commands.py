@@ -87,6 +87,7 @@ def test_rows_of_commands() -> None:
         ),
         ("firstwords plan --time 1h", "firstwords plan --time 1h", set()),
         ("firstwords chat --run x", "firstwords chat --run x", {"x"}),
+        ("firstwords eval --max-items 0", "firstwords eval --max-items 40", set()),
     ],
 )
 def test_substitutions(shown: str, runs: str, copied: set[str], tmp_path: Path) -> None:
