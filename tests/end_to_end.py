@@ -29,10 +29,13 @@ PHASES = (
 )
 COMMANDS = ("train", "tokenizer", "pretrain", "midtrain", "sft", "plan", "eval", "report", "chat")
 
-# Checkpoints come every 30 s, longer than these runs take; this entry point is more careful.
+# Checkpoints come every 30 s, longer than these runs take; this entry point is more careful. It
+# does not draw the report's plots, which would take half of such a run's time.
 CAREFUL = """
 from firstwords.cli.main import main
+from firstwords.report import plots
 from firstwords.training import checkpoint
+plots.render_svg = lambda draw: "<svg></svg>"
 checkpoint.CHECKPOINT_SECONDS = {seconds}
 checkpoint.WRITE_FRACTION = float("inf")
 main()
