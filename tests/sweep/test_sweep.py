@@ -1,6 +1,7 @@
 """`firstwords sweep`: variants and seeds, resuming, the ledger, and what the results say."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from firstwords.common import files
 from firstwords.common.errors import UserError
 from firstwords.recipe import ModelConfig
 from firstwords.runs import registry
-from firstwords.sweep import plan, results
+from firstwords.sweep import plan, results, run_sweep
 from firstwords.sweep.ledger import ledger_path, read_experiments
 from firstwords.sweep.run_sweep import fill_places
 from firstwords.sweep.spec import SweepSpec, read_spec
@@ -260,3 +261,17 @@ def test_the_option_of_a_mixture_is_repeated_in_the_command() -> None:
         *("--chat-data", "own file:0.3", "--chat-data", "starter:0.7"),
         "--data=starter",
     ]
+
+
+def test_every_run_of_a_sweep_starts_from_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+        started.append(words)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    spec = SweepSpec(from_run="first:midtrain")
+    job = run_sweep.Job("baseline", 0, "rates.baseline.0", make_recipe(), {})
+    run_sweep._train(spec, job, "recipe.json")
+    assert started[0][-2:] == ["--from", "first:midtrain"]
