@@ -41,6 +41,8 @@ def run_differences(runs: list[Run]) -> list[Difference]:
 def _flat(manifest: Manifest) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield ((section, dotted name), value) of everything that a person would compare."""
     document = manifest.model_dump(include=set(SECTIONS))
+    if manifest.origin:
+        document["origin"] = str(manifest.origin)
     for section, value in document.items():
         for name, leaf in _leaves(value, ""):
             yield (section, name or section), leaf
