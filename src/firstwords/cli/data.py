@@ -1,4 +1,4 @@
-"""`firstwords data`: look at, fetch, verify, encode and bundle training data."""
+"""`firstwords data`: look at, check, convert, fetch, verify, encode and bundle training data."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from firstwords.cli.options import EXISTING_RUN, JSON, PERSONALITY, SEED, Count, UserPath, as_source
+from firstwords.cli.own_data import check, convert
 from firstwords.common.terminal import echo
 from firstwords.common.units import format_size
 from firstwords.data.hub.catalogue import EVAL
@@ -29,12 +30,12 @@ class Shards(click.ParamType):
 
 @click.group()
 def data() -> None:
-    """Look at, fetch, verify, encode and bundle training data."""
+    """Look at, check, convert, fetch, verify, encode and bundle training data."""
 
 
 @data.command()
 @click.argument("source", metavar="SRC")
-@click.option("--conversations", is_flag=True, help="Show conversations instead of text.")
+@click.option("--conversations", is_flag=True, help="Show conversations of the starter curriculum.")
 @click.option("--kind", help="Kind of starter samples to show; 'list' prints all kinds.")
 @click.option(
     "--n",
@@ -48,12 +49,19 @@ def data() -> None:
 @PERSONALITY
 @JSON
 def show(source: str, as_json: bool, **options: Any) -> None:
-    """Show samples of SRC: starter, a file, a directory of files, or hub:NAME."""
-    from firstwords.data.samples import load_samples, render_samples
+    """Say what SRC was recognised as, and show samples of it.
 
-    samples = load_samples(source, **options)
-    text = json.dumps(samples, indent=2, ensure_ascii=False) if as_json else render_samples(samples)
-    echo(text)
+    SRC is starter, a file, a directory of files, or hub:NAME.
+    """
+    from firstwords.data.samples import load_samples
+
+    shown = load_samples(source, **options)
+    found = shown.to_json()
+    echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else shown.render())
+
+
+data.add_command(check)
+data.add_command(convert)
 
 
 @data.command()

@@ -52,7 +52,7 @@ class Problems:
         """Raise UserError if there are any. Several are printed before, a line for each."""
         if not self._found:
             return
-        problems = sorted(self._found, key=_by_number)
+        problems = sorted(self._found, key=by_number)
         hints = set(self._found.values())
         hint = hints.pop() if len(hints) == 1 else "fix them"
         if len(problems) == 1:
@@ -162,7 +162,7 @@ def _metered(texts: Iterable[str], meter: console.Meter) -> Iterator[object]:
         yield text
 
 
-def _by_number(text: str) -> list[tuple[int, str]]:
+def by_number(text: str) -> list[tuple[int, str]]:
     """Return a key that sorts line 9 before line 10."""
     parts = re.split(r"(\d+)", text)
     return [(int(part) if part.isdecimal() else -1, part) for part in parts]

@@ -229,7 +229,9 @@ def documents(
     return _read_split(corpus, split, seed, read)
 
 
-def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]:
+def conversations(
+    corpus: Corpus, split: Split, seed: int, on_problem: OnProblem | None = None
+) -> Iterator[Messages]:
     """Yield the conversations of a split, all of them valid.
 
     Users cannot edit a dataset that they fetched, so what is not valid in one is skipped.
@@ -251,7 +253,7 @@ def conversations(corpus: Corpus, split: Split, seed: int) -> Iterator[Messages]
             ],
             split,
         )
-    on_problem = raise_problem if corpus.is_own else skip_problem
+    on_problem = on_problem or (raise_problem if corpus.is_own else skip_problem)
     read = functools.partial(read_conversations, on_problem=on_problem)
     return _read_split(corpus, split, seed, read)
 

@@ -76,7 +76,9 @@ def _warn_skipped(path: Path) -> None:
     console.warn(f"{path.name}: skipping conversations that are not valid")
 
 
-def read_text(path: Path, rng: np.random.Generator, on_problem: OnProblem) -> Iterator[Record]:
+def read_text(
+    path: Path, rng: np.random.Generator | None, on_problem: OnProblem
+) -> Iterator[Record]:
     """Yield the documents of a file that have text, in an order drawn from `rng`, long ones in
     several parts.
 
@@ -108,7 +110,7 @@ def cut_document(text: str) -> Iterator[tuple[float, str]]:
 
 
 def _whole_documents(
-    path: Path, rng: np.random.Generator, on_problem: OnProblem
+    path: Path, rng: np.random.Generator | None, on_problem: OnProblem
 ) -> Iterator[Record]:
     if file_format(path) in PROSE:
         yield from _plain_documents(path, rng)
@@ -120,7 +122,7 @@ def _whole_documents(
 
 
 def read_conversations(
-    path: Path, rng: np.random.Generator, on_problem: OnProblem
+    path: Path, rng: np.random.Generator | None, on_problem: OnProblem
 ) -> Iterator[Record]:
     """Yield the conversations of a file, in an order drawn from `rng`. As `read_text`."""
     if file_format(path) in PROSE or chat_exports.find_app(path):
@@ -141,7 +143,7 @@ def _extract(row: Row, extract: Callable[[Any], Any], on_problem: OnProblem) -> 
         return None
 
 
-def _plain_documents(path: Path, rng: np.random.Generator) -> Iterator[Record]:
+def _plain_documents(path: Path, rng: np.random.Generator | None) -> Iterator[Record]:
     """Yield the documents of plain text, or of the text that was extracted from the file."""
     found = file_format(path)
     for block in line_blocks(extract_text(path) if found in EXTRACTED else path, rng, LINE_BYTES):

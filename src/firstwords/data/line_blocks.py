@@ -68,9 +68,9 @@ class LineBlock(NamedTuple):
 
 
 def line_blocks(
-    path: Path, rng: np.random.Generator, max_line_bytes: int | None
+    path: Path, rng: np.random.Generator | None, max_line_bytes: int | None
 ) -> Iterator[LineBlock]:
-    """Yield every block of a file once, in an order drawn from `rng`.
+    """Yield every block of a file once, in an order drawn from `rng`, or else in that of the file.
 
     With `max_line_bytes`, longer lines may be cut into several. Raises UserError for a file that is
     damaged or not text.
@@ -82,7 +82,9 @@ def line_blocks(
     n_blocks = max(1, -(-size // BLOCK_BYTES))
     with path.open("rb") as file:
         starts = _LineStarts(file, size, max_line_bytes)
-        for n_read, index in enumerate(rng.permutation(n_blocks).tolist()):
+        first_line = None if rng else 1
+        order = rng.permutation(n_blocks).tolist() if rng else range(n_blocks)
+        for n_read, index in enumerate(order):
             start, end = starts.of_block(index), starts.of_block(index + 1)
             if end - start > MAX_LINE_BYTES:
                 raise _line_too_long(path, _count_newlines(path, (index + 1) * BLOCK_BYTES) + 1)
@@ -90,7 +92,10 @@ def line_blocks(
             raw = file.read(end - start)
             if start == 0:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
-            yield LineBlock(path, raw, n_read / n_blocks, (n_read + 1) / n_blocks, start, None)
+            read, after = n_read / n_blocks, (n_read + 1) / n_blocks
+            yield LineBlock(path, raw, read, after, start, first_line)
+            if first_line:
+                first_line += raw.count(b"\n")
 
 
 class _LineStarts:

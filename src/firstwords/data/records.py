@@ -44,6 +44,7 @@ OTHER_ROLES = {
     "developer": "system",
 }
 MAX_LISTED_FIELDS = 12
+TEXT_LAYOUT = "text"
 
 
 class InvalidRecord(ValueError):
@@ -76,6 +77,30 @@ def find_pair(names: Iterable[str]) -> tuple[str, str] | None:
 
 def _plain(name: object) -> str:
     return str(name).strip().lower()
+
+
+def layout(record: dict[str, Any]) -> str:
+    """Return how a record holds its document or conversation, in words; empty if it has none."""
+    messages = next((record[name] for name in LISTS if record.get(name) is not None), None)
+    if messages is not None:
+        messages = _parse_json_list(messages)
+        first = messages[0] if isinstance(messages, list) and messages else {}
+        is_sharegpt = isinstance(first, dict) and "from" in first and "role" not in first
+        return "ShareGPT: from and value" if is_sharegpt else "messages: role and content"
+    if "text" in record:
+        return TEXT_LAYOUT
+    if not (pair := find_pair(record)):
+        return ""
+    return f"{'Alpaca' if pair == PAIRS[0] else 'pairs'}: {pair[0]} and {pair[1]}"
+
+
+def unknown(record: Any) -> InvalidRecord:
+    """Return the problem of a record that holds neither a document nor a conversation."""
+    return InvalidRecord(
+        f'has neither "text" nor "messages" (found: {found(record, "text")})',
+        "rename a field, or choose two columns of a table with "
+        "firstwords data convert --columns QUESTION,ANSWER",
+    )
 
 
 def document_text(record: Any) -> str:

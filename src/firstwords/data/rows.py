@@ -34,9 +34,11 @@ class Row(NamedTuple):
     value: Any  # InvalidRecord if it cannot be parsed
 
 
-def read_rows(path: Path, kind: Kind, rng: np.random.Generator) -> Iterator[Row]:
-    """Yield the records of a file. Raises UserError that names the line or row group that cannot
-    be read."""
+def read_rows(path: Path, kind: Kind, rng: np.random.Generator | None) -> Iterator[Row]:
+    """Yield the records of a file, in an order drawn from `rng`, or else in that of the file.
+
+    Raises UserError that names the line or row group that cannot be read.
+    """
     found = file_format(path)
     if found == "parquet":
         yield from _parquet_rows(path, kind, rng)
@@ -76,22 +78,25 @@ def _columns(path: Path, kind: Kind, names: list[str]) -> list[str]:
     """Return the columns to read. Raises UserError if those are missing that hold the data."""
     columns = records.columns(kind, names)
     if not columns:
+        hint = f'rename the column that holds the data to "{kind}"'
+        if file_format(path) == "csv":
+            hint += ", or name two columns to firstwords data convert --columns QUESTION,ANSWER"
         raise UserError(
-            f'{path} has no "{kind}" column (found: {", ".join(map(str, names))[:200]})',
-            f'rename the column that holds the data to "{kind}"',
+            f'{path} has no "{kind}" column (found: {", ".join(map(str, names))[:200]})', hint
         )
     return columns
 
 
-def _parquet_rows(path: Path, kind: Kind, rng: np.random.Generator) -> Iterator[Row]:
-    """Yield every row, the row groups in shuffled order."""
+def _parquet_rows(path: Path, kind: Kind, rng: np.random.Generator | None) -> Iterator[Row]:
+    """Yield every row, the row groups in an order drawn from `rng`."""
     import pyarrow as pa
 
     with _open_parquet(path) as file:
         columns = _columns(path, kind, file.schema_arrow.names)
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
         n_rows, n_read = max(1, sum(sizes)), 0
-        for group in rng.permutation(len(sizes)).tolist():
+        order = rng.permutation(len(sizes)).tolist() if rng else range(len(sizes))
+        for group in order:
             number = sum(sizes[:group])
             try:
                 batches = file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=columns)
@@ -112,13 +117,9 @@ def _csv_rows(path: Path, kind: Kind) -> Iterator[Row]:
 
     def lines() -> Iterator[str]:
         nonlocal progress
-        unfinished = ""
-        for piece, fraction in streams.text_pieces(path):
+        for line, fraction in text_lines(path):
             progress = fraction
-            *whole, unfinished = (unfinished + piece).split("\n")
-            yield from (f"{line}\n" for line in whole)
-        if unfinished:
-            yield unfinished
+            yield line
 
     csv.field_size_limit(MAX_CSV_FIELD_CHARS)
     content = lines()
@@ -135,6 +136,16 @@ def _csv_rows(path: Path, kind: Kind) -> Iterator[Row]:
             f"{path}, line {reader.line_num + 1} is not valid CSV ({error})",
             "fix or remove the line",
         ) from None
+
+
+def text_lines(path: Path) -> Iterator[tuple[str, float]]:
+    """Yield the lines of a file with their ends, each with the fraction of the file read."""
+    unfinished, progress = "", 0.0
+    for piece, progress in streams.text_pieces(path):
+        *whole, unfinished = (unfinished + piece).split("\n")
+        yield from ((f"{line}\n", progress) for line in whole)
+    if unfinished:
+        yield unfinished, progress
 
 
 def separator(kind: Kind, first_line: str) -> str:
@@ -204,7 +215,7 @@ def _is_cut_off(error: json.JSONDecodeError, text: str) -> bool:
     return error.msg.startswith("Unterminated string") or error.pos > len(text) - 16
 
 
-def _json_lines(path: Path, rng: np.random.Generator) -> Iterator[Row]:
+def _json_lines(path: Path, rng: np.random.Generator | None) -> Iterator[Row]:
     """Yield every line that is not blank."""
     for block in line_blocks(path, rng, None):
         lines = block.raw.split(b"\n")
