@@ -27,7 +27,6 @@ from playwright.sync_api import Error, FloatRect, Page, sync_playwright
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 TIMEOUT_MS = 120_000
 SETTLE_MS = 1500  # until what was loaded is drawn
-MARGIN = 16  # pixels around an element
 COLOURS = 128  # of a picture's palette: it looks the same and is a third as large
 QUESTIONS = ("Hello! Who are you?", "What is the capital of Japan?")
 XRAY = {"text": "The old fox saw the hen. The old fox saw the", "chat": "0", "stages": "sft"}
@@ -41,6 +40,7 @@ class Picture(NamedTuple):
     width: int = 1180
     height: int = 760
     selector: str | None = None  # of the element to show; None: what fits the window
+    margin: int = 16  # pixels around the element
 
 
 def ask(page: Page) -> None:
@@ -56,6 +56,10 @@ def show_curves(page: Page) -> None:
     page.locator("main svg").first.wait_for()
 
 
+def show_questions(page: Page) -> None:
+    page.locator("#questions > li").first.wait_for()
+
+
 def show_xray(page: Page) -> None:
     page.locator("#xray :is(h2, h3)").first.wait_for()
 
@@ -63,11 +67,11 @@ def show_xray(page: Page) -> None:
 PICTURES = {
     "chat": Picture("", ask),
     "training": Picture("training/", show_curves),
-    "exam": Picture("exam/"),
+    "exam": Picture("exam/", show_questions),
     "xray": Picture(f"xray/#{urlencode(XRAY)}", show_xray, height=900),
     "report": Picture("report/"),
     "runs": Picture("runs/"),
-    "answer": Picture("", ask, width=620, height=620, selector="#log"),
+    "answer": Picture("", ask, width=620, height=620, selector="#log", margin=0),
     "curve": Picture(
         "training/", show_curves, width=620, height=620, selector="section:has(#loss)"
     ),
@@ -107,18 +111,18 @@ def take(page: Page, address: str, name: str, picture: Picture) -> None:
     try:
         picture.prepare(page)
         page.wait_for_timeout(SETTLE_MS)
-        clip = area(page, picture.selector) if picture.selector else None
+        clip = area(page, picture.selector, picture.margin) if picture.selector else None
         save(IMAGES / f"{name}.png", page.screenshot(clip=clip, full_page=clip is not None))
     except Error as error:
         print(f"{name}: skipped, {error.message.splitlines()[0]}")
 
 
-def area(page: Page, selector: str) -> FloatRect:
+def area(page: Page, selector: str, margin: int) -> FloatRect:
     """Return the place of an element, with a margin around it."""
     box = page.locator(selector).first.bounding_box()
     assert box
-    x, y = max(0, box["x"] - MARGIN), max(0, box["y"] - MARGIN)
-    width, height = box["width"] + 2 * MARGIN, box["height"] + 2 * MARGIN
+    x, y = max(0, box["x"] - margin), max(0, box["y"] - margin)
+    width, height = box["width"] + 2 * margin, box["height"] + 2 * margin
     return {"x": x, "y": y, "width": width, "height": height}
 
 
