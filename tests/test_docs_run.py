@@ -47,9 +47,18 @@ def test_pages_have_marked_commands() -> None:
     assert {"docs/how-to/resume.md", "docs/how-to/own-text.md"} <= MARKED.keys()
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled kernels, which all homes share."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MARKED)
-def test_marked_commands_run(name: str, tmp_path: Path) -> None:
+def test_marked_commands_run(name: str, compiled: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "compiled").symlink_to(compiled)
     directory, tools, short = tmp_path / "directory", tmp_path / "bin", tmp_path / "short.json"
     directory.mkdir()
     tools.mkdir()
@@ -62,7 +71,7 @@ def test_marked_commands_run(name: str, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "PATH": f"{tools}:{os.environ['PATH']}",
-        "FIRSTWORDS_HOME": str(tmp_path / "home"),
+        "FIRSTWORDS_HOME": str(home),
     }
     for body in MARKED[name]:
         script = shorten(body, short)
