@@ -14,6 +14,7 @@ from firstwords.cli.evaluate import evaluate, report
 from firstwords.cli.export import export
 from firstwords.cli.lab import lab
 from firstwords.cli.plan import plan
+from firstwords.cli.rollout import rollout
 from firstwords.cli.runs import runs
 from firstwords.cli.serve import serve
 from firstwords.cli.slurm import slurm
@@ -130,6 +131,6 @@ def cli() -> None:
 
 for command in (
     *(train, tokenizer, pretrain, midtrain, sft, rl, plan, sweep, runs, compare),
-    *(data, evaluate, bench, lab, trace, slurm, report, serve, xray, export, chat),
+    *(data, evaluate, bench, lab, trace, rollout, slurm, report, serve, xray, export, chat),
 ):
     cli.add_command(command)

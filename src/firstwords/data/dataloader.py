@@ -218,6 +218,20 @@ def stack_rows(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
     return x_BT, y_BT
 
 
+class PaddingRows:
+    """Rows without a token or a target: nothing to learn."""
+
+    def __init__(self, seq_len: int) -> None:
+        self.seq_len = seq_len
+
+    def __len__(self) -> int:
+        return 1
+
+    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        inputs = np.zeros(self.seq_len, dtype=np.int64)
+        return inputs, np.full(self.seq_len, IGNORE_INDEX, dtype=np.int64)
+
+
 class Batches(Protocol):
     """Batches by step: `batch(step)` returns inputs and targets (rows, seq_len), perhaps followed
     by the weight of each target's loss. `metrics` describes the newest batch."""

@@ -1,1 +1,2 @@
-"""Look inside: the X-ray of a model, the trace of a training step."""
+"""Look inside: the X-ray of a model, the trace of a training step, an update of
+reinforcement learning."""

@@ -268,6 +268,47 @@ TERMS = (
         "assistant's tokens as targets. Chat with the model after this stage.",
     ),
     Term(
+        "reinforcement learning",
+        "The optional fourth training stage (`rl`): the finetuned model answers questions, a "
+        "program grades the answers, and better ones become more likely.",
+    ),
+    Term(
+        "rollout",
+        "An answer that the model samples during reinforcement learning, from its question to its "
+        "end. Several to the same question are a group.",
+    ),
+    Term(
+        "reward",
+        "What a program says an answer is worth: 1 for a right one and 0 for a wrong one by the "
+        "rules of the exam, or any number by a function of your own.",
+    ),
+    Term(
+        "baseline",
+        "What a reward is compared with: the mean of its group. Subtracting it leaves the expected "
+        "gradient as it is and makes it far less noisy.",
+    ),
+    Term(
+        "advantage",
+        "The reward of an answer minus the baseline: how strongly its tokens become more likely, "
+        "or less likely if it is negative. If all answers of a group have the same reward, all of "
+        "their advantages are 0.",
+    ),
+    Term(
+        "policy gradient",
+        "The gradient of the expected reward, estimated from samples: the gradient of each "
+        "answer's log-probability times its advantage. The policy is the model.",
+    ),
+    Term(
+        "reward hacking",
+        "Getting a high reward without doing what it was meant to pay for, such as answering "
+        "nothing where the reward pays for short answers.",
+    ),
+    Term(
+        "KL divergence",
+        "How far one distribution is from another, in nats per token; 0 if they are equal. During "
+        "reinforcement learning it shows how far the model has moved from the finetuned one.",
+    ),
+    Term(
         "replay",
         "The share of plain text among the rows of midtraining and finetuning, so that the model "
         "does not forget what it learned from text.",

@@ -1,0 +1,167 @@
+"""`firstwords rollout`: one update, explained; its figures, output and errors."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories import save_step, tiny_run
+
+from firstwords.cli.main import run_command
+from firstwords.inspect.rollout.explain import (
+    Explanation,
+    RolloutRequest,
+    explain_rollout,
+    movement,
+    pushed,
+)
+from firstwords.recipe import ModelConfig
+from firstwords.runs.run import Run
+from firstwords.tokenizer.bpe import Tokenizer
+
+REWARD = """QUESTIONS = ["Hello!", "The fox jumped."]
+def reward(conversation, answer):
+    return 100 * answer.count("e") / (1 + len(answer))
+"""
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tiny_model: ModelConfig, tiny_tokenizer: Tokenizer) -> Run:
+    """An untrained run that counts as finetuned: its answers are noise, which a letter grades."""
+    run = tiny_run("toy", tiny_model, tiny_tokenizer)
+    save_step(run, "sft", 20, tiny_tokenizer)
+    return run
+
+
+@pytest.fixture
+def reward(tmp_path: Path) -> Path:
+    path = tmp_path / "letter.py"
+    path.write_text(REWARD)
+    return path
+
+
+@pytest.fixture
+def rollout(capsys: pytest.CaptureFixture[str]) -> Call:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run_command(["rollout", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def explain(reward: Path, question: int | None = None) -> Explanation:
+    return explain_rollout(RolloutRequest(reward=reward, question=question))
+
+
+def test_update_moves_answers_as_their_advantages_say(run: Run, reward: Path) -> None:
+    found = explain(reward)
+    assert len(found.answers) == 16
+    rewards = np.array([one.reward for one in found.answers])
+    advantages = np.array([one.advantage for one in found.answers])
+    np.testing.assert_allclose(advantages, rewards - rewards.mean())
+    assert found.mean_reward == pytest.approx(rewards.mean())
+    assert movement(found) > 0
+    moved, n = pushed(found)
+    assert moved > n / 2
+    best = max(found.answers, key=lambda one: one.advantage)
+    assert best.after > best.before
+    assert best.reward == 100 * best.text.count("e") / (1 + len(best.text))
+
+
+def test_tokens_of_equal_beginnings_are_pushed_together(run: Run, reward: Path) -> None:
+    found = explain(reward)
+    distance = [abs(one.after - one.before) for one in found.tokens]
+    assert distance == sorted(distance, reverse=True)
+    first = [one for one in found.tokens if one.context == ""]
+    assert sum(len(one.answers) for one in first) == 16
+    for one in found.tokens:
+        advantages = [found.answers[number].advantage for number in one.answers]
+        assert one.advantage == pytest.approx(sum(advantages), abs=1e-9)
+        assert 0 < one.before < 1
+    # The tokens of an answer multiply to its probability.
+    for number, answer in enumerate(found.answers):
+        own = [one for one in found.tokens if number in one.answers]
+        assert len(own) == answer.tokens
+        assert sum(math.log(one.before) for one in own) == pytest.approx(answer.before, rel=1e-4)
+        assert sum(math.log(one.after) for one in own) == pytest.approx(answer.after, rel=1e-4)
+
+
+def test_run_is_not_changed_and_the_result_is_the_same_again(run: Run, reward: Path) -> None:
+    def content() -> dict[str, bytes]:
+        paths = (path for path in run.directory.rglob("*") if path.is_file())
+        return {str(path): path.read_bytes() for path in paths}
+
+    before = content()
+    first = explain(reward)
+    assert content() == before
+    torch.manual_seed(5)
+    assert explain(reward) == first
+    assert explain(reward, question=3).answers != first.answers
+
+
+def test_answers_of_equal_reward_move_nothing(run: Run, rollout: Call) -> None:
+    """The noise of an untrained model is never right."""
+    code, out, err = rollout("--question", "4", "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert document["question"] == 4
+    assert document["equal_groups"] == 0
+    assert document["learning_rate"] == 0
+    assert {one["advantage"] for one in document["answers"]} == {0}
+    assert all(one["before"] == one["after"] for one in document["tokens"])
+    code, out, _ = rollout("--question", "4", "--kind", "stories")
+    assert code == 0
+    assert "all answers have the same reward, so an update moves nothing" in " ".join(out.split())
+    assert "Tokens whose probability moved most" not in out
+
+
+def test_printed_update_names_question_answers_and_tokens(
+    run: Run, reward: Path, rollout: Call
+) -> None:
+    code, out, err = rollout("--reward", str(reward))
+    assert (code, err) == (0, "")
+    assert out.startswith("toy, sft, step 20")
+    assert "Graded by letter.py" in out
+    found = explain(reward)
+    assert f"user: {found.messages[-1]['content']}" in out
+    assert f"{found.answers[0].advantage:+.3f}" in out
+    assert f"{found.tokens[0].before:.1%}" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run", "none"], "none"),
+        (["--kind", "poems"], "--kind poems is no part of the exam; choose from"),
+        (["--stage", "rl"], "run toy has no checkpoint of rl"),
+        (["--stage", "pretrain"], "--stage"),
+        (["--question", "-1"], "--question"),
+        (["--reward", "none.py"], "--reward"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str, run: Run, rollout: Call) -> None:
+    code, out, err = rollout(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_kind_needs_the_rules_of_the_exam(run: Run, reward: Path, rollout: Call) -> None:
+    code, _, err = rollout("--reward", str(reward), "--kind", "stories")
+    assert code == 2
+    assert "--kind chooses questions for the exam's rules" in err
+
+
+def test_run_without_a_finetuned_model_names_the_command(
+    tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, rollout: Call
+) -> None:
+    tiny_run("early", tiny_model, tiny_tokenizer)
+    code, _, err = rollout()
+    assert code == 2
+    assert "run early has not finished sft; first run: firstwords sft --run early" in err
