@@ -18,6 +18,7 @@ from firstwords.labs.lab import LabFinding
 from firstwords.labs.line_limit import LineLimitExceeded, limit_lines
 from firstwords.labs.random_config import random_config
 from firstwords.model import transformer
+from firstwords.rl import rollouts
 from firstwords.training import loop
 
 NAMES = [lab.name for lab in LABS]
@@ -103,6 +104,25 @@ MISTAKES = [
     ("contamination", "overlap.py", "size = min(n, len(words))", "size = n", "is contaminated"),
     ("induction", "copying.py", "length:-1", "length - 1 : -2", "repeat_accuracy is"),
     ("induction", "copying.py", "float((", "1 - float((", "repeat_accuracy is"),
+    ("policy_gradient", "policy.py", "axis=1", "axis=0", "each row is one question's group"),
+    ("policy_gradient", "policy.py", "axis=1, ", "", "each row is one question's group"),
+    ("policy_gradient", "policy.py", ", keepdims=True", "", "keepdims=True"),
+    (
+        "policy_gradient",
+        "policy.py",
+        "rewards_QG - rewards_QG.mean(axis=1, keepdims=True)",
+        "(rewards_QG - rewards_QG.mean(axis=1, keepdims=True)) / (1e-6 + rewards_QG.std())",
+        "do not divide by anything",
+    ),
+    ("policy_gradient", "policy.py", " if is_right else 0.0", "", "the wrong answer ''"),
+    ("policy_gradient", "policy.py", "else 0.0", "else -len(answer)", "some wrong answers"),
+    (
+        "policy_gradient",
+        "policy.py",
+        "1 / (1 + len(answer.split()))",
+        "1.0",
+        "a short right answer",
+    ),
 ]
 
 
@@ -213,7 +233,8 @@ def _replaceable() -> list[object]:
     """The functions that experiments replace for a while."""
     attention = F.scaled_dot_product_attention
     packing = dataloader.split_conversation, dataloader.pack_segments
-    return [attention, packing, loop.learning_rate, transformer.plant_induction_heads]
+    planting, advantages = transformer.plant_induction_heads, rollouts.advantages
+    return [attention, packing, loop.learning_rate, planting, advantages]
 
 
 def test_experiment_needs_a_prediction(desk: NewDesk) -> None:

@@ -212,6 +212,30 @@ LABS = (
             "(prediction == truth).float().mean() is the share.",
         ),
     ),
+    Lab(
+        11,
+        "policy_gradient",
+        "Write the advantage, and close the hole of a reward",
+        minutes=2,
+        task="write the advantage of reinforcement learning, and a reward that cannot be hacked",
+        predict={
+            "baseline": "Words per answer: before, after training with the mean subtracted, and "
+            "after training without?",
+            "hole": "Right answers: before, and after training on fewer words?",
+            "closed": "Right answers, and words per answer, after training on your reward?",
+        },
+        hints=(
+            "Each row of rewards_QG is one question's group. rewards_QG.mean(axis=1, "
+            "keepdims=True) has one column, so it can be subtracted from all.",
+            "Do not divide by the standard deviation: a group with one right answer would weigh "
+            "more than one in which half are right.",
+            "The model finds whatever the reward pays for. Ask of every answer that you can think "
+            "of, also the empty one: is it worth less than the worst answer that you want?",
+            "1 / (1 + n) falls with the number of words n and stays above 0, so wrong answers can "
+            "be worth 0.",
+        ),
+        uses_run=True,
+    ),
 )
 
 
