@@ -87,10 +87,10 @@ def make_manifest(recipe: Recipe | None = None, **changes: Any) -> Manifest:
     return manifest.replace(**changes)
 
 
-def tiny_run(name: str, config: ModelConfig, tokenizer: Tokenizer) -> Run:
-    """A run that has a tokenizer and no checkpoint yet."""
+def tiny_run(name: str, config: ModelConfig, tokenizer: Tokenizer, **changes: Any) -> Run:
+    """A run that has a tokenizer and no checkpoint yet; `changes` are those of its recipe."""
     with registry.lock_run(name) as directory:
-        run = registry.create_run(directory, make_manifest(make_recipe(model=config)))
+        run = registry.create_run(directory, make_manifest(make_recipe(model=config, **changes)))
     save_tokenizer(run, tokenizer)
     return run
 

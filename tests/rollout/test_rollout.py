@@ -104,6 +104,24 @@ def test_run_is_not_changed_and_the_result_is_the_same_again(run: Run, reward: P
     assert explain(reward, question=3).answers != first.answers
 
 
+def test_reinforced_model_answers_with_its_own_recipe(
+    tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, reward: Path, rollout: Call
+) -> None:
+    config = {"steps": 9, "batch_size": 12, "group_size": 4, "max_answer_tokens": 8, "seq_len": 64}
+    config |= {"sft_rows": 4, "lr_scale": 0.125, "reward": str(reward)}
+    run = tiny_run("toy", tiny_model, tiny_tokenizer, rl=config)
+    for stage, step in (("sft", 20), ("rl", 9)):
+        save_step(run, stage, step, tiny_tokenizer, seed=step)
+    code, out, err = rollout("--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert (document["stage"], document["step"], document["rule"]) == ("rl", 9, "letter.py")
+    assert len(document["answers"]) == 4
+    assert all(one["tokens"] <= 8 for one in document["answers"])
+    assert document["learning_rate"] == 0.125
+    assert json.loads(rollout("--json", "--stage", "sft")[1])["step"] == 20
+
+
 def test_answers_of_equal_reward_move_nothing(run: Run, rollout: Call) -> None:
     """The noise of an untrained model is never right."""
     code, out, err = rollout("--question", "4", "--json")

@@ -89,6 +89,22 @@ def test_stages_are_compared_side_by_side(run: Run, xray: Call) -> None:
     assert re.findall(r"^(\w+) +\d+ +\d+\.\d{3}", table, re.MULTILINE) == list(REQUIRED_STAGES)
 
 
+def test_reinforced_model_is_beside_the_finetuned_one(
+    tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, xray: Call
+) -> None:
+    run = tiny_run("toy", tiny_model, tiny_tokenizer, rl={"steps": 9})
+    for stage, step in (("sft", 20), ("rl", 9)):
+        save_step(run, stage, step, tiny_tokenizer, seed=step)
+    code, out, _ = xray(TEXT, "--stage", "all", "--view", "loss")
+    assert code == 0
+    table = out.split("stages side by side")[1]
+    assert re.findall(r"^(\w+) +(\d+) +\d+\.\d{3}", table, re.MULTILINE) == [
+        ("sft", "20"),
+        ("rl", "9"),
+    ]
+    assert xray(TEXT, "--view", "loss")[1].startswith("toy, rl, step 9 of 9")
+
+
 def test_json_is_one_document(run: Run, xray: Call) -> None:
     code, out, err = xray(TEXT, "--stage", "all", "--json")
     assert (code, err) == (0, "")
