@@ -120,8 +120,9 @@ def test_quoted_messages_exist(document: Path) -> None:
 # --- files of a run -------------------------------------------------------------------------------
 
 
-# The test run has no benchmarks and no trackers, and its evaluation is not interrupted.
-ABSENT = (".*.jsonl", "wandb/*", ".part.json")
+# The test run starts from random weights, has no benchmarks and no trackers, and its evaluation is
+# not interrupted.
+ABSENT = (".*.jsonl", "wandb/*", ".part.json", "start/*")
 
 
 def expand(pattern: str) -> Iterator[str]:

@@ -388,7 +388,8 @@ def test_answers_to_open_prompts_are_reported_with_examples(run: Run) -> None:
     result = {**chat, "categories": {"chat": chat}, "problems": {"repeats": 1}}
     evaluations = {stage: files.read_json(run.evaluation(stage)) for stage in REQUIRED_STAGES}
     assert not evaluation.render_babble(evaluations)  # this run has own conversations
-    evaluations["sft"]["tasks"]["babble"] = result
+    for stage in ("midtrain", "sft"):
+        evaluations[stage]["tasks"]["babble"] = result
     text = evaluation.render_babble(evaluations) + evaluation.render_examples(run, "babble")
     assert "50% (10% to 90%)" in text
     assert "What was wrong after finetuning: repeats 1." in text
