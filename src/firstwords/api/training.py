@@ -8,7 +8,7 @@ from typing import Any
 from firstwords.api.runs import TrainedRun
 from firstwords.common.errors import UserError
 from firstwords.common.units import DURATION_HINT, parse_duration
-from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import SourceSpec
 from firstwords.pipeline import launch, phases
 from firstwords.pipeline.request import TrainRequest
 from firstwords.recipe import Stage

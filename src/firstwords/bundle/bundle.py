@@ -23,10 +23,10 @@ from firstwords.bundle.manifest import (
 )
 from firstwords.common import console, files
 from firstwords.common.errors import UserError
-from firstwords.data.corpora import SourceSpec
 from firstwords.data.hub import manifest
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.fetch import check_disk_space
+from firstwords.data.mixing import SourceSpec
 from firstwords.runs import registry
 from firstwords.runs.manifest import Sources
 

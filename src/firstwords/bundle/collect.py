@@ -9,11 +9,11 @@ from firstwords.bundle.manifest import check_in_unit
 from firstwords.common import console, files
 from firstwords.common.errors import UserError
 from firstwords.data import corpora
-from firstwords.data.corpora import HUB_PREFIX, Corpus, SourceSpec
+from firstwords.data.corpora import HUB_PREFIX, Corpus
 from firstwords.data.hub import catalogue, manifest
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.manifest import CorpusManifest, FileEntry
-from firstwords.data.mixing import format_weighted
+from firstwords.data.mixing import SourceSpec, format_weighted
 from firstwords.runs import registry
 from firstwords.runs.manifest import Sources
 from firstwords.runs.run import Run

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from firstwords.common.schema import FrozenModel
-from firstwords.data.corpora import SourceSpec
 from firstwords.data.hub.catalogue import EVAL
 from firstwords.data.hub.manifest import SafePath, Sha256
+from firstwords.data.mixing import SourceSpec
 
 BUNDLE_MANIFEST = "firstwords-bundle.json"
 BUNDLE_CHECKSUM = "firstwords-bundle.sha256"

@@ -32,7 +32,14 @@ from firstwords.data.formats import (
     uncompressed_bytes,
 )
 from firstwords.data.hub import catalogue, manifest
-from firstwords.data.mixing import format_source, format_weighted, mix, parse_weights, refuse_weight
+from firstwords.data.mixing import (
+    SourceSpec,
+    format_source,
+    format_weighted,
+    mix,
+    parse_weights,
+    refuse_weight,
+)
 from firstwords.data.records import Kind
 from firstwords.data.starter.personality import Personality
 from firstwords.tokenizer.chat_format import Messages
@@ -49,7 +56,6 @@ MAX_EXTRA_BYTES = 8_000
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
-SourceSpec = str | tuple[str, ...]  # SRC, or several SRC:WEIGHT
 T = TypeVar("T")
 
 

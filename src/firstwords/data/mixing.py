@@ -15,6 +15,7 @@ from firstwords.common.errors import UserError
 WEIGHTED = re.compile(r"(?P<source>.+):(?P<weight>\d+(?:\.\d*)?|\.\d+)")
 HINT = "give shares, such as --chat-data family.jsonl:0.3 --chat-data starter:0.7"
 MIN_WEIGHT = 0.001
+SourceSpec = str | tuple[str, ...]  # SRC, or several SRC:WEIGHT
 T = TypeVar("T")
 
 
@@ -75,7 +76,7 @@ def format_weighted(source: str, weight: float) -> str:
     return f"{source}:{weight:.4g}"
 
 
-def format_source(source: str | tuple[str, ...]) -> str:
+def format_source(source: SourceSpec) -> str:
     """Return a source or a mixture in one line."""
     return source if isinstance(source, str) else " + ".join(source)
 

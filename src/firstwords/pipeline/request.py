@@ -10,8 +10,8 @@ from firstwords.common.errors import UserError
 from firstwords.common.schema import parse, read_document
 from firstwords.data import corpora
 from firstwords.data.checks import check_conversations, check_has_text, check_text
-from firstwords.data.corpora import Corpus, SourceSpec
-from firstwords.data.mixing import split_weight
+from firstwords.data.corpora import Corpus
+from firstwords.data.mixing import SourceSpec, split_weight
 from firstwords.data.starter.personality import Personality, read_personality
 from firstwords.planning.advice import data_notes
 from firstwords.planning.checks import check_resources

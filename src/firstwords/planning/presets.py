@@ -30,7 +30,7 @@ from pydantic import Field
 
 from firstwords.common.hardware import Device
 from firstwords.common.schema import FrozenModel
-from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import SourceSpec
 from firstwords.model.size import matmul_parameters
 from firstwords.planning.estimates import memory_bytes
 from firstwords.planning.model_sizes import model_config

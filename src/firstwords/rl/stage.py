@@ -15,8 +15,8 @@ from pathlib import Path
 
 from firstwords.common.errors import UserError
 from firstwords.data import corpora
-from firstwords.data.corpora import SourceSpec
 from firstwords.data.dataloader import BatchSampler
+from firstwords.data.mixing import SourceSpec
 from firstwords.data.starter.exam import CATEGORIES
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer

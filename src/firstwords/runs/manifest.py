@@ -6,8 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from firstwords.common.schema import FrozenModel
-from firstwords.data.corpora import SourceSpec
-from firstwords.data.mixing import format_source
+from firstwords.data.mixing import SourceSpec, format_source
 from firstwords.data.starter.personality import Personality
 from firstwords.recipe import Recipe, Stage
 

@@ -72,7 +72,7 @@ def find_source(text: str) -> SourceModel:
             f"--from {name} is being trained now",
             f"wait for it, or name a finished stage, such as --from {name}:pretrain",
         )
-    for candidate in [stage] if stage else reversed(STAGES):
+    for candidate in [stage] if stage else reversed(run.recipe.stages):
         if found := run.finished(candidate):
             return SourceModel(run, candidate, found)
         listed = list_checkpoints(run.checkpoints(candidate))

@@ -8,7 +8,7 @@ from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
 from firstwords.data import corpora
 from firstwords.data.checks import check_conversations, check_has_text
-from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import SourceSpec
 from firstwords.data.records import Kind
 from firstwords.evaluation import eval_data
 from firstwords.pipeline.request import (

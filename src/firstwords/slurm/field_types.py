@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from firstwords.common.errors import UserError
 from firstwords.common.units import DURATION_HINT, parse_duration
-from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import SourceSpec
 from firstwords.planning.recipes import named_recipes
 from firstwords.recipe import field_names
 from firstwords.runs.registry import check_name

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from firstwords.common import console, files, paths
 from firstwords.common.errors import Interrupted, UserError
-from firstwords.data.corpora import SourceSpec
-from firstwords.data.mixing import format_source
+from firstwords.data.mixing import SourceSpec, format_source
 from firstwords.recipe import Recipe
 from firstwords.runs import registry
 from firstwords.runs.run import Run

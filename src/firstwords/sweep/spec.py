@@ -20,7 +20,7 @@ from pydantic import Field, field_validator
 from firstwords.common.errors import UserError
 from firstwords.common.schema import FrozenModel, parse, read_document
 from firstwords.common.units import DURATION_HINT, parse_duration
-from firstwords.data.corpora import SourceSpec
+from firstwords.data.mixing import SourceSpec
 from firstwords.recipe import Recipe, with_overrides
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")  # of a part of the name of a run
