@@ -270,7 +270,7 @@ def make_run(bench: Bench, name: str) -> Path:
         (json.dumps(recipe(n_threads=0)).encode(), "n_threads"),
         (json.dumps(recipe(colour="red")).encode(), "colour"),
         (json.dumps(recipe(model__n_layer="many")).encode(), "model.n_layer"),
-        (json.dumps(recipe(pretrain__steps=0)).encode(), "pretrain.steps"),
+        (json.dumps(recipe(pretrain__steps=-1)).encode(), "pretrain.steps"),
         (json.dumps({"recipe": recipe()}).encode(), "recipe.json"),  # half a run.json
     ],
     ids=[

@@ -224,7 +224,7 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def as_source(context: Any, option: Any, sources: tuple[str, ...]) -> Any:
     """Return the source of an option that was given once, and all of a mixture."""
-    return (sources[0] if len(sources) == 1 else sources) or None
+    return sources[0] if len(sources) == 1 else sources or None
 
 
 def _add(options: Sequence[Option], command: Callable[..., None]) -> Callable[..., None]:
