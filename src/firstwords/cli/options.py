@@ -174,8 +174,8 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="SRC[:WEIGHT]",
             multiple=True,
             callback=as_source,
-            help="Text to train on: starter (the built-in curriculum), a .txt, .md, .jsonl, .json, "
-            ".csv (each also .gz or .zst) or .parquet file, a directory of them, or hub:NAME for a "
+            help="Text to train on: starter (the built-in curriculum), a .txt, .md, .html, .epub, "
+            ".pdf, .jsonl, .json, .csv or .parquet file, a directory of them, or hub:NAME for a "
             "fetched corpus (firstwords data list). Repeat it to mix several by weight, such "
             "as notes.md:0.3 and starter:0.7.  [default: starter]",
         ),
@@ -184,9 +184,9 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="SRC[:WEIGHT]",
             multiple=True,
             callback=as_source,
-            help="Conversations to train on: starter, a .jsonl, .json or .parquet file with "
-            '"messages", a directory of them, or hub:NAME; mixed like '
-            "--data.  [default: starter]",
+            help="Conversations to train on: starter, a .jsonl, .json, .csv, .tsv or .parquet "
+            "file, a directory of them, or hub:NAME (firstwords data show says what is "
+            "recognised); mixed like --data.  [default: starter]",
         ),
         click.option(
             "--from",
