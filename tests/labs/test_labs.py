@@ -10,11 +10,13 @@ import pytest
 import torch.nn.functional as F
 from lab_desk import SHORT, LabDesk, count_by_hand
 
+from firstwords.common import hardware
 from firstwords.data import dataloader
+from firstwords.labs import small_model_run
 from firstwords.labs.by_hand import expected_answers
 from firstwords.labs.catalog import LABS
 from firstwords.labs.checking import Comparison
-from firstwords.labs.lab import LabFinding
+from firstwords.labs.lab import LabFinding, LabSettings
 from firstwords.labs.line_limit import LineLimitExceeded, limit_lines
 from firstwords.labs.random_config import random_config
 from firstwords.model import transformer
@@ -213,6 +215,14 @@ def test_lesson_must_leave_new_questions(desk: NewDesk) -> None:
 def _conversation(question: str, answer: str) -> dict[str, Any]:
     user, assistant = {"role": "user"}, {"role": "assistant"}
     return {"messages": [user | {"content": question}, assistant | {"content": answer}]}
+
+
+@pytest.mark.parametrize(("compiler", "kernel"), [("g++", "native"), (None, "pytorch")])
+def test_small_model_is_trained_by_the_native_step_where_it_can_be_compiled(
+    compiler: str | None, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "find_compiler", lambda: compiler)
+    assert small_model_run._recipe(LabSettings()).kernel == kernel
 
 
 @pytest.mark.usefixtures("short_training")

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from firstwords import __version__
-from firstwords.common import console, devices, files, paths
+from firstwords.common import console, devices, files, hardware, paths
 from firstwords.common.errors import UserError
 from firstwords.common.locks import exclusive_lock
 from firstwords.common.signals import StopSignal
@@ -92,7 +92,8 @@ def _recipe(settings: LabSettings) -> Recipe:
         name: recipe.pretrain.replace(steps=settings.scaled(steps), lr_scale=lr_scale)
         for name, (steps, lr_scale) in STEPS_AND_LR_SCALE.items()
     }
-    return recipe.replace(**stages, repeat_fraction=0.04)
+    kernel = "native" if hardware.has_compiler() else "pytorch"
+    return recipe.replace(**stages, repeat_fraction=0.04, kernel=kernel)
 
 
 def country_facts() -> list[Fact]:
