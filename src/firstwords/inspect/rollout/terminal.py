@@ -13,6 +13,7 @@ MAX_COLUMNS = 100
 ANSWER_CHARACTERS = 110  # of an answer's line; --json has the whole answer
 CONTEXT_CHARACTERS = 30
 N_TOKENS = 12
+N_EXPECTED = 12  # of the words that a right answer may have
 
 
 def print_rollout(explanation: Explanation) -> None:
@@ -40,7 +41,8 @@ def _print_question(console: Console, explanation: Explanation) -> None:
     for message in explanation.messages:
         console.print(Text(f"  {message['role']}: {_one_line(message['content'])}"))
     if explanation.expected:
-        expected = ", ".join(explanation.expected)
+        more = ", …" if len(explanation.expected) > N_EXPECTED else ""
+        expected = ", ".join(explanation.expected[:N_EXPECTED]) + more
         console.print(Text(f"Graded by the rule {explanation.rule}: {expected}"))
     else:
         console.print(Text(f"Graded by {explanation.rule}"))
