@@ -122,7 +122,7 @@ def test_quoted_messages_exist(document: Path) -> None:
 
 # The test run starts from random weights, has no benchmarks and no trackers, and its evaluation is
 # not interrupted.
-ABSENT = (".*.jsonl", "wandb/*", ".part.json", "start/*")
+ABSENT = (".*.jsonl", "wandb/*", ".part.json", "start/*", "checkpoints/rl/*")
 
 
 def expand(pattern: str) -> Iterator[str]:

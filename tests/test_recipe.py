@@ -83,7 +83,7 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         ({"dtype": "float16"}, "dtype"),
         ({"replay_fraction": 1.0}, "replay_fraction"),
         ({"unknown": 1}, "unknown"),
-        ({"pretrain": {**STAGE, "steps": 0}}, "pretrain.steps"),
+        ({"pretrain": {**STAGE, "steps": -1}}, "pretrain.steps"),
         ({"midtrain": {**STAGE, "lr": 1}}, "midtrain.lr"),
         ({"sft": 3}, "sft"),
         ({"model": {"n_layer": 2}}, "model.vocab_size"),

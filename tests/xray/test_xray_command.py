@@ -92,7 +92,7 @@ def test_stages_are_compared_side_by_side(run: Run, xray: Call) -> None:
 def test_reinforced_model_is_beside_the_finetuned_one(
     tiny_model: ModelConfig, tiny_tokenizer: Tokenizer, xray: Call
 ) -> None:
-    run = tiny_run("toy", tiny_model, tiny_tokenizer, rl={"steps": 9})
+    run = tiny_run("toy", tiny_model, tiny_tokenizer, rl={"steps": 9, "seq_len": 32})
     for stage, step in (("sft", 20), ("rl", 9)):
         save_step(run, stage, step, tiny_tokenizer, seed=step)
     code, out, _ = xray(TEXT, "--stage", "all", "--view", "loss")
