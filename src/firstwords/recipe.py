@@ -95,7 +95,7 @@ class RLConfig(StageConfig):
     batch_size: int = Field(default=136, ge=3)
     micro_batch_size: int = Field(default=8, ge=1)  # rows that go through the model at a time
     seq_len: int = Field(default=256, ge=2)  # tokens of a row, of a question with its answer
-    lr_scale: float = Field(default=0.03, gt=0)  # fraction of the peak learning rates
+    lr_scale: float = Field(default=0.06, gt=0)  # fraction of the peak learning rates
     warmup_steps: int = Field(default=10, ge=0)  # first steps, in which the rate rises
     group_size: int = Field(default=16, ge=2)  # answers to each question
     max_answer_tokens: int = Field(default=96, ge=1)  # an answer that is longer counts as wrong

@@ -15,6 +15,7 @@ from firstwords.inference.sampling import (
     log_probabilities,
     penalize_generated,
     sample_token,
+    truncated_probabilities,
     uniform,
 )
 
@@ -49,6 +50,16 @@ def test_tokens_are_drawn_in_proportion_to_their_probabilities() -> None:
     counts = drawn(Sampling(temperature=1.0, top_k=0, top_p=1.0), 4000)
     for token, p in enumerate(P.tolist()):
         assert counts[token] / 4000 == pytest.approx(p, abs=0.03)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 6.0])
+def test_a_draw_from_all_tokens_is_that_of_sorting_them_all(spread: float) -> None:
+    logits = (np.random.default_rng(0).normal(size=500) * spread).astype(np.float32)
+    sampling = Sampling(temperature=1.0, top_k=0, top_p=1.0, seed=3)
+    order, p = truncated_probabilities(logits, sampling)
+    for count in range(300):
+        place = np.searchsorted(p.cumsum(), uniform(3, count) * p.sum(), side="right")
+        assert sample_token(logits, sampling, set(), count) == order[place]
 
 
 def test_a_low_temperature_sharpens_and_a_high_one_flattens() -> None:

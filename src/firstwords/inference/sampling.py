@@ -36,6 +36,7 @@ class Sampling(FrozenModel):
 
 
 MIN_TEMPERATURE = 1e-6
+SORTED_FIRST = 64  # most likely tokens, among which a draw from all tokens looks first
 UINT64_MAX, GOLDEN_GAMMA = 2**64 - 1, 0x9E3779B97F4A7C15
 GREEDY = Sampling(temperature=0)
 
@@ -51,10 +52,26 @@ def sample_token(logits_V: np.ndarray, sampling: Sampling, seen: set[int], n_dra
         logits_V[repeated] = np.where(values > 0, values / penalty, values * penalty)
     if sampling.temperature == 0:
         return int(logits_V.argmax())
+    if sampling.top_k == 0 and sampling.top_p == 1 and sampling.min_p == 0:
+        return draw_from_all(logits_V, sampling, n_drawn)
     order_K, p_K = truncated_probabilities(logits_V, sampling)
     cumulative_K = p_K.cumsum()
     point = uniform(sampling.seed, n_drawn) * cumulative_K[-1]
     return int(order_K[np.searchsorted(cumulative_K, point, side="right")])
+
+
+def draw_from_all(logits_V: np.ndarray, sampling: Sampling, n_drawn: int) -> int:
+    """Return the token that `sample_token` draws where nothing is cut. The most likely tokens alone
+    decide nearly every draw, and sorting all others would take most of the time."""
+    logits_V = logits_V.astype(np.float64)
+    weights_V = np.exp((logits_V - logits_V.max()) / max(sampling.temperature, MIN_TEMPERATURE))
+    point = uniform(sampling.seed, n_drawn) * weights_V.sum()
+    for count in (SORTED_FIRST, 0):
+        order_K = top_indices(logits_V, count)
+        cumulative_K = weights_V[order_K].cumsum()
+        if point < cumulative_K[-1]:
+            return int(order_K[np.searchsorted(cumulative_K, point, side="right")])
+    return int(order_K[-1])  # beyond the sum by a rounding error
 
 
 def penalize_generated(
