@@ -232,7 +232,8 @@ class RaggedTrainer(NativeTrainer):
             for name, gradient in found.items():
                 sums[name] = sums[name].add_(gradient) if name in sums else gradient
         for name, parameter in self._parameters.items():
-            parameter.grad = sums[name]
+            # No row has a target if no answer was better or worse than the others of its group.
+            parameter.grad = sums[name] if sums else torch.zeros_like(parameter)
         self.gradient_norm = float(torch.nn.utils.get_total_norm(sums.values()))
         return loss
 
