@@ -11,7 +11,14 @@ from firstwords.data.notes.questions import keywords, questions_for, questions_w
 from firstwords.data.starter.conversations import as_messages
 from firstwords.data.starter.everyday.typed import draw_style, type_out
 from firstwords.data.starter.holdout import question_key
-from firstwords.data.starter.rng import Rng, choose, randint, sample, seeded_rng
+from firstwords.data.starter.rng import (
+    Rng,
+    choose,
+    choose_weighted,
+    randint,
+    sample,
+    seeded_rng,
+)
 from firstwords.data.starter.turn import Turn
 
 MAX_NOTE_CHARACTERS = 200
@@ -22,6 +29,10 @@ MAX_LISTED = 10
 LEAD_FRACTION = 0.2
 # Kinds of questions that any note has, beside those of its own.
 WORDS, WORD, ABOUT = "words", "word", "about"
+
+
+# How often each kind is asked; the kinds of a note's own pattern, not listed, count most.
+_KIND_WEIGHTS = {WORDS: 1.0, WORD: 0.4, ABOUT: 0.4, "state": 0.4, "doer": 0.8, "where": 1.0}
 
 
 class Note(NamedTuple):
@@ -156,7 +167,8 @@ def conversations(
         turns = []
         for index in order[first : first + count]:
             by_kind = asked.questions[index]
-            question = choose(rng, by_kind[choose(rng, list(by_kind))])
+            weights = {kind: _KIND_WEIGHTS.get(kind, 2.0) for kind in by_kind}
+            question = choose(rng, by_kind[choose_weighted(rng, weights)])
             answer = _answer(rng, asked.answers[question_key(question)])
             names = [word for word in notes[index].answer.split() if word[:1].isupper()]
             shown = type_out(rng, style, _with_lead(rng, question), names)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from firstwords.data.notes.clause import BE, Clause, parse_clause
 from firstwords.data.starter.everyday.typed import all_ways
+from firstwords.data.starter.grammar.lexicon import verb
 from firstwords.data.starter.tables import without_comments
 from firstwords.data.starter.templates import article, capitalize
 
@@ -16,6 +17,9 @@ _SMALL_WORDS = (
     "not his her its their our my your this that as than it he she they every all who"
 )
 _NO_KEYWORDS = frozenset(_SMALL_WORDS.split())
+
+
+SYNONYMS = "== synonyms"  # the section with verbs that may stand for others
 
 
 class Wording(NamedTuple):
@@ -30,7 +34,7 @@ def wordings() -> dict[str, Wording]:
     """Return the kinds of questions of `wording.txt` by name."""
     text = (resources.files(__package__) / "wording.txt").read_text(encoding="utf-8")
     found: dict[str, Wording] = {}
-    for block in without_comments(text).split("== ")[1:]:
+    for block in without_comments(text).partition(SYNONYMS)[0].split("== ")[1:]:
         name, *lines = block.strip().splitlines()
         patterns = tuple(re.compile(line[2:]) for line in lines if line.startswith("~ "))
         ways = (all_ways(line.removeprefix("? ")) for line in lines if not line.startswith("~ "))
@@ -39,10 +43,30 @@ def wordings() -> dict[str, Wording]:
     return found
 
 
+@cache
+def synonyms() -> dict[str, tuple[str, ...]]:
+    """Return the verbs that may stand for a verb in a question."""
+    text = (resources.files(__package__) / "wording.txt").read_text(encoding="utf-8")
+    lines = (line.split(": ") for line in text.partition(SYNONYMS)[2].split("\n") if line)
+    return {base: tuple(others.split(", ")) for base, others in lines}
+
+
+def _with_synonyms(clause: Clause) -> list[Clause]:
+    """Return the clause, and it with each verb that may stand for its own."""
+    others = [verb(base) for base in synonyms().get(clause.base, ())]
+    form = {"does": "third", "did": "past"}.get(clause.auxiliary, "base")
+    return [
+        clause,
+        *(clause._replace(base=one.base, verb=getattr(one, form)) for one in others),
+    ]
+
+
 def questions_for(sentence: str) -> dict[str, list[str]]:
     """Return the questions that ask for a note, by kind; `sentence` has no full stop."""
     clause = parse_clause(sentence)
-    by_kind = {kind: _filled(kind, slots) for kind, slots in _matches(sentence, clause)}
+    by_kind: dict[str, list[str]] = {}
+    for kind, slots in _matches(sentence, clause):
+        by_kind.setdefault(kind, []).extend(_filled(kind, slots))
     return {kind: questions for kind, questions in by_kind.items() if questions}
 
 
@@ -54,8 +78,8 @@ def _matches(sentence: str, clause: Clause | None) -> list[tuple[str, dict[str, 
         for pattern in wording.patterns
         if (match := pattern.fullmatch(sentence))
     ]
-    if clause:
-        found += _clause_kinds(clause)
+    for variant in _with_synonyms(clause) if clause else ():
+        found += _clause_kinds(variant)
     return found
 
 
