@@ -84,8 +84,24 @@ def test_a_small_difference_cannot_be_told(make_run: MakeRun) -> None:
     assert "train each recipe with three seeds" in document["notes"][-1]
 
 
+def test_a_run_with_reinforcement_learning_is_compared_after_it(
+    make_run: MakeRun, tiny_tokenizer: Tokenizer
+) -> None:
+    before, after = make_run("a", answers(50)), make_run("b", answers(50), seed=1)
+    save_step(after, "rl", 2, tiny_tokenizer, 1)
+    files.write_json_lines(after.records("rl", "exam"), answers(70))
+    document = compare_files(before, after)
+    assert document["stages"] == ["sft", "rl"]
+    [exam] = document["benchmarks"]
+    assert [score["score"] for score in exam["scores"]] == [0.5, 0.7]
+    fixed = compare_runs([before, after], CompareRequest("sft", run_models=False))
+    assert fixed["stages"] == ["sft", "sft"]
+
+
 def test_a_shorter_exam_is_compared_on_the_questions_that_both_answered(make_run: MakeRun) -> None:
-    [exam] = compare_benchmarks([make_run("a", answers(50)), make_run("b", answers(10, 30))], "sft")
+    [exam] = compare_benchmarks(
+        [make_run("a", answers(50)), make_run("b", answers(10, 30))], ["sft", "sft"]
+    )
     [pair] = exam["pairs"]
     assert (pair["n"], pair["only_first"], pair["only_second"]) == (60, 40, 0)
     assert [score["n"] for score in exam["scores"]] == [200, 60]

@@ -16,7 +16,7 @@ from firstwords.common.errors import Diverged
 from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
 from firstwords.kernels import build as kernel_build
 from firstwords.kernels.build import train_library
-from firstwords.kernels.train import NativeTrainer
+from firstwords.kernels.train import NativeTrainer, RaggedTrainer
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import Dtype, ModelConfig, OptimizerConfig, Recipe, StageConfig
 from firstwords.training.checkpoint import load_optimizer
@@ -151,6 +151,28 @@ def test_gradients_are_those_of_autograd(
         # Gradients that are almost zero by cancellation are compared with the largest.
         error = (gradients[name] - exact).norm().item()
         assert error <= 1e-5 * exact.norm().item() + 1e-6 * total, name
+
+
+def test_rows_of_different_lengths_have_the_gradients_of_padded_ones() -> None:
+    config = ModelConfig(
+        vocab_size=300, n_layer=2, n_embd=32, n_head=2, n_kv_head=1, head_dim=16, n_hidden=48,
+        max_seq_len=64,
+    )  # fmt: skip
+    model = random_model(config)
+    x_BT, y_BT = random_batch(config, 5, 60, 0.5)
+    for row, length in enumerate((60, 3, 8, 31, 0)):
+        y_BT[row, length:] = IGNORE_INDEX
+    w_BT = random_weights(y_BT)
+    loss, expected, norm = native_gradients(model, "float32", x_BT, y_BT, 2, 2, w_BT=w_BT)
+    library = train_library("float32")
+    assert library is not None
+    ragged = RaggedTrainer(library, model, 60, 5, 2, 2)
+    for _ in range(2):  # a second call starts from nothing
+        assert ragged.gradients(x_BT, y_BT, w_BT) == pytest.approx(loss, rel=1e-4, abs=1e-5)
+        assert ragged.gradient_norm == pytest.approx(norm, rel=1e-4)
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            torch.testing.assert_close(parameter.grad, expected[name], atol=1e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

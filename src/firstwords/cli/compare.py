@@ -15,7 +15,8 @@ from firstwords.recipe import STAGES
 @click.option(
     "--stage",
     type=click.Choice(STAGES),
-    help="Stage to compare.  [default: the latest that all runs have]",
+    help="Stage to compare.  [default: the latest that all runs have; instead of sft, the rl of "
+    "runs with that]",
 )
 @click.option(
     "--prompt",

@@ -37,14 +37,14 @@ class Shared(NamedTuple):
     second: list[dict[str, Any]]
 
 
-def compare_benchmarks(runs: list[Run], stage: Stage) -> list[dict[str, Any]]:
-    """Return each benchmark that two runs or more took at a stage: the score of every run, and the
-    paired difference of every run to the first one, for the whole and for its parts."""
+def compare_benchmarks(runs: list[Run], stages: list[Stage]) -> list[dict[str, Any]]:
+    """Return each benchmark that two runs or more took, each at its stage: the score of every run,
+    and the paired difference of every run to the first one, for the whole and for its parts."""
     compared = []
     for name, benchmark in BENCHMARKS.items():
-        items = [read_items(run, stage, name) for run in runs]
+        items = [read_items(run, stage, name) for run, stage in zip(runs, stages, strict=True)]
         if sum(map(bool, items)) > 1:
-            titles = part_titles(runs, stage, name)
+            titles = part_titles(runs, stages, name)
             compared.append(
                 {"name": name, "title": benchmark.title, **_compare(runs, items, titles)}
             )
@@ -61,10 +61,10 @@ def _identity(record: dict[str, Any]) -> str:
     return json.dumps([record["category"], record["prompt"], record["reference"]])
 
 
-def part_titles(runs: list[Run], stage: Stage, benchmark: str) -> dict[str, str]:
+def part_titles(runs: list[Run], stages: list[Stage], benchmark: str) -> dict[str, str]:
     """Return the titles of a benchmark's parts, as far as an evaluation of the runs names them."""
     titles: dict[str, str] = {}
-    for run in runs:
+    for run, stage in zip(runs, stages, strict=True):
         tasks = (run.read_evaluation(stage) or {}).get("tasks", {})
         parts = tasks.get(benchmark, {}).get("categories", {})
         titles |= {name: part["title"] for name, part in parts.items()}

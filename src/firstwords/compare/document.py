@@ -41,7 +41,8 @@ class CompareRequest(NamedTuple):
 
 
 def compare_runs(runs: list[Run], request: CompareRequest) -> dict[str, Any]:
-    """Compare a stage of two runs or more, by default the latest that all have.
+    """Compare a stage of two runs or more, by default the latest that all have; where that is sft,
+    a run that continues with reinforcement learning is compared after it.
 
     Raises UserError if there are fewer than two different runs, or one has no checkpoint of the
     stage.
@@ -52,27 +53,34 @@ def compare_runs(runs: list[Run], request: CompareRequest) -> dict[str, Any]:
             "compare needs the names of two different runs", "list them: firstwords runs"
         )
     stage = request.stage or latest_common_stage(runs)
+    stages = [_compared_stage(run, stage, request) for run in runs]
     document: dict[str, Any] = {
         "runs": RunSummaries().list([run.directory for run in runs]),
         "stage": stage,
-        "steps": [run.newest_of(stage)[1].step for run in runs],
+        "stages": stages,
+        "steps": [run.newest_of(own)[1].step for run, own in zip(runs, stages, strict=True)],
         "differences": [difference._asdict() for difference in run_differences(runs)],
-        "benchmarks": compare_benchmarks(runs, stage),
-        **(_run_models(runs, stage, request) if request.run_models else {}),
+        "benchmarks": compare_benchmarks(runs, stages),
+        **(_run_models(runs, stages, request) if request.run_models else {}),
         "curves": [run_curves(run) for run in runs],
         "methods": METHODS,
     }
     return {"verdicts": find_verdicts(document), "notes": find_notes(document), **document}
 
 
-def _run_models(runs: list[Run], stage: Stage, request: CompareRequest) -> dict[str, Any]:
+def _run_models(runs: list[Run], stages: list[Stage], request: CompareRequest) -> dict[str, Any]:
     """Return the parts of the document that need the models."""
-    models = [load_newest(run, stage) for run in runs]
-    prompts = default_prompts(stage) if request.prompts is None else request.prompts
+    models = [load_newest(run, stage) for run, stage in zip(runs, stages, strict=True)]
+    prompts = default_prompts(stages[0]) if request.prompts is None else request.prompts
     return {
         "bits_per_byte": compare_bits_per_byte(models, held_out_text(runs)),
-        "answers": answer_prompts(models, stage, prompts) if prompts else [],
+        "answers": answer_prompts(models, stages[0], prompts) if prompts else [],
     }
+
+
+def _compared_stage(run: Run, common: Stage, request: CompareRequest) -> Stage:
+    has_rl = common == "sft" and list_checkpoints(run.checkpoints("rl"))
+    return "rl" if has_rl and request.stage is None else common
 
 
 def latest_common_stage(runs: list[Run]) -> Stage:

@@ -96,9 +96,10 @@ def find_notes(document: JsonObject) -> list[str]:
 
 def _unfinished(document: JsonObject) -> list[str]:
     return [
-        f"{run['name']} is unfinished: this is its model after step {step:,} of "
-        f"{document['stage']}."
-        for run, step in zip(document["runs"], document["steps"], strict=True)
+        f"{run['name']} is unfinished: this is its model after step {step:,} of {stage}."
+        for run, step, stage in zip(
+            document["runs"], document["steps"], document["stages"], strict=True
+        )
         if run["state"] != "finished"
     ]
 

@@ -7,7 +7,7 @@ const FIRST_PROMPT = "Why is the sky blue?";
 const SETTINGS = { temperature: 0, max_tokens: 128 };
 
 // `signal` ends running answers when the comparison is closed.
-export function promptSection(names, stage, key, signal) {
+export function promptSection(names, stages, key, signal) {
   const input = element("input", { id: "prompt", autocomplete: "off", value: FIRST_PROMPT });
   const ask = element("button", { type: "submit", class: "primary" }, "Ask");
   const label = element("label", { for: "prompt" }, "Prompt");
@@ -17,7 +17,7 @@ export function promptSection(names, stage, key, signal) {
     event.preventDefault();
     const prompt = input.value.trim();
     if (!prompt) return;
-    cards.prepend(answerCard(names, stage, prompt, key, signal));
+    cards.prepend(answerCard(names, stages, prompt, key, signal));
     input.select();
   });
   const hint = "Every model answers with its most likely token each time.";
@@ -31,10 +31,10 @@ export function promptSection(names, stage, key, signal) {
   );
 }
 
-function answerCard(names, stage, prompt, key, signal) {
-  const columns = names.map((name) => {
+function answerCard(names, stages, prompt, key, signal) {
+  const columns = names.map((name, index) => {
     const answer = element("p", { "aria-busy": "true" }, "…");
-    showAnswer(answer, `${name}-${stage}`, prompt, key, signal);
+    showAnswer(answer, `${name}-${stages[index]}`, prompt, key, signal);
     return element("div", {}, element("h4", {}, name), answer);
   });
   return element(

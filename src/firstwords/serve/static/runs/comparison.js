@@ -59,7 +59,7 @@ function sections(compared, key, signal) {
     benchmarks: compared.benchmarks.map((benchmark) => benchmarkSection(names, benchmark)),
     bits: bitsSection(names, { reason: "the models are still reading" }),
     examples: exampleSection(names, compared.benchmarks),
-    answers: promptSection(names, compared.stage, key, signal),
+    answers: promptSection(names, compared.stages, key, signal),
     methods: section("Methods", list(Object.values(compared.methods), "hint")),
   };
 }
