@@ -10,8 +10,6 @@ import numpy as np
 
 from firstwords.common import console, devices
 from firstwords.data.dataloader import BatchSampler, PaddingRows
-from firstwords.data.starter.conversations import as_messages
-from firstwords.data.starter.fact_questions import ask_fact
 from firstwords.data.starter.rng import choose, seeded_rng
 from firstwords.labs.folder import LabFolder
 from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, failed, info, passed
@@ -30,10 +28,24 @@ from firstwords.training.setup import build
 FILE = "policy.py"
 STEPS, QUESTIONS, GROUP_SIZE = 40, 4, 16
 N_ANSWERS = QUESTIONS * GROUP_SIZE  # of a step
-LR_SCALE = 0.05
+LR_SCALE = 0.1
 MAX_ANSWER_TOKENS = 24
 LAST_STEPS = 4  # whose answers count as those after training
 N_TRIALS, N_SHOWN = 100, 6
+WORDINGS = {  # none of them is in the training data, so the model is unsure
+    "capital": (
+        "Capital of {s}?",
+        "Quick question: {s}, which capital?",
+        "{s} has a capital. Its name?",
+        "Where does the government of {s} sit?",
+    ),
+    "continent": (
+        "Continent of {s}?",
+        "Quick question: {s}, which continent?",
+        "{s} is on a continent. Its name?",
+        "On which part of the globe do I look for {s}?",
+    ),
+}
 Advantages = Callable[[np.ndarray], np.ndarray]
 AnswerReward = Callable[[bool, str], float]
 
@@ -147,14 +159,15 @@ def replace_advantages(advantages: Advantages) -> Iterator[None]:
 
 
 def country_questions(seed: int) -> Draw:
-    """Return random questions about the countries that the labs' small model knows."""
+    """Return random questions about the countries that the labs' small model knows, in words that it
+    does not know."""
     facts = country_facts()
 
     def draw(index: int) -> Question:
         rng = seeded_rng(seed, "lab 11", index)
-        turn = ask_fact(rng, choose(rng, facts))
-        messages = [dict(message) for message in as_messages([turn])[:-1]]
-        return Question("countries", messages, turn.rule, turn.expected)
+        fact = choose(rng, facts)
+        text = choose(rng, WORDINGS[fact.relation]).format(s=fact.slots["s"])
+        return Question("countries", [{"role": "user", "content": text}], "answers", fact.values)
 
     return draw
 
