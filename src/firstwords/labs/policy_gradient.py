@@ -159,8 +159,7 @@ def replace_advantages(advantages: Advantages) -> Iterator[None]:
 
 
 def country_questions(seed: int) -> Draw:
-    """Return random questions about the countries that the labs' small model knows, in words that it
-    does not know."""
+    """Return random questions about the countries of the labs' small model, in words new to it."""
     facts = country_facts()
 
     def draw(index: int) -> Question:
