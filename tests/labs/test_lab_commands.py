@@ -123,8 +123,8 @@ def test_hints_appear_one_by_one(lab_command: Run) -> None:
     [
         (["check", "1"], "the directory lab-1 does not exist"),
         (["check", "1", "--dir", "elsewhere"], "the directory elsewhere does not exist"),
-        (["check", "11"], "there is no lab 11"),
-        (["start", "11"], "there is no lab 11"),
+        (["check", "12"], "there is no lab 12"),
+        (["start", "12"], "there is no lab 12"),
         (["hint", "0"], "0 is not in the range"),
         (["check", "one"], "'one' is not a valid integer"),
         (["check", "4", "--run", "x"], "--run has no effect in lab 4"),

@@ -3,7 +3,6 @@
 import random
 import statistics
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, faile
 from firstwords.labs.small_model_run import country_facts, open_trained_run
 from firstwords.model import hf_format
 from firstwords.recipe import RLConfig
-from firstwords.rl import rollouts
 from firstwords.rl.advantage import advantages as expected_advantages
 from firstwords.rl.questions import Draw, Question, grade
 from firstwords.rl.rollouts import RolloutBatches
@@ -148,16 +146,6 @@ def rewards_alone(rewards_QG: np.ndarray) -> np.ndarray:
     return rewards_QG
 
 
-@contextmanager
-def replace_advantages(advantages: Advantages) -> Iterator[None]:
-    """Let reinforcement learning use these advantages inside this block."""
-    before, rollouts.advantages = rollouts.advantages, advantages
-    try:
-        yield
-    finally:
-        rollouts.advantages = before
-
-
 def country_questions(seed: int) -> Draw:
     """Return random questions about the countries of the labs' small model, in words new to it."""
     facts = country_facts()
@@ -171,7 +159,9 @@ def country_questions(seed: int) -> Draw:
     return draw
 
 
-def train_policy(run: Run, reward: AnswerReward, label: str, steps: int) -> RecordingReward:
+def train_policy(
+    run: Run, reward: AnswerReward, advantages: Advantages, label: str, steps: int
+) -> RecordingReward:
     """Train a copy of a run's finetuned model on its own answers, and return them all."""
     config = RLConfig(
         steps=steps,
@@ -192,8 +182,9 @@ def train_policy(run: Run, reward: AnswerReward, label: str, steps: int) -> Reco
     # Nothing but the rewards teaches the model: no rows continue finetuning.
     padding = BatchSampler(PaddingRows(config.seq_len), config.sft_rows, recipe.seed)
     draw = country_questions(recipe.seed)
+    tokenizer = load_tokenizer(run)
     batches = RolloutBatches(
-        model, model, load_tokenizer(run), config, recipe.seed, draw, recording, padding
+        model, model, tokenizer, config, recipe.seed, draw, recording, padding, advantages
     )
     with console.progress(label, steps, "steps") as meter:
         for _ in train(state, batches, config):
@@ -212,8 +203,7 @@ def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding 
         ("without it", rewards_alone, fewest_words),
         ("your reward", advantages, own_reward),
     ):
-        with replace_advantages(method):
-            found[label] = train_policy(run, reward, label, steps)
+        found[label] = train_policy(run, reward, method, label, steps)
         yield info(f"{label}, words per answer: {_curve(found[label], steps)}")
         last = found[label].seen[-1]
         yield info(f"{label}, at the end: {last.question!r} {last.text!r}")

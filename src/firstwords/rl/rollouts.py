@@ -8,6 +8,7 @@ Shapes: Q questions of a step, G answers to each, T tokens of a row.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ class RolloutBatches:
     """Batches of a model's own answers, with rows that continue finetuning after them.
 
     `reference` is the model before this stage, from which the divergence is measured.
+    `make_advantages` turns the rewards (Q, G) of a step into advantages.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class RolloutBatches:
         draw: Draw,
         reward: Reward,
         sft: BatchSampler,
+        make_advantages: Callable[[np.ndarray], np.ndarray] = advantages,
     ) -> None:
         self.model, self.reference, self.tokenizer = model, reference, tokenizer
         self.config, self.seed, self.draw, self.reward, self.sft = config, seed, draw, reward, sft
+        self.make_advantages = make_advantages
         self.metrics: dict[str, Any] = {}
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,7 +103,7 @@ class RolloutBatches:
         )
         cut_QG = np.array([[one.cut or one.broken_call for one in group] for group in answers])
         rewards_QG = penalize_cut(rewards_QG, cut_QG)
-        return Rollouts(questions, answers, rewards_QG, advantages(rewards_QG))
+        return Rollouts(questions, answers, rewards_QG, self.make_advantages(rewards_QG))
 
     def _draw_that_fits(self, index: int) -> tuple[Question, list[int]]:
         """Return question `index`, or the next one in a sequence of its own that leaves a row room
