@@ -1,13 +1,16 @@
-"""The process that runs a reward of the user's own. It imports nothing of the training.
+"""The program that runs a reward of the user's own. It needs Python's own modules alone.
 
 It is a process of its own, so that a reward that never returns can be stopped and one that crashes
 takes nothing with it. It is the user's code on the user's machine: nothing confines it.
 """
 
-import contextlib
+import functools
 import importlib.util
 import math
+import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -15,26 +18,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from firstwords.common.child_process import exit_with_parent
-
 MODULE = "own_reward"
 
 
 def serve_rewards(connection: Connection, path: Path) -> None:
-    """Answer ("questions", None) with the prompts that the file lists or None, and (conversation,
-    answer) with a reward. Each reply is ("ok", value) or ("error", what is wrong)."""
-    exit_with_parent()
-    with contextlib.redirect_stdout(sys.stderr):
-        kind, module = _attempt(path, lambda: _load(path))
-        connection.send((kind, _prompts(path, module) if kind == "ok" else module))
-        while kind == "ok":
-            try:
-                conversation, answer = connection.recv()
-            except EOFError:
-                return
-            connection.send(
-                _attempt(path, lambda: _number(path, module.reward(conversation, answer)))  # noqa: B023
-            )
+    """Send the prompts that the file lists, or None; then answer each (conversation, answer) with a
+    reward. Whatever is sent is ("ok", value) or ("error", what is wrong)."""
+    kind, module = _attempt(path, lambda: _load(path))
+    connection.send((kind, _prompts(module) if kind == "ok" else module))
+    while kind == "ok":
+        try:
+            conversation, answer = connection.recv()
+        except EOFError:
+            return
+        reward = functools.partial(module.reward, conversation, answer)
+        connection.send(_attempt(path, lambda: _number(path, reward())))  # noqa: B023
 
 
 def _attempt(path: Path, call: Callable[[], Any]) -> tuple[str, Any]:
@@ -75,7 +73,7 @@ def _are_prompts(value: Any) -> bool:
     return is_list and all(isinstance(one, str) and one.strip() for one in value)
 
 
-def _prompts(path: Path, module: ModuleType) -> list[str] | None:
+def _prompts(module: ModuleType) -> list[str] | None:
     prompts = getattr(module, "QUESTIONS", None)
     return None if prompts is None else list(prompts)
 
@@ -98,3 +96,23 @@ def _location(path: Path, error: BaseException) -> str:
         if Path(frame.filename).resolve() == own:
             return f"{path}, line {frame.lineno}"
     return str(path)
+
+
+def _exit_with_parent(parent: int) -> None:
+    """End this process once its parent is gone, also while a reward does not return."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve rewards on the connection whose descriptor the command line gives."""
+    path, descriptor = Path(sys.argv[1]), int(sys.argv[2])
+    del sys.path[0]  # this file's own directory, whose modules are not the user's
+    parent = os.getppid()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    serve_rewards(Connection(descriptor), path)
+
+
+if __name__ == "__main__":
+    main()

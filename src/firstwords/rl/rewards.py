@@ -1,18 +1,20 @@
 """What an answer is worth: graded by the exam's rules, or by a function of the user's own."""
 
 import contextlib
-import multiprocessing
+import multiprocessing.connection
+import subprocess
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from firstwords.common.child_process import sigint_blocked
 from firstwords.common.errors import UserError
+from firstwords.rl import reward_process
 from firstwords.rl.questions import Question, grade
-from firstwords.rl.reward_process import serve_rewards
 
 REWARD_SECONDS = 10.0  # that one call of the user's function may take
 START_SECONDS = 60.0  # that importing the user's file may take
+STDERR = 2
 SHOWN_CHARACTERS = 60  # of an answer in an error
 
 
@@ -40,12 +42,15 @@ class OwnReward:
         self._path, self._seconds = path, seconds
         if not path.is_file():
             raise UserError(f"--reward {path} does not exist", "name a Python file")
-        context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=serve_rewards, args=(other, path), daemon=True)
-        with sigint_blocked():
-            self._process.start()
-        other.close()
+        self._connection, other = multiprocessing.connection.Pipe()
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, reward_process.__file__, str(path), str(other.fileno())],
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=STDERR,  # stdout is for answers and documents
+                start_new_session=True,  # Ctrl-C in the terminal is for the parent
+            )
         self.prompts: list[str] | None = self._receive(START_SECONDS, "importing it")
 
     def score(self, question: Question, answer: str) -> float:
@@ -58,7 +63,7 @@ class OwnReward:
         """End the process."""
         self._connection.close()
         self._process.kill()
-        self._process.join()
+        self._process.wait()
 
     def __enter__(self) -> "OwnReward":
         return self
