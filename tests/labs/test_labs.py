@@ -108,7 +108,8 @@ MISTAKES = [
     ("induction", "copying.py", "float((", "1 - float((", "repeat_accuracy is"),
     ("policy_gradient", "policy.py", "axis=1", "axis=0", "each row is one question's group"),
     ("policy_gradient", "policy.py", "axis=1, ", "", "each row is one question's group"),
-    ("policy_gradient", "policy.py", ", keepdims=True", "", "keepdims=True"),
+    ("policy_gradient", "policy.py", ", keepdims=True", "", "could not be broadcast together"),
+    ("policy_gradient", "policy.py", "rewards_QG - ", "", "of the shape of its argument"),
     (
         "policy_gradient",
         "policy.py",

@@ -3,6 +3,7 @@
 import random
 import statistics
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, faile
 from firstwords.labs.small_model_run import country_facts, open_trained_run
 from firstwords.model import hf_format
 from firstwords.recipe import RLConfig
+from firstwords.rl import rollouts
 from firstwords.rl.advantage import advantages as expected_advantages
 from firstwords.rl.questions import Draw, Question, grade
 from firstwords.rl.rollouts import RolloutBatches
@@ -28,7 +30,7 @@ STEPS, QUESTIONS, GROUP_SIZE = 40, 4, 16
 N_ANSWERS = QUESTIONS * GROUP_SIZE  # of a step
 LR_SCALE = 0.1
 MAX_ANSWER_TOKENS = 24
-LAST_STEPS = 4  # whose answers count as those after training
+TEST_STEPS = 4  # whose questions are asked before and after training
 N_TRIALS, N_SHOWN = 100, 6
 WORDINGS = {  # none of them is in the training data, so the model is unsure
     "capital": (
@@ -59,13 +61,13 @@ def exercise(folder: LabFolder) -> Iterator[LabFinding]:
 def _check_advantages(advantages: Advantages) -> LabFinding:
     rng = np.random.default_rng(0)
     for trial in range(N_TRIALS):
-        shape = (1, 4) if trial == 0 else tuple(rng.integers(2, 6, 2))
+        shape = (2, 3) if trial == 0 else tuple(rng.integers(2, 6, 2))
         rewards_QG = rng.choice([0.0, 1.0], shape) if trial % 2 else rng.normal(size=shape)
         actual, expected = advantages(rewards_QG.copy()), expected_advantages(rewards_QG)
         if not isinstance(actual, np.ndarray) or actual.shape != expected.shape:
             return failed(
                 "advantages does not return an array of the shape of its argument",
-                "keepdims=True lets the mean of each row be subtracted from the row",
+                "it has one number for each reward, not one for each question",
             )
         if not np.allclose(actual, expected, atol=1e-9):
             call = f"advantages({_listed(rewards_QG)})"
@@ -127,13 +129,13 @@ class RecordingReward:
         self.seen.append(SeenAnswer(question.messages[-1]["content"], answer, is_right))
         return float(self._function(is_right, answer))
 
-    def of_step(self, step: int) -> list[SeenAnswer]:
-        """Return the answers of a step; those of step 0 precede any update."""
-        return self.seen[step * N_ANSWERS : (step + 1) * N_ANSWERS]
 
-    def last(self) -> list[SeenAnswer]:
-        """Return the answers of the last steps."""
-        return self.seen[-LAST_STEPS * N_ANSWERS :]
+class TrainedPolicy(NamedTuple):
+    """Answers to the same questions before and after training, and those of each step between."""
+
+    before: list[SeenAnswer]
+    after: list[SeenAnswer]
+    steps: list[list[SeenAnswer]]
 
 
 def fewest_words(is_right: bool, answer: str) -> float:
@@ -144,6 +146,16 @@ def fewest_words(is_right: bool, answer: str) -> float:
 def rewards_alone(rewards_QG: np.ndarray) -> np.ndarray:
     """Advantages without a baseline."""
     return rewards_QG
+
+
+@contextmanager
+def replace_advantages(advantages: Advantages) -> Iterator[None]:
+    """Let reinforcement learning use these advantages inside this block."""
+    before, rollouts.advantages = rollouts.advantages, advantages
+    try:
+        yield
+    finally:
+        rollouts.advantages = before
 
 
 def country_questions(seed: int) -> Draw:
@@ -160,9 +172,10 @@ def country_questions(seed: int) -> Draw:
 
 
 def train_policy(
-    run: Run, reward: AnswerReward, advantages: Advantages, label: str, steps: int
-) -> RecordingReward:
-    """Train a copy of a run's finetuned model on its own answers, and return them all."""
+    run: Run, reward: AnswerReward, label: str, settings: LabSettings
+) -> TrainedPolicy:
+    """Train a copy of a run's finetuned model on its own answers, and return them."""
+    steps, test_steps = settings.scaled(STEPS), settings.scaled(TEST_STEPS)
     config = RLConfig(
         steps=steps,
         batch_size=N_ANSWERS + 1,
@@ -182,40 +195,54 @@ def train_policy(
     # Nothing but the rewards teaches the model: no rows continue finetuning.
     padding = BatchSampler(PaddingRows(config.seq_len), config.sft_rows, recipe.seed)
     draw = country_questions(recipe.seed)
-    tokenizer = load_tokenizer(run)
     batches = RolloutBatches(
-        model, model, tokenizer, config, recipe.seed, draw, recording, padding, advantages
+        model, model, load_tokenizer(run), config, recipe.seed, draw, recording, padding
     )
+
+    def test_answers() -> list[SeenAnswer]:
+        start = len(recording.seen)
+        for step in range(steps, steps + test_steps):  # no questions of training
+            batches.rollouts(step)
+        return recording.seen[start:]
+
+    before = test_answers()
     with console.progress(label, steps, "steps") as meter:
         for _ in train(state, batches, config):
             meter.advance(1, f"reward {batches.metrics['reward']:.2f}")
-    return recording
+    trained = [
+        recording.seen[start : start + N_ANSWERS]
+        for start in range(len(before), len(recording.seen), N_ANSWERS)
+    ]
+    return TrainedPolicy(before, test_answers(), trained)
 
 
 def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding | ExperimentResult]:
     """Train with and without the baseline on a reward with a hole, then on the learner's."""
     advantages = folder.function(FILE, "advantages")
     own_reward = folder.function(FILE, "short_and_right")
-    run, steps = open_trained_run(settings), settings.scaled(STEPS)
-    found: dict[str, RecordingReward] = {}
+    run = open_trained_run(settings)
+    found: dict[str, TrainedPolicy] = {}
     for label, method, reward in (
         ("with the mean", advantages, fewest_words),
         ("without it", rewards_alone, fewest_words),
         ("your reward", advantages, own_reward),
     ):
-        found[label] = train_policy(run, reward, method, label, steps)
-        yield info(f"{label}, words per answer: {_curve(found[label], steps)}")
-        last = found[label].seen[-1]
+        with replace_advantages(method):
+            found[label] = train_policy(run, reward, label, settings)
+        yield info(f"{label}, right answers: {_curve(found[label])}")
+        last = found[label].after[-1]
         yield info(f"{label}, at the end: {last.question!r} {last.text!r}")
-    before = found["with the mean"].of_step(0)
-    holed, raw, closed = (one.last() for one in found.values())
+    holed, raw, closed = found.values()
     yield ExperimentResult(
         "baseline",
-        f"{_words(before):.1f} before, {_words(holed):.1f} with it, {_words(raw):.1f} without",
+        f"{_words(holed.before):.1f} before, {_words(holed.after):.1f} with it, "
+        f"{_words(raw.after):.1f} without",
     )
-    yield ExperimentResult("hole", f"{_right(before):.0%} before, {_right(holed):.0%} after")
     yield ExperimentResult(
-        "closed", f"{_right(closed):.0%} right, {_words(closed):.1f} words per answer"
+        "hole", f"{_right(holed.before):.0%} before, {_right(holed.after):.0%} after"
+    )
+    yield ExperimentResult(
+        "closed", f"{_right(closed.after):.0%} right, {_words(closed.after):.1f} words per answer"
     )
 
 
@@ -227,7 +254,8 @@ def _right(answers: list[SeenAnswer]) -> float:
     return statistics.fmean(answer.is_right for answer in answers)
 
 
-def _curve(recording: RecordingReward, steps: int) -> str:
-    """Return the mean number of words at some steps, evenly spaced."""
-    places = [round(i * (steps - 1) / (N_SHOWN - 1)) for i in range(N_SHOWN)]
-    return "  ".join(f"{_words(recording.of_step(place)):.1f}" for place in places)
+def _curve(policy: TrainedPolicy) -> str:
+    """Return the share of right answers at some steps, evenly spaced."""
+    last = len(policy.steps) - 1
+    places = [round(i * last / (N_SHOWN - 1)) for i in range(N_SHOWN)]
+    return "  ".join(f"{_right(policy.steps[place]):.0%}" for place in places)
