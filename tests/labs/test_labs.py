@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -284,7 +285,8 @@ def test_only_planted_heads_learn_to_repeat(desk: NewDesk) -> None:
 
 
 @pytest.mark.slow
-def test_finetuning_without_replay_forgets(desk: NewDesk, tmp_path: Path) -> None:
+def test_claims_about_the_small_model(desk: NewDesk) -> None:
+    """One test, as all of them need the model that trains for a minute."""
     at = desk("your_name").predict().solve()
     assert all(item.passed for item in at.experiment(1.0) if isinstance(item, LabFinding))
     at.change("lesson.toml", "replay_fraction = 0.5", "replay_fraction = 0.0")
@@ -294,3 +296,12 @@ def test_finetuning_without_replay_forgets(desk: NewDesk, tmp_path: Path) -> Non
     actual = actual_results(desk("contamination"), effort=1.0)
     assert float(actual["leaked"].split()[2].rstrip("%")) > 80
     assert float(actual["fresh"].split()[2].rstrip("%")) < 30
+    actual = actual_results(desk("policy_gradient"), effort=1.0)
+    cheap_before, cheap_after = percentages(actual["hole"])
+    assert cheap_after > max(30, 2 * cheap_before)
+    _, with_hole, closed = percentages(actual["closed"])
+    assert closed > max(70, 1.5 * with_hole)
+
+
+def percentages(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"(\d+)%", text)]

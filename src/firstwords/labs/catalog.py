@@ -221,8 +221,10 @@ LABS = (
         predict={
             "baseline": "Words per answer: before, after training with the mean subtracted, and "
             "after training without?",
-            "hole": "Right answers: before, and after training on fewer words?",
-            "closed": "Right answers, and words per answer, after training on your reward?",
+            "hole": "Wrong answers with fewer words than any right one: before, and after training "
+            "on fewer words?",
+            "closed": "Right answers: before, after training on fewer words, and after training on "
+            "your reward?",
         },
         hints=(
             "Each row of rewards_QG is one question's group. rewards_QG.mean(axis=1, "

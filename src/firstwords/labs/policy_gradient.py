@@ -2,6 +2,7 @@
 
 import random
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -230,19 +231,25 @@ def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding 
         with replace_advantages(method):
             found[label] = train_policy(run, reward, label, settings)
         yield info(f"{label}, right answers: {_curve(found[label])}")
-        last = found[label].after[-1]
-        yield info(f"{label}, at the end: {last.question!r} {last.text!r}")
+        texts = Counter(answer.text for answer in found[label].after)
+        ((text, count),) = texts.most_common(1)
+        yield info(f"{label}, {count} of {texts.total()} answers at the end: {text!r}")
     holed, raw, closed = found.values()
     yield ExperimentResult(
         "baseline",
         f"{_words(holed.before):.1f} before, {_words(holed.after):.1f} with it, "
         f"{_words(raw.after):.1f} without",
     )
+    fewest = min((one.n_words for one in holed.before if one.is_right), default=0)
+    cheap = [
+        statistics.fmean(not one.is_right and one.n_words < fewest for one in answers)
+        for answers in (holed.before, holed.after)
+    ]
+    yield ExperimentResult("hole", f"{cheap[0]:.0%} before, {cheap[1]:.0%} after")
     yield ExperimentResult(
-        "hole", f"{_right(holed.before):.0%} before, {_right(holed.after):.0%} after"
-    )
-    yield ExperimentResult(
-        "closed", f"{_right(closed.after):.0%} right, {_words(closed.after):.1f} words per answer"
+        "closed",
+        f"{_right(holed.before):.0%} before, {_right(holed.after):.0%} with the hole, "
+        f"{_right(closed.after):.0%} with your reward",
     )
 
 
