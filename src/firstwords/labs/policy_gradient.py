@@ -4,7 +4,6 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,6 @@ from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, faile
 from firstwords.labs.small_model_run import country_facts, open_trained_run
 from firstwords.model import hf_format
 from firstwords.recipe import RLConfig
-from firstwords.rl import rollouts
 from firstwords.rl.advantage import advantages as expected_advantages
 from firstwords.rl.questions import Draw, Question, grade
 from firstwords.rl.rollouts import RolloutBatches
@@ -149,16 +147,6 @@ def rewards_alone(rewards_QG: np.ndarray) -> np.ndarray:
     return rewards_QG
 
 
-@contextmanager
-def replace_advantages(advantages: Advantages) -> Iterator[None]:
-    """Let reinforcement learning use these advantages inside this block."""
-    before, rollouts.advantages = rollouts.advantages, advantages
-    try:
-        yield
-    finally:
-        rollouts.advantages = before
-
-
 def country_questions(seed: int) -> Draw:
     """Return random questions about the countries of the labs' small model, in words new to it."""
     facts = country_facts()
@@ -173,7 +161,7 @@ def country_questions(seed: int) -> Draw:
 
 
 def train_policy(
-    run: Run, reward: AnswerReward, label: str, settings: LabSettings
+    run: Run, reward: AnswerReward, advantages: Advantages, label: str, settings: LabSettings
 ) -> TrainedPolicy:
     """Train a copy of a run's finetuned model on its own answers, and return them."""
     steps, test_steps = settings.scaled(STEPS), settings.scaled(TEST_STEPS)
@@ -196,8 +184,9 @@ def train_policy(
     # Nothing but the rewards teaches the model: no rows continue finetuning.
     padding = BatchSampler(PaddingRows(config.seq_len), config.sft_rows, recipe.seed)
     draw = country_questions(recipe.seed)
+    tokenizer = load_tokenizer(run)
     batches = RolloutBatches(
-        model, model, load_tokenizer(run), config, recipe.seed, draw, recording, padding
+        model, model, tokenizer, config, recipe.seed, draw, recording, padding, advantages
     )
 
     def test_answers() -> list[SeenAnswer]:
@@ -228,8 +217,7 @@ def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding 
         ("without it", rewards_alone, fewest_words),
         ("your reward", advantages, own_reward),
     ):
-        with replace_advantages(method):
-            found[label] = train_policy(run, reward, label, settings)
+        found[label] = train_policy(run, reward, method, label, settings)
         yield info(f"{label}, right answers: {_curve(found[label])}")
         texts = Counter(answer.text for answer in found[label].after)
         ((text, count),) = texts.most_common(1)
