@@ -100,7 +100,7 @@ class RLConfig(StageConfig):
     group_size: int = Field(default=16, ge=2)  # answers to each question
     max_answer_tokens: int = Field(default=96, ge=1)  # an answer that is longer counts as wrong
     sft_rows: int = Field(default=8, ge=1)  # rows of a step that continue finetuning
-    sft_weight: float = Field(default=1.0, ge=0)  # weight of their mean loss
+    sft_weight: float = Field(default=0.1, ge=0)  # weight of their mean loss
     # Kinds of questions, those of the exam; not used with an own reward.
     kinds: tuple[str, ...] = ("stories", "instructions", "calculator")
     reward: str = ""  # path of a Python file with an own reward; empty for the exam's rules

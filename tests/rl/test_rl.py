@@ -88,7 +88,9 @@ def test_only_sampled_tokens_are_targets_and_carry_the_advantage(
     for row, weight in ((0, 0.5), (1, -0.5)):
         assert y_BT[row].tolist() == [-100, -100, 4, 5, -100, -100, 6, *[IGNORE_INDEX] * 9]
         assert x_BT[row, 6] == 99
-        np.testing.assert_allclose(w_BT[row, [2, 3, 6]], weight / (4 * TOKENS_PER_ANSWER))
+        rms = 8**-0.5  # of 0.5, -0.5, 0 and 0
+        expected = weight / rms / (4 * TOKENS_PER_ANSWER)
+        np.testing.assert_allclose(w_BT[row, [2, 3, 6]], expected, rtol=1e-6)
         assert np.count_nonzero(w_BT[row]) == 3
 
 
@@ -156,22 +158,25 @@ def test_a_reward_rises(tiny_model: ModelConfig, batches: RolloutBatches) -> Non
 def test_the_gradient_is_that_of_the_written_formula(
     tiny_model: ModelConfig, batches: RolloutBatches
 ) -> None:
-    found = batches.rollouts(0)
+    # Most answers of an untrained model are cut, and all of a group often are.
+    step = next(s for s in range(99) if batches.rollouts(s).advantages_QG.any())
+    found = batches.rollouts(step)
     model, terms = batches.model, []
     for group, advantages_G in zip(found.answers, found.advantages_QG, strict=True):
         for answer, advantage in zip(group, advantages_G, strict=True):
             ids = torch.tensor(answer.sequence.ids)
             logp_TV = model(ids[None, :-1])[0].log_softmax(-1)
             logp = sum(logp_TV[place - 1, ids[place]] for place in answer.sequence.positions)
-            terms.append(-advantage * logp / (found.advantages_QG.size * TOKENS_PER_ANSWER))
+            scale = np.sqrt((found.advantages_QG**2).mean()) * found.advantages_QG.size
+            terms.append(-advantage * logp / (scale * TOKENS_PER_ANSWER))
     torch.stack(terms).sum().backward()
     expected = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
     state = build(recipe_of(tiny_model), model, stage=RL)
-    x_BT, y_BT, w_BT = batches.batch(0)
+    x_BT, y_BT, w_BT = batches.batch(step)
     state.loss(x_BT, y_BT, w_BT).backward()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=1e-3)
 
 
 def test_a_step_without_signal_only_continues_finetuning(batches: RolloutBatches) -> None:

@@ -3,8 +3,9 @@
 Group-relative policy gradients (GRPO, arXiv 2402.03300) sample several answers to each question. An
 answer that is better than its group's mean becomes more likely, a worse one less likely:
 
-    loss = - sum over answers i, tokens t of  A_i * log p(token t of answer i) / constant
+    loss = - sum over answers i, tokens t of  A_i / s * log p(token t of answer i) / constant
     A_i  = reward_i - mean reward of the group
+    s    = root mean square of A over all groups of the step
 
 Two terms of the first version are left out, which Dr. GRPO (arXiv 2503.20783) found to be biases.
 Dividing A by the group's standard deviation would give the most weight to questions that are nearly
@@ -30,8 +31,14 @@ def advantages(rewards_QG: np.ndarray) -> np.ndarray:
 
 
 def token_weights(advantages_QG: np.ndarray) -> np.ndarray:
-    """Return the weight (Q, G) of the cross-entropy of every token of each answer."""
-    weights: np.ndarray = advantages_QG / (advantages_QG.size * TOKENS_PER_ANSWER)
+    """Return the weight (Q, G) of the cross-entropy of every token of each answer.
+
+    The advantages are first divided by their root mean square over the whole step, so that the unit
+    of a reward does not decide how much it counts beside the rows that continue finetuning. All
+    groups are divided by the same number, which favours none of them.
+    """
+    scale = float(np.sqrt((advantages_QG**2).mean()))
+    weights: np.ndarray = advantages_QG / (scale or 1.0) / (advantages_QG.size * TOKENS_PER_ANSWER)
     return weights
 
 
