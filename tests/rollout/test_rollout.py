@@ -11,14 +11,20 @@ import torch
 from factories import save_step, tiny_run
 
 from firstwords.cli.main import run_command
+from firstwords.inference.batch import GeneratedAnswer
+from firstwords.inference.engine import Sequence
+from firstwords.inference.sampling import GREEDY
 from firstwords.inspect.rollout.explain import (
     Explanation,
     RolloutRequest,
     explain_rollout,
     movement,
     pushed,
+    token_changes,
 )
 from firstwords.recipe import ModelConfig
+from firstwords.rl.advantage import advantages
+from firstwords.rl.rollouts import Rollouts
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import Tokenizer
 
@@ -62,8 +68,8 @@ def test_update_moves_answers_as_their_advantages_say(run: Run, reward: Path) ->
     found = explain(reward)
     assert len(found.answers) == 16
     rewards = np.array([one.reward for one in found.answers])
-    advantages = np.array([one.advantage for one in found.answers])
-    np.testing.assert_allclose(advantages, rewards - rewards.mean())
+    found_advantages = np.array([one.advantage for one in found.answers])
+    np.testing.assert_allclose(found_advantages, rewards - rewards.mean())
     assert found.mean_reward == pytest.approx(rewards.mean())
     assert movement(found) > 0
     moved, n = pushed(found)
@@ -73,17 +79,43 @@ def test_update_moves_answers_as_their_advantages_say(run: Run, reward: Path) ->
     assert best.reward == 100 * best.text.count("e") / (1 + len(best.text))
 
 
-def test_tokens_of_equal_beginnings_are_pushed_together(run: Run, reward: Path) -> None:
+def answer(*ids: int) -> GeneratedAnswer:
+    """An answer of these tokens to the prompt 1 2 3."""
+    sequence = Sequence([1, 2, 3], GREEDY)
+    sequence.ids += ids
+    sequence.generated, sequence.positions = list(ids), list(range(3, 3 + len(ids)))
+    return GeneratedAnswer("", "", False, False, sequence)
+
+
+def test_tokens_of_equal_beginnings_are_pushed_together(tiny_tokenizer: Tokenizer) -> None:
+    answers = [answer(40, 50), answer(40, 60), answer(50, 40)]
+    rewards_QG = np.array([[3.0, 0.0, 0.0]])
+    group = Rollouts([], [answers], rewards_QG, advantages(rewards_QG))
+    before = np.log([0.5, 0.25])
+    nats = [(before, np.log([0.75, 0.5])), (before, np.log([0.75, 0.125])), (before, before)]
+    found = {
+        (one.answers, one.token): (one.advantage, round(one.before, 6), round(one.after, 6))
+        for one in token_changes(tiny_tokenizer, group, nats)
+    }
+    assert found == {
+        ((0, 1), 40): (1.0, 0.5, 0.75),
+        ((0,), 50): (2.0, 0.25, 0.5),
+        ((1,), 60): (-1.0, 0.25, 0.125),
+        ((2,), 50): (-1.0, 0.5, 0.5),
+        ((2,), 40): (-1.0, 0.25, 0.25),
+    }
+
+
+def test_tokens_multiply_to_the_probability_of_their_answer(run: Run, reward: Path) -> None:
     found = explain(reward)
     distance = [abs(one.after - one.before) for one in found.tokens]
     assert distance == sorted(distance, reverse=True)
     first = [one for one in found.tokens if one.context == ""]
     assert sum(len(one.answers) for one in first) == 16
     for one in found.tokens:
-        advantages = [found.answers[number].advantage for number in one.answers]
-        assert one.advantage == pytest.approx(sum(advantages), abs=1e-9)
+        pushes = [found.answers[number].advantage for number in one.answers]
+        assert one.advantage == pytest.approx(sum(pushes), abs=1e-9)
         assert 0 < one.before < 1
-    # The tokens of an answer multiply to its probability.
     for number, answer in enumerate(found.answers):
         own = [one for one in found.tokens if number in one.answers]
         assert len(own) == answer.tokens

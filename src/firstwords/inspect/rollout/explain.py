@@ -150,7 +150,7 @@ def explain_rollout(request: RolloutRequest) -> Explanation:
         learning_rate=config.lr_scale if len(rows[0]) else 0.0,
         mean_reward=float(rollouts.rewards_QG.mean()),
         answers=_answer_changes(rollouts, nats),
-        tokens=_token_changes(tokenizer, rollouts, nats),
+        tokens=token_changes(tokenizer, rollouts, nats),
     )
 
 
@@ -238,7 +238,7 @@ def _answer_changes(rollouts: Rollouts, nats: Nats) -> tuple[AnswerChange, ...]:
     )
 
 
-def _token_changes(tokenizer: Tokenizer, rollouts: Rollouts, nats: Nats) -> tuple[TokenChange, ...]:
+def token_changes(tokenizer: Tokenizer, rollouts: Rollouts, nats: Nats) -> tuple[TokenChange, ...]:
     """Return every sampled token once for all answers that are equal up to it."""
     sharing: dict[tuple[int, ...], list[int]] = {}
     probabilities: dict[tuple[int, ...], tuple[float, float]] = {}
