@@ -47,7 +47,7 @@ def sizes(block: int, max_line: int = 1 << 16, document: int = 6_000) -> Iterato
     """Inside this block, files are read with these sizes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(line_blocks, "BLOCK_BYTES", block)
-        patch.setattr(formats, "MAX_LINE_BYTES", max_line)
+        patch.setattr(formats, "LINE_BYTES", max_line)
         patch.setattr(formats, "DOCUMENT_CHARS", document)
         yield
 
@@ -188,7 +188,7 @@ def test_a_directory_is_read_recursively(tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     for name in (*FORMATS, "deep/b.jsonl", "deep/er/c.parquet"):
         write_numbers(tmp_path / name, range(20))
-    (tmp_path / "notes.pdf").write_text("not data")
+    (tmp_path / "notes.docx").write_text("not data")
     records = both_splits(tmp_path)
     assert Counter(record.split()[0] for record in records) == {
         **dict.fromkeys(FORMATS, 20),
@@ -498,8 +498,8 @@ def test_an_error_names_the_option_of_a_missing_source(source: str) -> None:
 
 
 def test_an_unknown_file_type_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.pdf").write_bytes(b"%PDF")
-    assert ".jsonl, .json" in failure(tmp_path / "a.pdf")
+    (tmp_path / "a.docx").write_bytes(b"letter")
+    assert ".jsonl, .json" in failure(tmp_path / "a.docx")
     assert "has no data files" in failure(tmp_path)
 
 

@@ -133,7 +133,7 @@ def serve(
         server.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shared_server(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[RunningServer]:
     """A server of a random model that tests share, since they do not change it."""
     server = start_server(wide_model, tiny_tokenizer)
@@ -153,7 +153,7 @@ def url(shared_server: RunningServer) -> str:
     return shared_server.url
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def toy_server(wide_model: Transformer, tiny_tokenizer: Tokenizer) -> Iterator[ToyChat]:
     """A server of two stages with scripted answers, which tests share."""
     sft, base = (FixedAnswerDecoder(tiny_tokenizer, text) for text in ("Hello.", " and on."))
@@ -171,9 +171,10 @@ def toy(toy_server: ToyChat) -> ToyChat:
     return toy_server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium. While it is open, no other loop of asyncio can run in this thread."""
+    """Chromium. While it is open, no other loop of asyncio can run in this thread, so that tests of
+    other modules cannot share it."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

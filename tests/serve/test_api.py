@@ -495,7 +495,8 @@ def test_failing_model_returns_an_error_and_the_next_answer_works(
     assert chat(running.client, max_tokens=2).status_code == 200
 
 
-def test_metrics_count_requests_and_tokens(client: httpx.Client) -> None:
+def test_metrics_count_requests_and_tokens(serve: Serve) -> None:
+    client = serve().client
     chat(client)
     chat(client, temperature=-1)
     text = client.get("/metrics").text

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -67,11 +66,6 @@ def make_points(factor: float) -> list[dict[str, float]]:
 
 
 SERIES = [{"name": "first", "points": make_points(1)}, {"name": "a,b", "points": make_points(2)}]
-
-
-@pytest.fixture(scope="module")
-def url(client: httpx.Client) -> str:
-    return str(client.base_url)
 
 
 @pytest.fixture

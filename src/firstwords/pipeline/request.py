@@ -134,7 +134,7 @@ def resolve(request: TrainRequest, processes: int = 1) -> Resolved:
     check_conversations(chat, "--chat-data")
     seconds, plan = _plan(request, file, seconds, text, chat, processes, start)
     recipe = plan.recipe
-    _check_fits_start(recipe, start)
+    check_fits_start(recipe, start)
     text_bytes = APPROXIMATE_BYTES_PER_TOKEN * recipe.text_tokens
     check_text(text, "--data", recipe.seed, {"train": text_bytes, "val": recipe.val_bytes})
     plan = replace(plan, notes=tuple(data_notes(recipe, text, chat, _knows_starter(start))))
@@ -206,7 +206,7 @@ def _knows_starter(start: SourceModel | None) -> bool:
     return corpora.STARTER in (split_weight(name)[0] for name in names)
 
 
-def _check_fits_start(recipe: Recipe, start: SourceModel | None) -> None:
+def check_fits_start(recipe: Recipe, start: SourceModel | None) -> None:
     """Raise UserError if a recipe does not go with the model that the run starts from."""
     if start and recipe.model != start.run.recipe.model:
         raise UserError(

@@ -1,6 +1,11 @@
 """The options that a run of a site file passes to `firstwords train`."""
 
-from firstwords.pipeline.request import TrainRequest, given_recipe, read_recipe_file
+from firstwords.pipeline.request import (
+    TrainRequest,
+    check_fits_start,
+    given_recipe,
+    read_recipe_file,
+)
 from firstwords.recipe import Recipe
 from firstwords.slurm.field_types import resolve_recipe, resolve_source
 from firstwords.slurm.site import RunConfig
@@ -28,4 +33,7 @@ def recipe_of(run: RunConfig) -> Recipe | None:
     Raises UserError if the recipe cannot be read or is not valid.
     """
     request = train_request(run)
-    return given_recipe(read_recipe_file(request.recipe), request)
+    recipe = given_recipe(read_recipe_file(request.recipe), request)
+    if recipe:
+        check_fits_start(recipe, None)
+    return recipe

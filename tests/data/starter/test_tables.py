@@ -77,6 +77,7 @@ WORDING = (
     "scenes.txt",
     "slots.txt",
     "talk.txt",
+    "personality.txt",
     "tasks.txt",
     "told.txt",
     "unknown_things.txt",
