@@ -7,17 +7,20 @@ order of the documents, so the tokens do not depend on the number of processes.
 
 import functools
 import multiprocessing
+import os
+import signal
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from firstwords.common.child_process import exit_with_parent, sigint_blocked
 from firstwords.tokenizer.bpe import END_OF_TEXT, Tokenizer
 from firstwords.tokenizer.chat_format import Messages, encode_conversations
 
@@ -93,7 +96,7 @@ def encode_all(
         path = Path(folder) / "tokenizer.json"
         tokenizer.save(path)
         pool = ProcessPoolExecutor(
-            processes, multiprocessing.get_context("spawn"), exit_with_parent
+            processes, multiprocessing.get_context("spawn"), _exit_with_parent
         )
         try:
             task = functools.partial(_encode, encode, path)
@@ -113,12 +116,26 @@ def _in_order(
     """Yield the results in the order of the batches, with at most `ahead` + 1 in the pool."""
     waiting: deque[Future[EncodedBatch]] = deque()
     for batch in batches:
-        with sigint_blocked():
+        with _sigint_blocked():
             waiting.append(pool.submit(task, batch))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Block Ctrl-C while a task may start a process.
+
+    The terminal sends it to all processes, but only the parent must handle it. A new process
+    inherits the blocked signal, and keeps it blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # --- functions that run in the processes of the pool ----------------------------------------------
@@ -131,3 +148,15 @@ def _encode(encode: Encode[Any], tokenizer: Path, batch: list[Any]) -> EncodedBa
 @functools.cache
 def _load_tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.load(path)
+
+
+def _exit_with_parent() -> None:
+    """End this process once its parent is gone, even if that was killed."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
