@@ -116,3 +116,17 @@ def tiny_model(tiny_tokenizer: Tokenizer) -> ModelConfig:
 def random_model() -> Callable[..., Transformer]:
     """A factory of models in which every parameter is random, also those that start at zero."""
     return tiny_model_with_random_weights
+
+
+@pytest.fixture
+def call_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a command of `firstwords` in this process, and returns its exit
+    code, output and errors."""
+    from firstwords.cli.main import run_command
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run_command(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

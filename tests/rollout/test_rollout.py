@@ -1,5 +1,6 @@
 """`firstwords rollout`: one update, explained; its figures, output and errors."""
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -10,7 +11,6 @@ import pytest
 import torch
 from factories import save_step, tiny_run
 
-from firstwords.cli.main import run_command
 from firstwords.inference.batch import GeneratedAnswer
 from firstwords.inference.engine import Sequence
 from firstwords.inference.sampling import GREEDY
@@ -51,13 +51,8 @@ def reward(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rollout(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run_command(["rollout", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def rollout(call_command: Call) -> Call:
+    return functools.partial(call_command, "rollout")
 
 
 def explain(reward: Path, question: int | None = None) -> Explanation:

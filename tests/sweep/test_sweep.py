@@ -1,5 +1,6 @@
 """`firstwords sweep`: variants and seeds, resuming, the ledger, and what the results say."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from factories import make_recipe, save_step, tiny_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstwords.cli.main import run_command
 from firstwords.common import files
 from firstwords.common.errors import UserError
 from firstwords.recipe import ModelConfig
@@ -63,7 +63,7 @@ def sweep(
     tiny_model: ModelConfig,
     tiny_tokenizer: Tokenizer,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    call_command: Sweep,
 ) -> Sweep:
     """Run the command with a spec and a trainer that takes no time."""
     monkeypatch.chdir(tmp_path)
@@ -75,12 +75,7 @@ def sweep(
     Path("rates.toml").write_text(SPEC)
     command = f"{sys.executable} trainer.py {home} {{run}} {{recipe}}"
 
-    def call(*options: str) -> tuple[int, str, str]:
-        code = run_command(["sweep", "rates.toml", "--command", command, *options])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return functools.partial(call_command, "sweep", "rates.toml", "--command", command)
 
 
 def test_all_variants_are_trained_once_and_compared(sweep: Sweep, home: Path) -> None:

@@ -1,5 +1,6 @@
 """`firstwords xray`: terminal output, HTML page, JSON document and errors."""
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 from factories import save_step, tiny_run
 
-from firstwords.cli.main import run_command
 from firstwords.inspect.xray.views import VIEWS
 from firstwords.recipe import REQUIRED_STAGES, ModelConfig
 from firstwords.runs.run import Run
@@ -27,13 +27,8 @@ def run(tiny_model: ModelConfig, tiny_tokenizer: Tokenizer) -> Run:
 
 
 @pytest.fixture
-def xray(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run_command(["xray", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def xray(call_command: Call) -> Call:
+    return functools.partial(call_command, "xray")
 
 
 def test_default_is_the_latest_stage_of_the_newest_run(run: Run, xray: Call) -> None:

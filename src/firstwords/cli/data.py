@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from firstwords.cli.options import EXISTING_RUN, JSON, PERSONALITY, SEED, Count, UserPath, as_source
-from firstwords.cli.own_data import check, convert
+from firstwords.cli.own_data import check, convert, notes
 from firstwords.common.terminal import echo
 from firstwords.common.units import format_size
 from firstwords.data.hub.catalogue import EVAL
@@ -62,47 +62,7 @@ def show(source: str, as_json: bool, **options: Any) -> None:
 
 data.add_command(check)
 data.add_command(convert)
-
-
-@data.command()
-@click.argument("file", metavar="FILE", type=UserPath(dir_okay=False))
-@click.option(
-    "--out",
-    type=UserPath(dir_okay=False),
-    metavar="FILE",
-    required=True,
-    help="File of conversations to write; its name ends in .jsonl.",
-)
-@click.option(
-    "--per-note",
-    type=click.IntRange(1, 1000),
-    default=40,
-    show_default=True,
-    help="How often each note is asked for, each time in other words.",
-)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed.")
-def notes(file: Path, out: Path, per_note: int, seed: int) -> None:
-    """Turn notes, one short sentence a line, into conversations that ask for them.
-
-    A line may also be "question | another question | answer".
-    """
-    from firstwords.common import console
-    from firstwords.common.errors import UserError
-    from firstwords.data.notes.convert import convert
-
-    if out.suffix != ".jsonl":
-        raise UserError(f"--out {out} is no .jsonl file", "give it a name such as family.jsonl")
-    done = convert(file, out, per_note, seed)
-    for note in done.unparsed:
-        console.warn(
-            f"{file}, line {note.line}: no known verb, so few questions ask for it; "
-            "write it as question | answer"
-        )
-    console.say(f"{done.n_notes:,} notes became {done.n_conversations:,} conversations in {out}")
-    console.say(
-        f"to train on them: firstwords train --from RUN --chat-data {out}:0.5 "
-        "--chat-data starter:0.5"
-    )
+data.add_command(notes)
 
 
 @data.command("list")

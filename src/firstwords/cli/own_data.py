@@ -1,4 +1,4 @@
-"""`firstwords data check` and `convert`: list what is wrong with own files, and rewrite them."""
+"""`firstwords data check`, `convert` and `notes`: find mistakes in own files, and rewrite them."""
 
 import json
 import sys
@@ -8,8 +8,16 @@ from typing import Any
 
 import click
 
-from firstwords.cli.options import JSON, Duration, UserPath
+from firstwords.cli.options import JSON, SEED, Duration, UserPath
 from firstwords.common.terminal import echo
+
+OUT = click.option(
+    "--out",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    required=True,
+    help="File to write; the name ends in .jsonl.",
+)
 
 
 class Columns(click.ParamType):
@@ -59,13 +67,7 @@ def check(context: click.Context, source: str, run: str | None, as_json: bool) -
 
 @click.command()
 @click.argument("source", metavar="SRC")
-@click.option(
-    "--out",
-    type=UserPath(dir_okay=False),
-    metavar="FILE",
-    required=True,
-    help="File to write; the name ends in .jsonl.",
-)
+@OUT
 @click.option(
     "--assistant",
     metavar="NAME",
@@ -111,3 +113,38 @@ def _ask(path: Path, people: dict[str, int]) -> str:
         f"Who in {path.name} is the assistant?", type=click.IntRange(1, len(names)), err=True
     )
     return names[number - 1]
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=UserPath(dir_okay=False))
+@OUT
+@click.option(
+    "--per-note",
+    type=click.IntRange(1, 1000),
+    default=40,
+    show_default=True,
+    help="How often each note is asked for, each time in other words.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Random seed.")
+def notes(file: Path, out: Path, per_note: int, seed: int) -> None:
+    """Turn notes, one short sentence a line, into conversations that ask for them.
+
+    A line may also be "question | another question | answer".
+    """
+    from firstwords.common import console
+    from firstwords.common.errors import UserError
+    from firstwords.data.notes.convert import convert as convert_notes
+
+    if out.suffix != ".jsonl":
+        raise UserError(f"--out {out} is no .jsonl file", "give it a name such as family.jsonl")
+    done = convert_notes(file, out, per_note, seed)
+    for note in done.unparsed:
+        console.warn(
+            f"{file}, line {note.line}: no known verb, so few questions ask for it; "
+            "write it as question | answer"
+        )
+    console.say(f"{done.n_notes:,} notes became {done.n_conversations:,} conversations in {out}")
+    console.say(
+        f"to train on them: firstwords train --from RUN --chat-data {out}:0.5 "
+        "--chat-data starter:0.5"
+    )

@@ -135,14 +135,21 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def write_output(option: str, path: Path, text: str) -> None:
-    """Write text to the path that the user gave to an option. Raises UserError if that fails."""
+@contextmanager
+def output_for(option: str, path: Path) -> Iterator[None]:
+    """Raise UserError if this block cannot write to the path that the user gave to an option."""
     try:
-        write_text(path, text)
+        yield
     except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         raise UserError(
             f"{option} {path} cannot be written ({error.strerror})", "choose another path"
         ) from None
+
+
+def write_output(option: str, path: Path, text: str) -> None:
+    """Write text to the path that the user gave to an option. Raises UserError if that fails."""
+    with output_for(option, path):
+        write_text(path, text)
 
 
 def write_json(path: Path, value: Any) -> None:

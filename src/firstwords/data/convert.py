@@ -14,7 +14,7 @@ from firstwords.data import chat_exports, recognition
 from firstwords.data.corpora import Corpus, open_corpus
 from firstwords.data.file_types import file_format
 from firstwords.data.formats import raise_problem, read_conversations, read_text
-from firstwords.data.rows import SEPARATORS, text_lines
+from firstwords.data.rows import SEPARATORS, invalid_csv, text_lines
 from firstwords.tokenizer.chat_format import InvalidConversation, Messages, validate_messages
 
 # Chooses who the assistant is, from the numbers of messages of the people.
@@ -53,15 +53,10 @@ def convert(request: Request) -> tuple[int, str]:
             + (", or name another person" if request.assistant else ""),
         )
     n_records = 0
-    try:
-        with files.atomic_writer(request.out) as file:
-            for record in itertools.chain([first], found):
-                file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-                n_records += 1
-    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise UserError(
-            f"--out {request.out} cannot be written ({error.strerror})", "choose another path"
-        ) from None
+    with files.output_for("--out", request.out), files.atomic_writer(request.out) as file:
+        for record in itertools.chain([first], found):
+            file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+            n_records += 1
     return n_records, what
 
 
@@ -121,10 +116,7 @@ def _table_chats(path: Path, columns: tuple[str, str]) -> Iterator[Messages]:
             "fix or remove the line",
         ) from None
     except csv.Error as error:
-        raise UserError(
-            f"{path}, line {reader.line_num + 1} is not valid CSV ({error})",
-            "fix or remove the line",
-        ) from None
+        raise invalid_csv(path, reader.line_num + 1, error) from None
 
 
 def _row_chat(cells: list[str], numbers: list[int]) -> Messages:

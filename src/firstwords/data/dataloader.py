@@ -234,15 +234,21 @@ class PaddingRows:
 
 class Batches(Protocol):
     """Batches by step: `batch(step)` returns inputs and targets (rows, seq_len), perhaps followed
-    by the weight of each target's loss. `metrics` describes the newest batch."""
+    by the weight of each target's loss. `metrics` describes the newest batch, and `summary` does so
+    in a line of progress."""
 
     metrics: dict[str, Any]
+
+    @property
+    def summary(self) -> str: ...
 
     def batch(self, step: int) -> tuple[Tensor, ...]: ...
 
 
 class BatchSampler:
     """Batches as a pure function of (seed, step). Each epoch visits every row once, shuffled."""
+
+    summary = ""
 
     def __init__(self, rows: Rows, batch_size: int, seed: int) -> None:
         self.rows, self.batch_size, self.seed = rows, batch_size, seed

@@ -132,10 +132,12 @@ def _csv_rows(path: Path, kind: Kind) -> Iterator[Row]:
             place = functools.partial("{}, line {}".format, path, reader.line_num)
             yield Row(path, place, progress, record)
     except csv.Error as error:
-        raise UserError(
-            f"{path}, line {reader.line_num + 1} is not valid CSV ({error})",
-            "fix or remove the line",
-        ) from None
+        raise invalid_csv(path, reader.line_num + 1, error) from None
+
+
+def invalid_csv(path: Path, line: int, error: csv.Error) -> UserError:
+    """Return the error for a line of a table that cannot be read."""
+    return UserError(f"{path}, line {line} is not valid CSV ({error})", "fix or remove the line")
 
 
 def text_lines(path: Path) -> Iterator[tuple[str, float]]:

@@ -195,20 +195,12 @@ class RaggedTrainer(NativeTrainer):
     full length takes the rows that fit into it, and their gradients are added up.
     """
 
-    def __init__(
-        self,
-        library: ctypes.CDLL,
-        model: Transformer,
-        seq_len: int,
-        max_rows: int,
-        rows_per_pass: int,
-        n_threads: int,
-    ) -> None:
-        super().__init__(library, model, seq_len, max_rows, rows_per_pass, n_threads)
+    def __init__(self, library: ctypes.CDLL, model: Transformer, seq_len: int, *sizes: int) -> None:
+        """`sizes` are the other ones of a NativeTrainer."""
+        super().__init__(library, model, seq_len, *sizes)
         lengths = sorted({-(-seq_len * part // 8) for part in range(1, 8)} - {seq_len})
         self._shorter = {
-            length: NativeTrainer(library, model, length, max_rows, rows_per_pass, n_threads)
-            for length in lengths
+            length: NativeTrainer(library, model, length, *sizes) for length in lengths
         }
         self._seq_len = seq_len
 

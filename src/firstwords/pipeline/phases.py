@@ -9,7 +9,7 @@ from firstwords.common.units import format_duration
 from firstwords.evaluation.stages import evaluate_stages
 from firstwords.recipe import Stage
 from firstwords.rl.stage import reinforce
-from firstwords.runs.metrics import read_metrics, summarize_loss
+from firstwords.runs.metrics import read_metrics, read_rollouts, summarize_loss
 from firstwords.runs.phases import phases_of, seconds_left
 from firstwords.runs.run import Run
 from firstwords.training.session import Session
@@ -72,7 +72,7 @@ def _stage_summary(stage: Stage) -> Callable[[Run], str]:
 
 
 def _rl_summary(run: Run) -> str:
-    metrics = [step for step in read_metrics(run.metrics("rl")) if "reward" in step]
+    metrics = read_rollouts(run.metrics("rl"))
     summary = _stage_summary("rl")(run)
     if not metrics:
         return summary

@@ -286,6 +286,12 @@ def check_unchanged(run: Run, request: TrainRequest) -> None:
             recipe,
         ),
     }
+    refuse_changes(run, options)
+
+
+def refuse_changes(run: Run, options: dict[str, tuple[object, object]]) -> None:
+    """Raise UserError if an option asks for something else than the run has. `options` has what was
+    requested, None if nothing was, and what is there."""
     for option, (requested, existing) in options.items():
         if requested is not None and requested != existing:
             raise UserError(

@@ -9,6 +9,7 @@ from firstwords import __version__
 from firstwords.common import console, devices, files
 from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
+from firstwords.pipeline.request import refuse_changes
 from firstwords.recipe import REQUIRED_STAGES, Recipe, with_overrides
 from firstwords.rl.stage import check_reward, rl_config, seconds_per_step
 from firstwords.runs import registry
@@ -53,17 +54,14 @@ def find_source(request: RLRequest) -> Run:
 def check_same_rl(run: Run, request: RLRequest) -> None:
     """Raise UserError if the request asks for another run than the existing one of that name."""
     config = rl_config(run)
-    options = {
-        "--reward": (_reward(request), config.reward) if request.reward else None,
-        "--time": (request.seconds, run.manifest.time) if request.seconds else None,
-        "--set": (with_overrides(run.recipe, request.overrides), run.recipe),
-    }
-    for option, values in options.items():
-        if values and values[0] != values[1]:
-            raise UserError(
-                f"{option} differs from that of run {run.name}",
-                f"resume the run without {option}, or start a new one with --run NAME",
-            )
+    refuse_changes(
+        run,
+        {
+            "--reward": (_reward(request) or None, config.reward),
+            "--time": (request.seconds, run.manifest.time),
+            "--set": (with_overrides(run.recipe, request.overrides), run.recipe),
+        },
+    )
 
 
 def create_rl_run(directory: Path, request: RLRequest) -> Run:

@@ -68,6 +68,12 @@ class RolloutBatches:
         self.make_advantages = make_advantages
         self.metrics: dict[str, Any] = {}
 
+    @property
+    def summary(self) -> str:
+        """What a line of progress says of the newest batch."""
+        reward, tokens = self.metrics["reward"], self.metrics["answer_tokens"]
+        return f"reward {reward:.2f}  answer {tokens:.0f} tokens  "
+
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return inputs, targets and weights (rows, T) of the policy's loss and finetuning's."""
         start = time.perf_counter()

@@ -13,6 +13,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return read_valid_lines(StepMetrics, path)
 
 
+def read_rollouts(path: Path) -> list[dict[str, Any]]:
+    """Return the metrics of the steps of reinforcement learning that record their rewards."""
+    return [step for step in read_metrics(path) if "reward" in step]
+
+
 class LossSummary(NamedTuple):
     """First and last loss of a stage in nats per target, and the time of its steps."""
 

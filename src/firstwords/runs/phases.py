@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from firstwords.recipe import Stage
+from firstwords.recipe import STAGES, Stage
 from firstwords.runs.run import Run
 
 
@@ -38,8 +38,9 @@ PHASES = (
 
 
 def phases_of(run: Run) -> list[Phase]:
-    """Return the phases of a run: all, but for reinforcement learning if it leaves that out."""
-    return [phase for phase in PHASES if phase.name != "rl" or run.recipe.rl]
+    """Return the phases of a run: all, but for the stages that it leaves out."""
+    left_out = set(STAGES) - set(run.recipe.stages)
+    return [phase for phase in PHASES if phase.name not in left_out]
 
 
 def unfinished(run: Run) -> list[Phase]:

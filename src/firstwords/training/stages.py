@@ -1,9 +1,8 @@
 """The training stages of a run: pretrain, midtrain, sft; and what `rl/stage.py` shares with them.
 
 pretrain starts from random weights, or those of another run (`train --from`), and predicts the next
-token of plain text. All knowledge of
-language and the world starts here, so it gets most of the time. Documents follow each other in rows
-of equal length, and every token is a target.
+token of plain text. All knowledge of language and the world starts here, so it gets most of the
+time. Documents follow each other in rows of equal length, and every token is a target.
 
 midtrain shows the pretrained model conversations: their special tokens, whose turn it is, how a
 tool is called. Every token is still a target, questions included. Conversations are packed whole
@@ -93,14 +92,16 @@ def finetune(session: Session) -> None:
 
 def train_on_chat(session: Session, stage: Stage, after: Stage, assistant_only: bool) -> None:
     """Train a stage on conversations and a share of text, from the final weights of `after`."""
-    initial = session.run.finished_or_fail(after)
-    if session.run.recipe.stage(stage).steps == 0:
-        skip_stage(session, stage, lambda m: hf_format.load_weights(m, initial.directory))
-        return
-    rows = chat_rows(session, session.run.recipe.stage(stage).seq_len, assistant_only)
-    train_stage(
-        session, stage, rows, lambda model: hf_format.load_weights(model, initial.directory)
-    )
+    config = session.run.recipe.stage(stage)
+    initial = session.run.finished_or_fail(after).directory
+
+    def set_initial(model: Transformer) -> None:
+        hf_format.load_weights(model, initial)
+
+    if config.steps == 0:
+        skip_stage(session, stage, set_initial)
+    else:
+        train_stage(session, stage, chat_rows(session, config.seq_len, assistant_only), set_initial)
 
 
 def chat_rows(session: Session, seq_len: int, assistant_only: bool) -> Rows:
@@ -222,7 +223,7 @@ def _train(session: Session, stage: Stage, state: TrainState, batches: Batches) 
                 meter.advance(
                     config.batch_tokens,
                     f"step {step.step:,}/{config.steps:,}  loss {smoothed_loss:.3f}  "
-                    f"{_summary(batches)}memory {memory}",
+                    f"{batches.summary}memory {memory}",
                 )
                 for callback in callbacks:
                     callback(step)
@@ -244,11 +245,3 @@ def _saving_on_user_error(save: Callable[[], None]) -> Iterator[None]:
     except UserError:
         save()
         raise
-
-
-def _summary(batches: Batches) -> str:
-    """Return what the newest batch adds to the line of progress."""
-    if "reward" not in batches.metrics:
-        return ""
-    reward, tokens = batches.metrics["reward"], batches.metrics["answer_tokens"]
-    return f"reward {reward:.2f}  answer {tokens:.0f} tokens  "

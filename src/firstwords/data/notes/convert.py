@@ -148,7 +148,8 @@ def convert(path: Path, out: Path, per_note: int, seed: int) -> Converted:
     """Write the conversations about the notes of a file as JSON lines. Raises UserError."""
     notes = read_notes(path)
     made = [{"messages": list(messages)} for messages in conversations(notes, per_note, seed)]
-    files.write_json_lines(out, made)
+    with files.output_for("--out", out):
+        files.write_json_lines(out, made)
     unparsed = [n for n in notes if not n.questions and parse_clause(_sentence(n)) is None]
     return Converted(len(notes), len(made), unparsed)
 

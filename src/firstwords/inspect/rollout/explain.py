@@ -105,6 +105,8 @@ class Explanation:
 class OneBatch:
     """The same batch in every step."""
 
+    summary = ""
+
     def __init__(self, *batch: Tensor) -> None:
         self._batch = batch
         self.metrics: dict[str, Any] = {}

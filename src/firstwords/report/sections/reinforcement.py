@@ -3,7 +3,7 @@
 from typing import Any
 
 from firstwords.common.markdown import paragraphs, table
-from firstwords.runs.metrics import read_metrics
+from firstwords.runs.metrics import read_rollouts
 from firstwords.runs.run import Run
 
 AVERAGED_FRACTION = 0.1  # of the steps, at the start and at the end
@@ -16,14 +16,9 @@ ROWS = (
 )
 
 
-def rollout_metrics(run: Run) -> list[dict[str, Any]]:
-    """Return the metrics of the stage's steps; none if the run leaves it out."""
-    return [step for step in read_metrics(run.metrics("rl")) if "reward" in step]
-
-
 def render_reinforcement(run: Run) -> str:
     """The start and the end of the stage; empty if the run leaves it out."""
-    steps = rollout_metrics(run)
+    steps = read_rollouts(run.metrics("rl"))
     if run.recipe.rl is None or not steps:
         return ""
     n_averaged = max(1, round(len(steps) * AVERAGED_FRACTION))
