@@ -214,15 +214,18 @@ def sayable(line: str) -> tuple[str, ...]:
     return tuple(text for text in texts if not is_never_said(text))
 
 
-# What a short question for a fact may begin with: "what is hail".
-_QUESTION_WORDS = ("what", "who", "which", "where", "when", "how", "name", "tell")
+# What a short question or request of the exam may begin with: "what is hail", "list five months".
+_FIRST_WORDS = (
+    *("what", "who", "which", "where", "when", "how", "name", "tell"),
+    *("list", "spell", "please", "calculate", "compute"),
+)
 
 
 def is_never_said(text: str) -> bool:
     """Return whether users in training never say this.
 
     That is what only the exam asks, without messages of one to three words such as "are you sure":
-    the exam never asks them, and no user can do without them.
+    the exam asks few of them (`_FIRST_WORDS`), and no user can do without the others.
     """
     if not is_exam_only(text):
         return False
@@ -230,7 +233,7 @@ def is_never_said(text: str) -> bool:
     words = plain.split()
     if plain in _courtesies():
         return False
-    if len(words) > 3 or not words or words[0] in _QUESTION_WORDS:
+    if len(words) > 3 or not words or words[0] in _FIRST_WORDS:
         return True
     return plain in _exam_wording() or plain in _small_talk()
 
