@@ -25,12 +25,13 @@ from firstwords.evaluation.evaluate import EvalRequest, evaluate
 from firstwords.evaluation.intervals import wilson
 from firstwords.pipeline import launch, phases
 from firstwords.pipeline.rl_run import RLRequest
+from firstwords.planning.autotune import tokens_per_second
 from firstwords.recipe import Stage
 from firstwords.runs import registry
-from firstwords.runs.metrics import read_metrics
 from firstwords.runs.run import Run
 
 NEW_DATA_SEED = 1000  # added to the seed: conversations that the model has not been trained on
+MEASURED_SECONDS = 10.0  # of training steps, to know how many fit into the time
 TASKS = ("bits_per_byte", "exam")
 
 
@@ -47,11 +48,10 @@ def finetuned(source: Run, seed: int, seconds: float, lr_scale: float) -> Run:
     """Return the run of more finetuning: the source's model takes the place of a midtrained one."""
     name = f"{source.name}-bench-sft-{seed}"
     if not registry.run_exists(registry.runs_home() / name):
-        metrics = read_metrics(source.metrics("sft"))
-        seconds_per_step = sum(step["seconds"] for step in metrics) / len(metrics)
-        sft = source.recipe.sft.replace(
-            steps=round(seconds / seconds_per_step), lr_scale=lr_scale, final_lr_fraction=0.0
-        )
+        devices.configure_torch(source.recipe.n_threads)
+        tokens = seconds * tokens_per_second(source.recipe, MEASURED_SECONDS)
+        steps = round(tokens / source.recipe.sft.batch_tokens)
+        sft = source.recipe.sft.replace(steps=steps, lr_scale=lr_scale, final_lr_fraction=0.0)
         recipe = source.recipe.replace(seed=seed + NEW_DATA_SEED, sft=sft, rl=None)
         with registry.lock_run(name) as directory:
             shutil.copytree(source.directory / "tokenizer", directory / "tokenizer")
