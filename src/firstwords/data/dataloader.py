@@ -73,16 +73,25 @@ class PackedRows:
             parts = split_conversation(start, stop, seq_len, context=assistant_only)
             self.n_split += len(parts) > 1
             segments += [s for s in parts if not assistant_only or self._has_target(s)]
-        self.rows = pack_segments(segments, seq_len)
+        rows = pack_segments(segments, seq_len)
+        # As objects, the segments of half an hour's conversations would take 60 MB.
+        packed = [segment for row in rows for segment in row]
+        self._segments_N3 = np.array(packed, dtype=np.int64).reshape(-1, 3)
+        self._ends = np.cumsum([0, *map(len, rows)])
 
     def _has_target(self, segment: Segment) -> bool:
         return bool(self.store.mask(segment.first_target, segment.stop).any())
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._ends) - 1
+
+    def segments(self, index: int) -> list[Segment]:
+        """Return the segments of a row, from left to right."""
+        found_N3 = self._segments_N3[self._ends[index] : self._ends[index + 1]]
+        return [Segment(*numbers) for numbers in found_N3.tolist()]
 
     def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        segments = self.rows[index]
+        segments = self.segments(index)
         return fill_row(self.store, segments, self.seq_len, self.pad_id, self.assistant_only)
 
 

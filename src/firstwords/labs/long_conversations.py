@@ -197,7 +197,8 @@ def _train_on_padding(recipe: Recipe, pad_id: int) -> str:
 
 def _fill_share(rows: PackedRows) -> float:
     """Return the share of positions that are not padding."""
-    return sum(segment.n_inputs for row in rows.rows for segment in row) / (len(rows) * SEQ_LEN)
+    segments = [segment for i in range(len(rows)) for segment in rows.segments(i)]
+    return sum(segment.n_inputs for segment in segments) / (len(rows) * SEQ_LEN)
 
 
 def _count_targets(rows: PackedRows) -> int:
