@@ -35,6 +35,7 @@ from firstwords.planning.stage_steps import (
     MAX_EPOCHS,
     MIN_STAGE_STEPS,
     Schedules,
+    from_random,
     with_steps_for_time,
 )
 from firstwords.recipe import REQUIRED_STAGES, Dtype, Kernel, Recipe
@@ -177,7 +178,8 @@ def test_a_plan_uses_its_budget(seconds: float, speed: float, plan_for: MakePlan
 
 @given(seconds=st.floats(60, 1e5), speed=st.floats(1000, 1e6))
 def test_steps_follow_from_time_and_speed(seconds: float, speed: float) -> None:
-    recipe = with_steps_for_time(draft(), seconds, speed, UNLIMITED_DATA)
+    schedules = from_random(UNLIMITED_DATA)
+    recipe = with_steps_for_time(draft(), seconds, speed, UNLIMITED_DATA, schedules)
     total = sum(recipe.stage(stage).tokens for stage in REQUIRED_STAGES)
     minimal = all(recipe.stage(stage).steps == MIN_STAGE_STEPS for stage in REQUIRED_STAGES)
     assert minimal or run_seconds(recipe, speed, UNLIMITED_DATA) <= seconds
@@ -186,7 +188,7 @@ def test_steps_follow_from_time_and_speed(seconds: float, speed: float) -> None:
         assert config.steps >= MIN_STAGE_STEPS
         assert 1 <= config.warmup_steps < config.steps
         if config.steps > MIN_STAGE_STEPS:
-            assert config.tokens / total == pytest.approx(FROM_RANDOM[stage].fraction, abs=0.05)
+            assert config.tokens / total == pytest.approx(schedules[stage].fraction, abs=0.05)
     assert recipe.pretrain.lr_scale > recipe.midtrain.lr_scale > recipe.sft.lr_scale
 
 

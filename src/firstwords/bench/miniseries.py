@@ -26,7 +26,7 @@ from firstwords.planning.draft import draft_recipe
 from firstwords.planning.estimates import DatasetSize, dataset_size
 from firstwords.planning.model_sizes import SEQ_LEN, model_config
 from firstwords.planning.scaling_law import ScalingLaw
-from firstwords.planning.stage_steps import FROM_RANDOM, with_steps_for_tokens
+from firstwords.planning.stage_steps import from_random, with_steps_for_tokens
 from firstwords.recipe import Recipe
 from firstwords.runs.run import Run
 
@@ -98,7 +98,8 @@ def _recipe(draft: Recipe, shape: Shape, tokens: float, decayed: bool, data: Dat
     recipe = draft.replace(model=model_config(shape, draft.model.vocab_size))
     if decayed:
         return pretrain_only(recipe, tokens)
-    return with_steps_for_tokens(recipe, tokens / FROM_RANDOM["pretrain"].fraction, data)
+    schedules = from_random(data)
+    return with_steps_for_tokens(recipe, tokens / schedules["pretrain"].fraction, data, schedules)
 
 
 def _train_point(run: Run, like: Run | None, decayed: bool, stop: StopSignal) -> Point:

@@ -41,6 +41,7 @@ def train(log_to: tuple[Any, ...], repeat: int, **request: Any) -> None:
     from firstwords.common import console
     from firstwords.pipeline import launch, phases
     from firstwords.pipeline.request import TrainRequest
+    from firstwords.report.headline import total_seconds
     from firstwords.report.report import publish
 
     if repeat > 1:
@@ -50,8 +51,7 @@ def train(log_to: tuple[Any, ...], repeat: int, **request: Any) -> None:
         phases.run_all(session)
         if not session.world.is_main:
             return
-        total = sum(phase["seconds"] for phase in session.run.timings().values())
-        console.header(f"Done in {format_duration(total)}")
+        console.header(f"Done in {format_duration(total_seconds(session.run))}")
         console.say(f"report: {publish(session.run)}")
         console.say(f"chat with the model: firstwords chat --run {session.run.name}")
 

@@ -38,7 +38,7 @@ TRIAL_BATCH_SIZE = 8
 TRIAL_MICRO_BATCH_SIZE = 2  # PyTorch's activations of whole batches need 200 MB more
 GPU_TRIAL_BATCH_SIZE = 64  # smaller batches leave most of a GPU idle
 NATIVE_FROM_SECONDS = 45.0  # budget from which compiling the native kernel, 6 s, pays
-TRIALS_FROM_SECONDS = 120.0  # budget from which trying settings, 10 to 20 s, may pay
+TRIALS_FROM_SECONDS = 240.0  # budget from which trying settings, 10 to 25 s, may pay
 
 
 class MachineSettings(FrozenModel):

@@ -15,13 +15,13 @@ from firstwords.planning.estimates import (
 )
 from firstwords.planning.model_sizes import MODEL_SIZES, model_config
 from firstwords.planning.presets import fit_memory, scaled_learning_rates
-from firstwords.planning.stage_steps import with_steps_for_time
+from firstwords.planning.stage_steps import FROM_RANDOM, with_steps_for_time
 from firstwords.recipe import ModelConfig, Recipe
 
 MIN_TOKENS_PER_PARAMETER = 0.5  # with fewer, a model stays close to its initial weights
-# Up to this many, a larger model is no better for the same compute (arXiv 2203.15556). Beyond it
-# the law is not reliable: its runs are too short to show when a small model stops improving.
-MAX_TOKENS_PER_PARAMETER = 20
+# Training tokens of all stages. The law's runs have up to 30, too few to show when a small model
+# stops improving, so that it is not reliable far beyond.
+MAX_TOKENS_PER_PARAMETER = 40
 # More matmul parameters would memorize the text. The law's best model has a fifth to a quarter as
 # many parameters as tokens, and the value of parameters beyond that decays with a constant of 5.3
 # times as many (arXiv 2305.16264).
@@ -67,7 +67,9 @@ def steps_within(
 
     def set_steps(recipe: Recipe) -> Recipe:
         tokens_per_second = flops_per_second / recipe_flops_per_token(recipe)
-        return with_steps_for_time(recipe, seconds, tokens_per_second, data)
+        # The shares that the law was measured with. Where pretraining has less, the other stages
+        # have more, and the model is worth as much.
+        return with_steps_for_time(recipe, seconds, tokens_per_second, data, FROM_RANDOM)
 
     return set_steps
 

@@ -27,7 +27,7 @@ from firstwords.planning.estimates import (
     recipe_flops_per_token,
 )
 from firstwords.planning.presets import DepthPreset, WorkerSpec, fit_memory, recipe_from_preset
-from firstwords.planning.stage_steps import FROM_RANDOM, Schedules, with_steps_for_time
+from firstwords.planning.stage_steps import Schedules, from_random, with_steps_for_time
 from firstwords.recipe import Recipe
 
 MULTI_GPU_EFFICIENCY = 0.9  # of linear scaling; not measured yet
@@ -93,7 +93,7 @@ def make_plan(
     chosen, speed = measure_speed(chosen, seconds, gpus)
     speed *= speedup
     measuring = time.monotonic() - started
-    schedules = start.schedules if start else FROM_RANDOM
+    schedules = start.schedules if start else from_random(data)
     recipe = with_steps_for_time(chosen, seconds - measuring, speed, data, schedules)
     predicted = estimate_run(recipe, seconds, measuring, speed, data) | {
         "settings": settings.model_dump(),

@@ -29,6 +29,12 @@ FROM_RANDOM: Schedules = {
     "midtrain": StageSchedule(0.30, 0.8, 0.02, decay=0.7, final=0.5),
     "sft": StageSchedule(0.28, 0.4, 0.02, decay=1.0, final=0.03),
 }
+# The conversations of the starter curriculum are as wide as its text, and people judge the model by
+# its answers (docs/lab-notebook.md#everyday-share).
+STARTER_FROM_RANDOM: Schedules = {
+    stage: FROM_RANDOM[stage]._replace(fraction=fraction)
+    for stage, fraction in (("pretrain", 0.28), ("midtrain", 0.42), ("sft", 0.30))
+}
 # Continuing a trained model. The optimizer starts without its averages, and the rate of a finished
 # run has decayed to almost nothing: a short warmup, and a lower peak than from random weights
 # (docs/lab-notebook.md#continuing-a-run).
@@ -44,12 +50,17 @@ CONTINUE_CHAT: Schedules = {
 }
 
 
+def from_random(data: DatasetSize) -> Schedules:
+    """Return the schedules of a model that starts from random weights."""
+    return STARTER_FROM_RANDOM if data.kind == "starter" else FROM_RANDOM
+
+
 def with_steps_for_time(
     recipe: Recipe,
     seconds: float,
     tokens_per_second: float,
     data: DatasetSize,
-    schedules: Schedules = FROM_RANDOM,
+    schedules: Schedules,
 ) -> Recipe:
     """Return the recipe with as many steps as fit into `seconds` and as the data is worth."""
 
@@ -66,7 +77,7 @@ def with_steps_for_time(
 
 
 def with_steps_for_tokens(
-    recipe: Recipe, tokens: float, data: DatasetSize, schedules: Schedules = FROM_RANDOM
+    recipe: Recipe, tokens: float, data: DatasetSize, schedules: Schedules
 ) -> Recipe:
     """Return the recipe with about `tokens` training tokens in its three stages together, or as
     many as the data is worth, and with the learning rate schedules of the stages."""

@@ -101,8 +101,26 @@ def _by_topic() -> dict[str, tuple[Intent, ...]]:
     return {topic: tuple(group) for topic, group in topics.items()}
 
 
+# What most users say sooner or later; of the other topics each user asks for few.
+_COMMON_TOPICS = (
+    *("about_me", "advice", "chat", "complaints", "daily", "feelings_bad", "feelings_good"),
+    *("fun", "greetings", "short", "unknowable"),
+)
+_COMMON_WEIGHT = 3  # of a common intent; the others have 1
+
+
+@cache
+def _weighted_openings() -> tuple[Intent, ...]:
+    """Return the openings, each as often as its weight."""
+    return tuple(
+        intent
+        for intent in openings()
+        for _ in range(_COMMON_WEIGHT if intent.topic in _COMMON_TOPICS else 1)
+    )
+
+
 def _random_opening(rng: Rng) -> Intent:
-    return choose(rng, openings())
+    return choose(rng, _weighted_openings())
 
 
 def answer_to(rng: Rng, intent: Intent, slots: Slots) -> str:

@@ -55,8 +55,8 @@ _LITTLE = (
     "away back round more other same let"
 )
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ- ")
-# Half of all questions are about a fifth of the words.
-_SKEW = 2.2
+# Half of all questions are about a sixteenth of the words.
+_SKEW = 4.0
 
 
 def draw_word(rng: Rng) -> Word:
