@@ -1,5 +1,6 @@
 """Run directories that grow as if a model were training, for tests that only read them."""
 
+import json
 import os
 import time
 from typing import Any
@@ -7,19 +8,20 @@ from typing import Any
 from factories import make_manifest, make_metrics_line, make_recipe
 
 from firstwords.common import files
-from firstwords.recipe import REQUIRED_STAGES, Stage
+from firstwords.recipe import REQUIRED_STAGES, RLConfig, Stage
 from firstwords.runs import registry
 from firstwords.runs.run import Run
 
 STEPS = 4  # of each stage
+RL = RLConfig(steps=STEPS, seq_len=32)
 PLANNED = {"tokenizer": 20, "pretrain": 40, "midtrain": 40, "sft": 40, "evaluation": 20}
 
 
-def start_run(name: str) -> Run:
-    """A new run that has a plan and a tokenizer."""
+def start_run(name: str, **changes: Any) -> Run:
+    """A new run that has a plan and a tokenizer; `changes` are those of its recipe."""
     bits = {"stage": "pretrain", "expected": 2.0, "range": [1.8, 2.2]}
     predicted = {"phase_seconds": PLANNED, "bits_per_byte": bits}
-    recipe = make_recipe().replace_stages(steps=STEPS)
+    recipe = make_recipe(**changes).replace_stages(steps=STEPS)
     with registry.lock_run(name) as directory:
         run = registry.create_run(directory, make_manifest(recipe, predicted=predicted))
     for path in (run.tokenizer_path, run.tokenizer_stats_path):
@@ -43,6 +45,17 @@ def add_steps(run: Run, stage: Stage, *steps: int) -> None:
     run.metrics(stage).parent.mkdir(exist_ok=True)
     with run.metrics(stage).open("a") as file:
         file.writelines(f"{make_metrics_line(step)}\n" for step in steps)
+
+
+def add_rollouts(run: Run, rewards: dict[str, float], *steps: int) -> None:
+    """Add steps of reinforcement learning with these rewards of kinds of questions."""
+    reward = sum(rewards.values()) / len(rewards)
+    measured = {"answer_tokens": 20.0, "mixed_groups": 0.75, "divergence": 0.01, "cut": 0.0}
+    rollouts = {"reward": reward, "rewards": rewards, **measured}
+    with run.metrics("rl").open("a") as file:
+        file.writelines(
+            f"{json.dumps(json.loads(make_metrics_line(step)) | rollouts)}\n" for step in steps
+        )
 
 
 def finish(run: Run, *stages: Stage) -> None:

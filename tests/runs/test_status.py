@@ -11,7 +11,9 @@ import pytest
 from factories import make_manifest, make_metrics_line
 from fake_runs import (
     PLANNED,
+    RL,
     STEPS,
+    add_rollouts,
     add_sample,
     add_steps,
     evaluate,
@@ -140,6 +142,25 @@ def test_long_stages_are_averaged_over_steps(run: Run, monkeypatch: pytest.Monke
     run.metrics("pretrain").write_text("".join(f"{line}\n" for line in lines))
     points = progress.document()["curve"]["points"]
     assert [(step, loss) for _, step, _, loss, _ in points] == [(2, 1.5), (3, 3.0)]
+
+
+def test_points_of_reinforcement_learning_have_the_means_of_each_kind(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_metrics, "MAX_POINTS", 2)
+    run = start_run("second", rl=RL)
+    progress = RunProgress(run)
+    add_steps(run, "sft", 1)
+    add_rollouts(run, {"stories": 0.5, "sums": 1.0}, 1)
+    assert progress.document()["curve"]["points"][1][5]["reward"] == 0.75
+    add_rollouts(run, {"stories": 1.0}, 2)  # no question of the other kind
+    add_rollouts(run, {"stories": 0.25}, 3)
+    add_steps(run, "rl", 4)  # nothing was measured
+    sft, first, second = progress.document()["curve"]["points"]
+    assert len(sft) == 5
+    assert first[5]["rewards"] == {"stories": 0.75, "sums": 1.0}
+    assert first[5]["reward"] == 0.875
+    assert second[5]["rewards"] == {"stories": 0.25}
 
 
 def test_samples_are_in_the_order_of_training_and_read_again_after_a_change(run: Run) -> None:

@@ -1,12 +1,16 @@
 """The progress of a training run, over the API and in a real browser."""
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_runs import (
+    RL,
     STEPS,
+    add_rollouts,
     add_sample,
     add_steps,
     evaluate,
@@ -17,6 +21,7 @@ from fake_runs import (
     start_run,
 )
 
+from firstwords.common import files
 from firstwords.recipe import REQUIRED_STAGES
 from firstwords.runs import registry
 from firstwords.serve.app import ServerLimits
@@ -176,6 +181,69 @@ def test_stopped_run_and_its_samples(url: str, page: Any) -> None:
     assert samples.locator(".tool").count() == 1
     add_sample(run, "pretrain", 3, "newer")
     samples.get_by_text("newer").wait_for()
+
+
+@pytest.mark.slow
+def test_rewards_are_drawn_while_reinforcement_learning_runs(
+    url: str, page: Any, check_accessibility: Callable[[Any], None]
+) -> None:
+    run = start_run("first", rl=RL)
+    section, legend = page.locator("#rewards"), page.locator("#reward .chart-legend")
+    plot = page.get_by_role("slider", name="Reward", exact=True)
+    with registry.lock_run("first"):
+        finish(run, "pretrain", "midtrain")
+        page.goto(url)
+        page.get_by_text("Finetuning is running.").wait_for()
+        assert not section.is_visible()
+        finish(run, "sft")
+        section.wait_for()
+        assert plot.get_attribute("aria-valuetext") == "no data yet"
+        add_rollouts(run, {"stories": 0.5, "sums": 1.0}, 1)
+        legend.get_by_text("0.75").wait_for()
+        # Training that is resumed replaces the file; a step may lack a kind of question.
+        files.write_text(run.metrics("rl"), "")
+        add_rollouts(run, {"stories": 0.25, "sums": 0.75}, 1)
+        add_rollouts(run, {"stories": 0.25}, 2)
+        page.get_by_text(f"step 2 of {STEPS} · reward").wait_for()
+        section.get_by_label("Smoothing").fill("0")
+        plot.focus()
+        values = []
+        for key in ("Home", "ArrowRight"):
+            page.keyboard.press(key)
+            values.append(plot.get_attribute("aria-valuetext"))
+        assert values == [
+            "1 steps of the stage: mean 0.5, stories 0.25, sums 0.75",
+            "2 steps of the stage: mean 0.25, stories 0.25, sums –",
+        ]
+        assert page.locator("#mixed .chart-legend").inner_text().split()[-1] == "75"
+        section.get_by_label("Over").select_option("Time of the stage")
+        assert "2.0 s" in plot.text_content(), "as long as is planned"
+        check_accessibility(page)
+    with page.expect_download() as download:
+        section.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    found = {(row["chart"], row["series"], row["steps"]): row["value"] for row in rows}
+    assert found["Reward", "sums", "1"] == "0.75"
+    assert ("Reward", "sums", "2") not in found
+    assert found["Answer length", "first", "2"] == "20"
+    assert found["Divergence", "first", "2"] == "0.01"
+
+
+@pytest.mark.slow
+def test_rewards_of_one_kind_and_none(url: str, page: Any) -> None:
+    own, lost = start_run("own", rl=RL), start_run("lost", rl=RL)
+    finish_everything(own)
+    add_rollouts(own, {"own": -3.0}, 1, 2)
+    finish_everything(lost)
+    finish(lost, "rl")
+    page.goto(f"{url}?run=own")
+    legend = page.locator("#reward .chart-legend")
+    legend.wait_for()
+    assert legend.inner_text().split() == ["latest", "own", "-3"]
+    page.goto(f"{url}?run=lost")
+    page.get_by_role("heading", name="Run lost").wait_for()
+    page.locator("#loss .chart-item", has_text="lost").wait_for()
+    assert not page.locator("#rewards").is_visible()
 
 
 @pytest.mark.slow

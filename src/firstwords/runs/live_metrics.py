@@ -8,19 +8,21 @@ from typing import Any, BinaryIO, NamedTuple
 from firstwords.common.errors import DamagedFile
 from firstwords.common.schema import check_json
 from firstwords.runs.documents import StepMetrics
+from firstwords.runs.metrics import mean_rollouts
 
 MAX_POINTS = 400  # of a stage's curve: more cannot be told apart on a screen
 RECENT_STEPS = 50  # over which speed and loss are averaged
 
 
 class Point(NamedTuple):
-    """The mean loss and learning rate of successive steps."""
+    """The means of successive steps."""
 
     n_steps: int
     step: int  # the last of them
     seconds: float  # of training up to that step
     loss: float
     lr: float
+    rollouts: dict[str, Any]  # as `mean_rollouts` returns them
 
 
 class LiveMetrics:
@@ -35,6 +37,7 @@ class LiveMetrics:
         self.points: list[Point] = []
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_STEPS)
         self.seconds = 0.0
+        self._rollouts: list[dict[str, Any]] = []  # steps of the last point that have rewards
         self.file_id = 0  # another one after the file was replaced; 0 without a file
         self._offset = 0
 
@@ -66,10 +69,15 @@ class LiveMetrics:
         self.seconds += step["seconds"]
         n, loss, lr = 0, 0.0, 0.0
         if self.points and self._place(self.points[-1].step) == self._place(step["step"]):
-            n, _, _, loss, lr = self.points.pop()
+            n, _, _, loss, lr, _ = self.points.pop()
+        else:
+            self._rollouts = []
+        if "reward" in step:
+            self._rollouts.append(step)
         mean_loss = loss + (step["loss"] - loss) / (n + 1)
         mean_lr = lr + (step["lr"] - lr) / (n + 1)
-        self.points.append(Point(n + 1, step["step"], self.seconds, mean_loss, mean_lr))
+        rollouts = mean_rollouts(self._rollouts)
+        self.points.append(Point(n + 1, step["step"], self.seconds, mean_loss, mean_lr, rollouts))
 
     def _place(self, step: int) -> int:
         return (step - 1) // self._steps_per_point

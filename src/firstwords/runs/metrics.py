@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from firstwords.common import files
 from firstwords.runs.documents import StepMetrics, read_valid_lines
 
+ROLLOUT_METRICS = ("reward", "answer_tokens", "mixed_groups", "divergence")
+
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the metrics of every step. Damaged lines are left out."""
@@ -16,6 +18,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def read_rollouts(path: Path) -> list[dict[str, Any]]:
     """Return the metrics of the steps of reinforcement learning that record their rewards."""
     return [step for step in read_metrics(path) if "reward" in step]
+
+
+def mean_rollouts(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means of what reinforcement learning records beside the loss; nothing for other
+    stages."""
+    steps = [step for step in steps if "reward" in step]
+    if not steps:
+        return {}
+    kinds = sorted({kind for step in steps for kind in step["rewards"]})
+    by_kind = {kind: [s["rewards"][kind] for s in steps if kind in s["rewards"]] for kind in kinds}
+    return {
+        **{name: sum(step[name] for step in steps) / len(steps) for name in ROLLOUT_METRICS},
+        "rewards": {kind: sum(found) / len(found) for kind, found in by_kind.items()},
+    }
 
 
 class LossSummary(NamedTuple):

@@ -13,13 +13,13 @@ from firstwords.common.locks import is_locked
 from firstwords.recipe import STAGES, Stage
 from firstwords.runs import checkpoints, phases
 from firstwords.runs.documents import Sample, read_or_none
-from firstwords.runs.live_metrics import RECENT_STEPS, LiveMetrics
+from firstwords.runs.live_metrics import RECENT_STEPS, LiveMetrics, Point
+from firstwords.runs.metrics import mean_rollouts
 from firstwords.runs.run import Run
 from firstwords.runs.time_left import PhaseTime, seconds_left, total
 
 # On a file system without locks, a run counts as running for so long after a file of it changed.
 QUIET_SECONDS = 30
-ROLLOUT_METRICS = ("reward", "answer_tokens", "mixed_groups", "divergence")
 
 
 class StageProgress(NamedTuple):
@@ -201,11 +201,10 @@ class RunProgress:
         }
 
     def _curve(self, revision: str, start: int) -> dict[str, Any]:
-        """Return the points of all stages in one list: stage, step, training seconds within the
-        stage, loss, learning rate."""
+        """Return the points of all stages in one list."""
         own = "-".join(str(metrics.file_id) for metrics in self._metrics.values())
         points = [
-            [index, point.step, round(point.seconds, 2), round(point.loss, 5), round(point.lr, 5)]
+            curve_point(index, point)
             for index, metrics in enumerate(self._metrics.values())
             for point in metrics.points
         ]
@@ -224,18 +223,11 @@ class RunProgress:
         }
 
 
-def mean_rollouts(steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the means of what reinforcement learning records beside the loss; nothing for other
-    stages."""
-    steps = [step for step in steps if "reward" in step]
-    if not steps:
-        return {}
-    kinds = sorted({kind for step in steps for kind in step["rewards"]})
-    by_kind = {kind: [s["rewards"][kind] for s in steps if kind in s["rewards"]] for kind in kinds}
-    return {
-        **{name: sum(step[name] for step in steps) / len(steps) for name in ROLLOUT_METRICS},
-        "rewards": {kind: sum(found) / len(found) for kind, found in by_kind.items()},
-    }
+def curve_point(stage: int, point: Point) -> list[Any]:
+    """Return a point as a JSON list: index of the stage, step, training seconds within the stage,
+    loss, learning rate, and in reinforcement learning the means of its rollouts."""
+    numbers = [stage, point.step, round(point.seconds, 2), round(point.loss, 5), round(point.lr, 5)]
+    return [*numbers, point.rollouts] if point.rollouts else numbers
 
 
 class FileCache:

@@ -8,9 +8,9 @@ const ZOOM_FACTOR = 2;
 // `axes` are [{key, title, unit, max}]: the field of the points that holds x, its title, its unit
 // (plain, count or time), and, if known, the largest value planned.
 export class ChartView extends EventTarget {
-  constructor({ axes = [{ key: "x", title: "x", unit: "plain" }], log = true } = {}) {
+  constructor({ axes = [{ key: "x", title: "x", unit: "plain" }], log = true, smoothing = 0 } = {}) {
     super();
-    Object.assign(this, { axes, log, x: axes[0].key, smoothing: 0, zoom: null, cursor: null });
+    Object.assign(this, { axes, log, x: axes[0].key, smoothing, zoom: null, cursor: null });
     this.charts = new Set();
   }
 
@@ -72,8 +72,12 @@ function csvField(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-// The controls of a view, as one element. `fileName` names the CSV file.
-export function viewControls(view, { fileName = "chart.csv", label = "Charts" } = {}) {
+// The controls of a view, as one element. `fileName` names the CSV file; `offersLog` is false for
+// charts that are always linear.
+export function viewControls(
+  view,
+  { fileName = "chart.csv", label = "Charts", offersLog = true } = {},
+) {
   const button = (text, onclick, attributes = {}) =>
     element("button", { type: "button", onclick, ...attributes }, text);
   const reset = button("Full range", () => view.set({ zoom: null }));
@@ -85,7 +89,7 @@ export function viewControls(view, { fileName = "chart.csv", label = "Charts" } 
     { class: "chart-controls", role: "group", "aria-label": label },
     ...(view.axes.length > 1 ? [axisControl(view)] : []),
     smoothingControl(view),
-    logControl(view),
+    ...(offersLog ? [logControl(view)] : []),
     button("+", () => view.zoomBy(ZOOM_FACTOR), { "aria-label": "Zoom in" }),
     button("−", () => view.zoomBy(1 / ZOOM_FACTOR), { "aria-label": "Zoom out" }),
     reset,

@@ -4,10 +4,12 @@
 import { getRun } from "../shared/api.js";
 
 export const STAGES = ["pretrain", "midtrain", "sft", "rl"];
+const NO_LENGTH = { from: { steps: 0, seconds: 0 }, to: { steps: 0, seconds: 0 } };
 
 export class RunFeed {
   progress = null; // the document of the server
-  points = []; // of the whole curve: [index of the stage, step, seconds, loss, learning rate]
+  // Of the whole curve: [index of the stage, step, seconds, loss, learning rate, rollouts].
+  points = [];
 
   constructor(name) {
     this.name = name;
@@ -41,6 +43,16 @@ export class RunFeed {
     });
   }
 
+  // How long a stage is planned to be: steps, and seconds of training.
+  stageLength(name) {
+    const { from, to } = this.stages.find(({ stage }) => stage === name) ?? NO_LENGTH;
+    return { steps: to.steps - from.steps, seconds: to.seconds - from.seconds };
+  }
+
+  isInPhase(name) {
+    return this.progress.phases.some((phase) => phase.current && phase.name === name);
+  }
+
   lossPoints() {
     // That of reinforcement learning is no cross-entropy.
     return this.#curve(3).filter(({ part }) => STAGES[part] !== "rl");
@@ -48,6 +60,14 @@ export class RunFeed {
 
   learningRatePoints() {
     return this.#curve(4);
+  }
+
+  // What reinforcement learning measures beside the loss, at places within its stage. A run without
+  // that stage has none.
+  rolloutPoints() {
+    return this.points
+      .filter((point) => point[5])
+      .map(([, steps, seconds, , , measured]) => ({ steps, seconds, ...measured }));
   }
 
   bitsPoints() {

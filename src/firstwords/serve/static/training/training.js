@@ -13,6 +13,7 @@ import {
   phaseNodes,
   resultNodes,
 } from "./overview.js";
+import { RewardCharts } from "./rewards.js";
 import { RunFeed } from "./run_feed.js";
 import { SampleSlider } from "./samples.js";
 
@@ -33,6 +34,11 @@ const charts = {
   bits: lineChart(page.bits, { view, label: "Bits per byte" }),
   rate: lineChart(page.rate, { view, label: "Learning rate", log: false, height: 180 }),
 };
+const rewards = new RewardCharts({
+  section: page.rewards,
+  controls: page["reward-controls"],
+  places: page,
+});
 const samples = new SampleSlider({
   slider: page["samples-slider"],
   position: page["samples-position"],
@@ -77,6 +83,7 @@ function selectFeed(name) {
   if (name === (feed?.name ?? null)) return;
   feed = name ? new RunFeed(name) : null;
   view.set({ zoom: null, cursor: null });
+  rewards.reset();
   samples.clear();
 }
 
@@ -137,6 +144,7 @@ function drawCharts() {
   charts.loss.update({ bands: stages, series: series((other) => other.lossPoints()) });
   charts.bits.update({ bands: stages, series: forecast ? [...bits, planned] : bits });
   charts.rate.update({ bands: stages, series: series((other) => other.learningRatePoints()) });
+  rewards.update(feeds);
 }
 
 function showNoRun() {
