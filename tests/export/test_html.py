@@ -449,3 +449,19 @@ def test_a_model_without_chat_continues_text(
     page.locator("#send:not([hidden])").wait_for()
     assert page.locator(".question .words").inner_text() == "Once upon a time"
     assert page.locator(".token").count()
+
+
+@pytest.mark.slow
+def test_answers_have_the_name_of_the_model(
+    export: Callable[..., tuple[int, Path, str]], open_file: Callable[..., Any], run: Run
+) -> None:
+    path = export()[1]
+    ask(unnamed := open_file(path), "Hi")
+    label = "The arrow keys show the likely tokens."
+    words = ".question + div .words"
+    assert unnamed.locator(words).get_attribute("aria-label") == f"Answer. {label}"
+    text = path.read_text(encoding="utf-8")
+    assert text.count('"name":null') == 1
+    path.write_text(text.replace('"name":null', '"name":"\\u003cb>Pip"'), encoding="utf-8")
+    ask(named := open_file(path), "Hi")
+    assert named.locator(words).get_attribute("aria-label") == f"Answer of <b>Pip. {label}"

@@ -34,6 +34,7 @@ class FakeModelPool:
 
     def __init__(self, loaded: dict[str, LoadedModel]) -> None:
         self._loaded = loaded
+        self.assistant_name: str | None = None
         self.available = {
             name: SimpleNamespace(
                 name=name,
@@ -43,6 +44,7 @@ class FakeModelPool:
                         stage=lambda stage: SimpleNamespace(steps=2),
                         model=loaded[name].model.config,
                     ),
+                    assistant_name=self.name_at,
                 ),
                 stage=name.rpartition("-")[2],
                 step=1,
@@ -52,6 +54,9 @@ class FakeModelPool:
             for name in loaded
         }
         self.default = next(iter(loaded))
+
+    def name_at(self, stage: str) -> str | None:
+        return None if stage == "pretrain" else self.assistant_name
 
     def refresh(self) -> None:
         pass

@@ -206,3 +206,27 @@ def test_a_question_of_the_exam_is_asked_with_its_history(toy: ToyChat, page: An
     page.get_by_text("A fine name.").wait_for()
     page.goto(f"{toy.url}/#conversation=%5B1")
     page.get_by_text("holds a conversation that cannot be read").wait_for()
+
+
+@pytest.mark.parametrize("name", ["<b>Pip</b> \"&\" 'x'", "Maximiliane-Charlotte-Zo", "פיפ 🙂"])
+def test_a_model_with_a_personality_is_shown_by_its_name(
+    name: str, toy: ToyChat, page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.server.models, "assistant_name", name)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(toy.url)
+    box = page.get_by_placeholder(f"Write a message to {name}", exact=True)
+    box.wait_for()
+    for level in (1, 2):
+        heading = page.locator(f"main h{level}")
+        assert heading.text_content() == f"Chat with {name}"
+    assert page.title() == f"{name} · Firstwords"
+    ask(page, "Hi")
+    label = f"Answer of {name} (sft); the arrow keys move through its tokens"
+    assert page.locator(".answer-text").get_attribute("aria-label") == label
+    assert page.locator(".answer h2").inner_text() == f"{name} · sft trained to answer"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    monkeypatch.undo()
+    page.reload()  # the name of an answer is that of the model that gave it
+    page.get_by_placeholder("Write a message", exact=True).wait_for()
+    assert page.locator(".answer-text").get_attribute("aria-label") == label

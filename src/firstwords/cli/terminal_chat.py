@@ -38,8 +38,8 @@ def open_chat(
     engine = Engine(Decoder(newest.model, slots=1))
     chat = Chat(engine, newest.tokenizer, Sampling(**sampling, seed=seed or 0))
     title = f"{run.name}, {newest.stage}, step {newest.checkpoint.step:,}"
-    if run.manifest.personality:
-        title = f"{run.manifest.personality.name} ({title})"
+    if own_name := run.assistant_name(newest.stage):
+        title = f"{own_name} ({title})"
     return ChatSession(chat, title, random_seeds=seed is None)
 
 

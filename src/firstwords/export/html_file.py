@@ -19,6 +19,7 @@ from firstwords.common.errors import UserError
 from firstwords.common.single_file import csp_hash, embeddable_json, join_modules
 from firstwords.common.units import format_duration, format_size
 from firstwords.evaluation.table import format_score
+from firstwords.export.model_card import introduce
 from firstwords.inference.sampling import Sampling
 from firstwords.model.size import n_parameters
 from firstwords.model.transformer import Transformer
@@ -48,6 +49,7 @@ CHAT_EXAMPLES = (
     "Why is the sky blue?",
 )
 TEXT_EXAMPLES = ("Once upon a time", "The sun is", "Water is")
+TEXT_PLACEHOLDER = "Write the beginning of a text"
 OWN_DATA_EXAMPLES = CHAT_EXAMPLES[:1]
 
 
@@ -85,8 +87,8 @@ def write_html(
             "id": hashlib.sha256(weights).hexdigest()[:16],
         }
         card = render_card(run, stage, checkpoint, dtype)
-        title = f"{run.name} · Firstwords"
-        files.write_output("--out", path, render_page(title, document, weights, card))
+        page = render_page(run.name, document, weights, card)
+        files.write_output("--out", path, page)
 
 
 def encode_tensor(name: str, values_RC: np.ndarray, dtype: str) -> tuple[dict[str, Any], bytes]:
@@ -129,6 +131,7 @@ def describe(run: Run, stage: Stage, model: Transformer, tokenizer: Tokenizer) -
         "special": {text: tokenizer.special(text) for text in SPECIAL_TOKENS},
         "sampling": Sampling().model_dump(exclude={"stop", "seed"}),
         "chats": chats,
+        "name": run.assistant_name(stage),
         "examples": examples if chats else TEXT_EXAMPLES,
     }
 
@@ -141,10 +144,12 @@ def render_card(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> s
     )
     headline = make_headline(run, stage, run.read_evaluation(stage))
     limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in headline.limits)
-    return (
-        f"<p>{html.escape(headline.model)}</p>\n<dl>{listed}</dl>\n"
-        f"<h3>What it cannot do</h3>\n<ul>{limits}</ul>"
-    )
+    paragraphs = [headline.model]
+    if own := run.personality_of(stage):
+        about, quote = introduce(own)
+        paragraphs.append(f"{about} It says of itself: “{quote}”")
+    described = "".join(f"<p>{html.escape(paragraph)}</p>\n" for paragraph in paragraphs)
+    return f"{described}<dl>{listed}</dl>\n<h3>What it cannot do</h3>\n<ul>{limits}</ul>"
 
 
 def card_rows(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> list[tuple[str, str]]:
@@ -155,6 +160,7 @@ def card_rows(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> lis
         data += f", {sources.chat_line}"
     seconds = sum(timing["seconds"] for timing in run.timings().values())
     rows = [
+        ("Run", run.name),
         ("Stage", f"{stage}, step {checkpoint.step:,}"),
         ("Data", "the starter curriculum" if data in ("starter", "starter, starter") else data),
         ("Trained", f"{run.manifest.created[:10]}, in {format_duration(seconds)}"),
@@ -180,17 +186,14 @@ def _score(task: str, result: dict[str, Any]) -> str:
     return f"{score} of {result['n']:,} questions ({low} to {high}; chance {chance})"
 
 
-def render_page(title: str, document: dict[str, Any], weights: bytes, card: str) -> str:
-    """Return the page."""
+def render_page(run_name: str, document: dict[str, Any], weights: bytes, card: str) -> str:
+    """Return the page of a model, which has its own name or that of its run."""
     script = join_modules([_shared("dom.js"), *(_own(f"{name}.js") for name in PAGE)])
     worker = f'"use strict";\n{engine_script()}{join_modules([_own("worker.js")])}{START_WORKER}'
     style = _shared("base.css") + _own("page.css")
-    heading = "Chat" if document["chats"] else "Continue a text"
+    words = page_words(document["chats"], document["name"], run_name)
     return _own("page.html").format(
-        title=html.escape(title),
-        heading=heading,
-        name=html.escape(title.partition(" · ")[0]),
-        placeholder="Write a message" if document["chats"] else "Write the beginning of a text",
+        **words,
         script=script,
         style=style,
         script_hash=csp_hash(script),
@@ -200,6 +203,20 @@ def render_page(title: str, document: dict[str, Any], weights: bytes, card: str)
         weights=base64.b64encode(weights).decode(),
         card=card,
     )
+
+
+def page_words(chats: bool, name: str | None, run_name: str) -> dict[str, str]:
+    """Return the page's title, headings and placeholder, as HTML."""
+    escaped = html.escape(name or run_name)
+    if not chats:
+        heading, welcome, placeholder = "Continue a text:", "Continue a text", TEXT_PLACEHOLDER
+    elif name:
+        heading, welcome = "Chat with", f"Chat with <bdi>{escaped}</bdi>"
+        placeholder = f"Write a message to {escaped}"
+    else:
+        heading, welcome, placeholder = "Chat:", "Chat", "Write a message"
+    words = {"heading": heading, "welcome": welcome, "placeholder": placeholder}
+    return {"title": f"{escaped} · Firstwords", "name": escaped, **words}
 
 
 def engine_script() -> str:

@@ -33,7 +33,7 @@ def render_model_card(
         _front_matter(),
         f"# {name}",
         render_headline(make_headline(run, stage, evaluation)),
-        *_personality(run.manifest.personality),
+        *_personality(run, stage),
         "## Use",
         _usage(kind, name, dtype),
     ]
@@ -43,13 +43,20 @@ def render_model_card(
     return "\n\n".join(sections) + "\n"
 
 
-def _personality(personality: Personality | None) -> list[str]:
+def _personality(run: Run, stage: Stage) -> list[str]:
     """Return a paragraph in which the model introduces itself, if it has a personality."""
-    if personality is None:
+    own = run.personality_of(stage)
+    if own is None:
         return []
-    owner = f"It belongs to {personality.owner}. " if personality.owner else ""
-    quote = " ".join([f"I am {personality.name}.", *personality.about])
-    return [f"The model's name is {personality.name}. {owner}It says of itself:\n\n> {quote}"]
+    about, quote = introduce(own)
+    return [f"{about} It says of itself:\n\n> {quote}"]
+
+
+def introduce(personality: Personality) -> tuple[str, str]:
+    """Return what the model is called and whose it is, and what it says of itself."""
+    owner = f" It belongs to {personality.owner}." if personality.owner else ""
+    about = f"The model's name is {personality.name}.{owner}"
+    return about, " ".join([f"I am {personality.name}.", *personality.about])
 
 
 def _front_matter() -> str:

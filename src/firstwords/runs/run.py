@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 from firstwords.common import console, files
 from firstwords.common.errors import DamagedFile, UserError
+from firstwords.data.starter.personality import Personality
 from firstwords.recipe import STAGES, Recipe, Stage
 from firstwords.runs import checkpoints
 from firstwords.runs.checkpoints import Checkpoint
@@ -56,6 +57,16 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         return self.manifest.recipe
+
+    def personality_of(self, stage: Stage) -> Personality | None:
+        """Return the personality that the model of a stage answers with: the run's, except after
+        pretraining, which reads no conversations."""
+        return None if stage == "pretrain" else self.manifest.personality
+
+    def assistant_name(self, stage: Stage) -> str | None:
+        """Return the name under which the model of a stage answers, if it has a personality."""
+        own = self.personality_of(stage)
+        return own and own.name
 
     @property
     def start(self) -> Path:

@@ -80,7 +80,7 @@ def _summarize(directory: Path, size: DirectorySize) -> dict[str, Any]:
         "data": run.manifest.sources.text_line,
         "chat_data": run.manifest.sources.chat_line,
         "origin": str(run.manifest.origin or ""),
-        "personality": run.manifest.personality and run.manifest.personality.name,
+        "personality": run.assistant_name(recipe.stages[-1]),
         "parameters": n_parameters(recipe.model),
         "context": recipe.model.max_seq_len,
         "tokens": sum(count * recipe.stage(stage).batch_tokens for stage, count in steps.items()),

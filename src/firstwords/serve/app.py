@@ -128,7 +128,8 @@ def _add_model_endpoints(app: FastAPI, models: ModelPool) -> None:
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
         """List the available models, the default one first. `chat` is false for a stage that only
-        continues text, `parameters` counts the weights, and `size` is their bytes."""
+        continues text, `personality` is the name under which a model with a personality answers
+        (else null), `parameters` counts the weights, and `size` is their bytes."""
         await run_in_thread(models.refresh)
         return {"object": "list", "data": list(map(model_fields, models.available.values()))}
 
@@ -152,6 +153,7 @@ def model_fields(info: ModelInfo) -> dict[str, Any]:
         "step": info.step,
         "steps": info.run.recipe.stage(info.stage).steps,
         "chat": info.stage != "pretrain",
+        "personality": info.run.assistant_name(info.stage),
         "max_model_len": info.run.recipe.model.max_seq_len,
         "parameters": n_parameters(info.run.recipe.model),
         "size": info.size,

@@ -3,8 +3,9 @@
 import { element } from "./dom.js";
 
 // A turn is {question, pieces, done, tokens, seconds, notes}; a piece {text, tokens} or
-// {call, result, tokens}. `actions` are the buttons below the answer.
-export function turnNodes(turn, actions) {
+// {call, result, tokens}. `name` is the model's, if it has one; `actions` are the buttons below the
+// answer.
+export function turnNodes(turn, name, actions) {
   const question = element(
     "div",
     { class: "question" },
@@ -12,7 +13,8 @@ export function turnNodes(turn, actions) {
     element("p", { class: "words" }, turn.question),
   );
   const words = element("div", { class: "words", role: "group", tabindex: "0" });
-  words.setAttribute("aria-label", "Answer. The arrow keys show the likely tokens.");
+  const by = name ? `Answer of ${name}` : "Answer";
+  words.setAttribute("aria-label", `${by}. The arrow keys show the likely tokens.`);
   words.append(...turn.pieces.map(pieceElement));
   const details = element("p", { class: "details" }, detailsOf(turn), ...actions);
   return { question, words, details };

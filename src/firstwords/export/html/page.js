@@ -142,7 +142,7 @@ function showChat() {
 
 function nodesOf(turn, index) {
   const isLast = index === state.chat.turns.length - 1;
-  const nodes = turnNodes(turn, turn.done ? actionsOf(turn, isLast) : []);
+  const nodes = turnNodes(turn, model.name, turn.done ? actionsOf(turn, isLast) : []);
   if (turn === state.answering?.turn) state.answering.nodes = nodes;
   return [nodes.question, element("div", {}, nodes.words, nodes.details)];
 }

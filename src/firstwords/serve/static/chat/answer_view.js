@@ -12,14 +12,16 @@ const MIN_TOKENS_FOR_SPEED = 20; // of fewer tokens, the speed is mostly noise
 export class AnswerView {
   constructor(answer, reply, actions) {
     Object.assign(this, { answer, reply, actions, nPieces: 0, nTokens: 0 });
-    const label = `Answer of ${answer.stage}; the arrow keys move through its tokens`;
+    const by = answer.personality ? `${answer.personality} (${answer.stage})` : answer.stage;
+    const label = `Answer of ${by}; the arrow keys move through its tokens`;
     const focusable = { tabindex: "0", role: "group", "aria-label": label };
     this.text = element("div", { class: "text answer-text", ...focusable });
     this.text.dataset.focus = `text-${answer.id}`;
     this.details = element("p", { class: "details" });
     this.buttons = element("div", { class: "actions" });
     const about = element("span", {}, aboutStage(answer.stage));
-    const heading = element("h2", {}, answer.stage, " ", about);
+    const name = answer.personality ? [element("bdi", {}, answer.personality), " · "] : [];
+    const heading = element("h2", {}, ...name, answer.stage, " ", about);
     const parts = [heading, this.text, this.details, this.buttons];
     this.node = element("article", { class: `answer ${answer.stage}` }, ...parts);
   }

@@ -19,6 +19,7 @@ export function newAnswer(model, given = []) {
     id: newId(),
     model: model.id,
     stage: model.stage,
+    personality: model.personality ?? null,
     context: model.max_model_len ?? null,
     pieces: [...given],
     nGiven: given.length,

@@ -12,7 +12,7 @@ import { connectFiles } from "./file_buttons.js";
 import { keepFocus } from "./focus.js";
 import { addGiven, isQuestion } from "./given.js";
 import { LogView } from "./log_view.js";
-import { ModelPicker, Models } from "./models.js";
+import { ModelPicker, Models, nameOf } from "./models.js";
 import { ServerWatch } from "./server_watch.js";
 import { SettingsForm } from "./settings_form.js";
 import { Sidebar } from "./sidebar.js";
@@ -445,7 +445,11 @@ class ChatPage {
     if (Number.isFinite(context)) this.settings.setContext(context);
     this.composer.setContext(usedContext(chat, path), Number.isFinite(context) ? context : null);
     this.showBusy();
-    document.title = path.length ? `${tree.titleOf(chat)} · Firstwords` : "Firstwords";
+    document.title = [
+      ...(path.length ? [tree.titleOf(chat)] : []),
+      ...(nameOf(selected) ? [nameOf(selected)] : []),
+      "Firstwords",
+    ].join(" · ");
   }
 
   showBusy() {

@@ -106,6 +106,11 @@ export class ModelPicker {
   }
 }
 
+// The name under which the models answer, if they have a personality; a run has one for all stages.
+export function nameOf(models) {
+  return models.find(({ personality }) => personality)?.personality ?? null;
+}
+
 export function describeModels(models) {
   const [model] = models;
   if (!model) return "";

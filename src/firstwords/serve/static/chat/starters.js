@@ -2,7 +2,7 @@
 
 import { element } from "../shared/dom.js";
 import { continuesText } from "./answering.js";
-import { describeModels } from "./models.js";
+import { describeModels, nameOf } from "./models.js";
 
 const QUESTIONS = [
   "Hello! Who are you?",
@@ -18,6 +18,8 @@ const BEGINNINGS = [
   "The sky is blue because",
   "In the morning, the farmer",
 ];
+const TITLE = "Chat with the model you trained";
+const TEXT_TITLE = "Let the base model continue your text";
 
 export class Starters {
   constructor(page, onStart) {
@@ -28,12 +30,14 @@ export class Starters {
     const onlyText = models.length > 0 && models.every(({ stage }) => continuesText(stage));
     const { page } = this;
     page.about.textContent = describeModels(models);
-    page.message.placeholder = onlyText ? "Begin a text" : "Write a message";
+    const name = nameOf(models);
+    const placeholder = name ? `Write a message to ${name}` : "Write a message";
+    page.message.placeholder = onlyText ? "Begin a text" : placeholder;
+    page.heading.textContent = name ? `Chat with ${name}` : "Chat";
+    const title = name ? ["Chat with ", element("bdi", {}, name)] : [TITLE];
+    page.title.replaceChildren(...(onlyText ? [TEXT_TITLE] : title));
     if (this.shown === onlyText) return;
     this.shown = onlyText;
-    page.title.textContent = onlyText
-      ? "Let the base model continue your text"
-      : "Chat with the model you trained";
     const texts = onlyText ? BEGINNINGS : QUESTIONS;
     page.examples.replaceChildren(...texts.map((text) => element("li", {}, this.button(text))));
   }
