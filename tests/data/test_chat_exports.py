@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstwords.common.errors import UserError
+from firstwords.data import chat_exports, chat_zip
 from firstwords.data.chat_exports import chat_conversations, find_app, read_chats
 from firstwords.data.chat_message import ChatMessage
 from firstwords.data.checks import check_conversations
 from firstwords.data.convert import Request, convert, name_people
-from firstwords.data.corpora import conversations, open_corpus
+from firstwords.data.corpora import conversations, documents, open_corpus
+from firstwords.data.samples import load_samples
 from firstwords.data.whatsapp import is_whatsapp, read_whatsapp
 
 ANDROID = """31.12.23, 21:41 - Messages to this group are now secured.
@@ -213,6 +216,118 @@ def test_a_wrong_telegram_export_is_named(text: str, problem: str, tmp_path: Pat
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(UserError, match=problem):
         read_chats(tmp_path / "result.json")
+
+
+# --- zip archives ---------------------------------------------------------------------------------
+
+
+def archive(path: Path, contents: dict[str, str | bytes]) -> Path:
+    """Write a zip archive of files by name."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in contents.items():
+            file.writestr(name, content)
+    return path
+
+
+PHOTO = {"IMG-1.jpg": b"\xff\xd8" + bytes(1000)}
+
+
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [
+        ({"_chat.txt": IOS, "notes.txt": "sent in the chat", **PHOTO}, [EVENING, MORNING]),
+        ({**PHOTO, "WhatsApp-Chat mit Ben.txt": ANDROID}, [EVENING, MORNING]),
+        ({"Ben.txt": ANDROID, "__MACOSX/._Ben.txt": "x", ".x.txt": "x"}, [EVENING, MORNING]),
+        ({"ChatExport/result.json": json.dumps(TELEGRAM), **PHOTO}, [EVENING]),
+        ({"_chat.txt": "\ufeff".encode("utf-16-le") + IOS.encode("utf-16-le")}, [EVENING, MORNING]),
+    ],
+)
+def test_a_zipped_export_is_read_as_it_is(
+    contents: dict[str, str | bytes], expected: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "chats").mkdir()
+    source = archive(tmp_path / "chats" / "WhatsApp Chat with Ben.zip", contents)
+    assert converted(source) == expected
+    archive(source.with_name("photos.zip"), PHOTO)
+    (source.with_name("out.jsonl")).unlink()
+    made = request(source.parent)
+    convert(made)  # a folder: the archive without a chat is left out
+    found = [json.loads(line)["messages"] for line in made.out.read_text().splitlines()]
+    assert found == expected
+
+
+def test_a_zipped_export_is_recognised(tmp_path: Path) -> None:
+    source = archive(tmp_path / "a.zip", {"_chat.txt": IOS, "film.mp4": bytes(10**6)})
+    shown = load_samples(str(source), False, None, 3, 0).render()
+    assert shown.startswith(f"a.zip: WhatsApp export in a zip archive; {len(IOS.encode())} bytes\n")
+    assert "people: Ben (" in shown
+    assert f"firstwords data convert {source} --assistant Ben --out a.jsonl" in shown
+    corpus = open_corpus(str(source), "--chat-data")
+    with pytest.raises(UserError, match="a chat that WhatsApp exported, and does not say who"):
+        check_conversations(corpus, "--chat-data")
+    with pytest.raises(UserError, match="and no text to learn from; convert it"):
+        list(documents(corpus, "train", 0))
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_zip, "MAX_UNPACKED_BYTES", 10**6)
+    films = {"film.txt.mp4": bytes(2 * 10**6)}
+    assert find_app(archive(tmp_path / "a.zip", {"_chat.txt": IOS, **films})) == "WhatsApp"
+    path = archive(tmp_path / "a.zip", {"_chat.txt": IOS + "x" * 10**6})
+    with pytest.raises(UserError, match=r"_chat\.txt in .* is larger than 1 MB; check where"):
+        find_app(path)
+
+
+def test_an_archive_cannot_unpack_to_more_than_it_says(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.zip", {"_chat.txt": IOS + "x" * 10**6})
+    size = (len(IOS.encode()) + 10**6).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(size, (2000).to_bytes(4, "little")))
+    with pytest.raises(UserError, match=r"is not a complete zip archive .Bad CRC"):
+        read_chats(path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "problem"),
+    [
+        (PHOTO, "holds no chat, which would be a .txt file of WhatsApp or the result.json"),
+        ({"notes.txt": "Dear Ada"}, r"notes\.txt in .* is no chat of WhatsApp or Telegram"),
+        ({"a/_chat.txt": IOS, "b/_chat.txt": IOS}, r"2 files that may be .* .a/_chat\.txt, b/_"),
+        ({"result.json": json.dumps(TELEGRAM)[:-5]}, "is not valid JSON"),
+    ],
+)
+def test_an_archive_without_one_chat_is_named(
+    contents: dict[str, str | bytes], problem: str, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "a.zip", contents)
+    with pytest.raises(UserError, match=problem):
+        converted(path)
+
+
+def encrypt(raw: bytes) -> bytes:
+    """Set the flag of encryption in both headers of the only file."""
+    central = raw.index(b"PK\x01\x02")
+    return b"%b\x01%b\x01%b" % (raw[:6], raw[7 : central + 8], raw[central + 9 :])
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda raw: raw[: len(raw) // 2], "is not a complete zip archive"),
+        (lambda raw: b"", "is not a complete zip archive"),
+        (lambda raw: raw[:60] + b"\0\1\2\3" + raw[64:], "is not a complete zip archive"),
+        (lambda raw: b"XX" + raw[2:], "is not a complete zip archive"),
+        (encrypt, "is encrypted; unpack it"),
+        (lambda raw: raw.replace(b"\x08\0", b"\x63\0"), "in a way that is not supported"),
+    ],
+)
+def test_a_damaged_archive_is_named(damage: Any, problem: str, tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.zip", {"_chat.txt": IOS})
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=problem):
+        converted(path)
+    assert not chat_exports.is_chat_archive(path)
 
 
 # --- tables and other files -----------------------------------------------------------------------

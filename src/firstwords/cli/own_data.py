@@ -89,8 +89,8 @@ def check(context: click.Context, source: str, run: str | None, as_json: bool) -
 def convert(source: str, out: Path, assistant: str | None, columns: Any, pause: float) -> None:
     """Write SRC as JSON lines of conversations or documents.
 
-    Only exports of WhatsApp (.txt) and Telegram (result.json), and tables whose columns have other
-    names, need this; training reads all other formats as they are.
+    Only exports of WhatsApp (.zip, .txt) and Telegram (result.json), and tables whose columns have
+    other names, need this; training reads all other formats as they are.
     """
     from firstwords.common import console
     from firstwords.data.convert import Request, name_people

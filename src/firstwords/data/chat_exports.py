@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from firstwords.common.errors import UserError
+from firstwords.data import chat_zip
 from firstwords.data.chat_message import ChatMessage
-from firstwords.data.file_types import file_format
+from firstwords.data.file_types import Format, file_format
 from firstwords.data.telegram import is_telegram, read_telegram
 from firstwords.data.whatsapp import is_whatsapp, read_whatsapp
 from firstwords.tokenizer.chat_format import Messages
@@ -26,15 +27,36 @@ MAX_NAMED = 10  # people in an error
 
 def find_app(path: Path) -> App | None:
     """Return which app exported a file; none if it is no export. Raises UserError."""
-    found = file_format(path)
+    found = _text_format(path)
     if found == "text" and is_whatsapp(path):
         return "WhatsApp"
-    return "Telegram" if found == "json" and is_telegram(path) else None
+    if found == "json" and is_telegram(path):
+        return "Telegram"
+    if file_format(path) == "zip":
+        raise UserError(
+            f"{chat_zip.chat_name(path)} in {path} is no chat of WhatsApp or Telegram",
+            "unpack it, and use the files in it",
+        )
+    return None
+
+
+def _text_format(path: Path) -> Format | None:
+    """Return the format of a file, or of the chat in a zip archive. Raises UserError."""
+    found = file_format(path)
+    return file_format(Path(chat_zip.chat_name(path))) if found == "zip" else found
+
+
+def is_chat_archive(path: Path) -> bool:
+    """Return whether a zip archive is the export of a chat, and no other one or a damaged one."""
+    try:
+        return find_app(path) is not None
+    except UserError:
+        return False
 
 
 def read_chats(path: Path) -> list[list[ChatMessage]]:
     """Return the messages of each chat in an export."""
-    return read_telegram(path) if file_format(path) == "json" else [read_whatsapp(path)]
+    return read_telegram(path) if _text_format(path) == "json" else [read_whatsapp(path)]
 
 
 def people(chats: list[list[ChatMessage]]) -> dict[str, int]:
@@ -83,6 +105,14 @@ def listed(found: dict[str, int]) -> str:
     """Return the names of people, for a message."""
     more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
     return ", ".join(list(found)[:MAX_NAMED]) + more
+
+
+def no_text(path: Path) -> UserError:
+    """Return the error for the archive of a chat as a source of text."""
+    return UserError(
+        f"{path} is a chat that {find_app(path)} exported, and no text to learn from",
+        "convert it with firstwords data convert, and use the result as --chat-data",
+    )
 
 
 def no_conversations(path: Path) -> UserError:

@@ -6,7 +6,9 @@ from typing import Literal
 
 from firstwords.data import streams
 
-Format = Literal["text", "markdown", "html", "epub", "pdf", "jsonl", "json", "csv", "parquet"]
+Format = Literal[
+    "text", "markdown", "html", "epub", "pdf", "jsonl", "json", "csv", "parquet", "zip"
+]
 
 SUFFIXES: dict[str, Format] = {
     ".txt": "text",
@@ -27,7 +29,8 @@ NOT_COMPRESSED = ("parquet", "epub", "pdf")  # they are compressed inside
 EXTRACTED = ("html", "epub", "pdf")  # their text is extracted once
 PROSE = ("text", "markdown", *EXTRACTED)  # documents, not records
 KNOWN_FILES = (
-    ".txt, .md, .html, .jsonl, .json, .csv, .tsv (each also .gz or .zst), .epub, .pdf or .parquet"
+    ".txt, .md, .html, .jsonl, .json, .csv, .tsv (each also .gz or .zst), .epub, .pdf, .parquet "
+    "or .zip (an exported chat)"
 )
 VALIDATION_NAME = re.compile(r"(^|[_\-.])(val|valid|validation)([_\-.]|$)", re.IGNORECASE)
 
@@ -40,5 +43,7 @@ def is_validation_name(name: str) -> bool:
 def file_format(path: Path) -> Format | None:
     """Return the format that the name of a file says; none if it is not data."""
     suffix = streams.compression(path)
+    if suffix == ".zip":  # holds a chat, as phones export it
+        return "zip"
     found = SUFFIXES.get(Path(path.name.lower().removesuffix(suffix)).suffix)
     return None if suffix and found in NOT_COMPRESSED else found

@@ -10,6 +10,7 @@ from firstwords.common import console
 from firstwords.common.errors import UserError
 from firstwords.common.paths import escape_undecodable
 from firstwords.data import streams
+from firstwords.data.chat_exports import is_chat_archive
 from firstwords.data.file_types import file_format
 from firstwords.data.telegram import is_telegram
 
@@ -70,14 +71,14 @@ def _is_hidden(name: str) -> bool:
 
 def _is_data(path: Path) -> bool:
     """Return whether a file in a folder is data. A JSON file is if it holds an array: others are
-    settings and descriptions."""
+    settings and descriptions. A zip archive is if it holds a chat."""
     if _is_hidden(path.name) or path.name.lower() in DESCRIPTIONS or not path.is_file():
         return False
     found = file_format(path)
     if found == "json":
         first, _ = next(streams.text_pieces(path), ("", 0.0))
         return first.lstrip().startswith("[") or is_telegram(path)
-    return found is not None
+    return is_chat_archive(path) if found == "zip" else found is not None
 
 
 def _cannot_read(option: str, error: OSError) -> NoReturn:

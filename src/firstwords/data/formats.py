@@ -10,7 +10,7 @@ import numpy as np
 
 from firstwords.common import console
 from firstwords.common.errors import UserError
-from firstwords.data import chat_exports, records, streams
+from firstwords.data import chat_exports, chat_zip, records, streams
 from firstwords.data.documents import extract_text
 from firstwords.data.file_types import EXTRACTED, PROSE, file_format
 from firstwords.data.line_blocks import LineBlock, line_blocks, uncompressed_gzip_bytes
@@ -51,6 +51,8 @@ def uncompressed_bytes(path: Path, kind: Kind) -> int:
     found = file_format(path)
     if found in EXTRACTED:
         return extract_text(path).stat().st_size
+    if found == "zip":
+        return chat_zip.chat_bytes(path)
     if path.suffix.lower() == ".gz":
         return uncompressed_gzip_bytes(path)
     if path.suffix.lower() == ".zst":
@@ -115,6 +117,8 @@ def _whole_documents(
     if file_format(path) in PROSE:
         yield from _plain_documents(path, rng)
         return
+    if file_format(path) == "zip":
+        raise chat_exports.no_text(path)
     for row in read_rows(path, "text", rng):
         text = _extract(row, records.document_text, on_problem)
         if text and not text.isspace():

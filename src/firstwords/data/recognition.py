@@ -56,7 +56,9 @@ def summarize_file(path: Path) -> FileSummary:
     found = file_format(path)
     if app := chat_exports.find_app(path):
         people = chat_exports.people(chat_exports.read_chats(path))
-        return FileSummary(path, f"{app} export", "", "chat", (), people, path.stat().st_size)
+        name = f"{app} export" + (" in a zip archive" if found == "zip" else "")
+        size = uncompressed_bytes(path, "messages")
+        return FileSummary(path, name, "", "chat", (), people, size)
     name = NAMES[str(found)]
     if found in PROSE:
         return FileSummary(path, name, "", "text", (), {}, uncompressed_bytes(path, "text"))

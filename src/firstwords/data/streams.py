@@ -6,6 +6,7 @@ Without one, a file is UTF-8.
 
 import codecs
 import gzip
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from firstwords.common.errors import UserError
+from firstwords.data import chat_zip
 
-COMPRESSIONS = (".gz", ".zst")
+COMPRESSIONS = {".gz": "gzip file", ".zst": "zstd file", ".zip": "zip archive"}
 # The longer marks first: that of UTF-32 starts with that of UTF-16.
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -105,7 +107,7 @@ def text_pieces(path: Path) -> Iterator[tuple[str, float]]:
 def unpacked_zstd_bytes(path: Path) -> int:
     """Estimate the size of a zstd file's content from its first megabyte."""
     size = path.stat().st_size
-    with path.open("rb") as raw, closing(_open_unpacked(raw, ".zst")) as file:
+    with path.open("rb") as raw, closing(_open_unpacked(path, raw)) as file:
         n_bytes = len(file.read(CHUNK_BYTES))
         return n_bytes if n_bytes < CHUNK_BYTES else int(n_bytes * size / min(size, raw.tell()))
 
@@ -130,25 +132,28 @@ def _encoding(path: Path, head: bytes) -> str:
 
 def _unpacked_chunks(path: Path, n_bytes: int) -> Iterator[Chunk]:
     size, kind = max(1, path.stat().st_size), compression(path)
-    with path.open("rb") as raw, closing(_open_unpacked(raw, kind)) as file:
+    with path.open("rb") as raw, closing(_open_unpacked(path, raw)) as file:
         while True:
             try:
                 chunk = file.read(n_bytes)
-            except (OSError, EOFError, zlib.error) as error:
+            except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
                 if not kind:
                     raise
-                name = "gzip" if kind == ".gz" else "zstd"
                 raise UserError(
-                    f"{path} is not a complete {name} file ({error})", "copy or compress it again"
+                    f"{path} is not a complete {COMPRESSIONS[kind]} ({error})",
+                    "copy or compress it again",
                 ) from None
             if not chunk:
                 return
             yield Chunk(chunk, min(1.0, raw.tell() / size))
 
 
-def _open_unpacked(raw: BinaryIO, kind: str) -> Any:
+def _open_unpacked(path: Path, raw: BinaryIO) -> Any:
+    kind = compression(path)
     if kind == ".gz":
         return gzip.open(raw)
+    if kind == ".zip":
+        return chat_zip.open_chat(path, raw)
     if not kind:
         return raw
     import pyarrow as pa  # takes 40 MB of memory
