@@ -1,6 +1,7 @@
 """Documents as people have them: Markdown with settings, HTML pages, EPUB books, PDF files."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstwords.common.errors import UserError
+from firstwords.common.files import sha256_file
 from firstwords.data import documents as extraction
 from firstwords.data.corpora import documents, open_corpus
 from firstwords.data.documents import join_lines
@@ -260,6 +262,28 @@ def test_a_changed_pdf_is_extracted_again(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     assert all_texts(write(path, pdf(["One."]))) == ["One."]
     assert all_texts(write(path, pdf(["Two."]))) == ["Two."]
+
+
+def test_a_document_is_hashed_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+
+    def count(path: Path) -> str:
+        hashed.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr(extraction.files, "sha256_file", count)
+    path = write(tmp_path / "a.html", b"<p>One")
+    assert all_texts(path) == all_texts(path) == ["One"]
+    assert hashed == [path]
+    times = path.stat()
+    write(tmp_path / "b.html", b"<p>Two").replace(path)  # of the same size
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as some tools that copy files do
+    assert all_texts(path) == ["Two"]
+    write(path, b"<p>Three")
+    assert all_texts(path) == ["Three"]
+    assert hashed == [path] * 3
 
 
 def test_an_encrypted_pdf_is_named(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 A run reads its data several times: to plan, to train the tokenizer, to encode. So the text is
 extracted once, into a file in $FIRSTWORDS_HOME that has the checksum of the document in its name.
+A process computes the checksum once, until the document changes.
 """
 
+import functools
 import logging
 import os
 import posixpath
@@ -33,7 +35,9 @@ ENCRYPTION = "META-INF/encryption.xml"
 def extract_text(path: Path) -> Path:
     """Return a file of plain text with the text of a document. Raises UserError."""
     kind = file_types.file_format(path)
-    name = f"{files.sha256_file(path)}-{kind}-{VERSION}.txt"
+    status = path.stat()
+    state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    name = f"{_checksum(path, state)}-{kind}-{VERSION}.txt"
     extracted = paths.home() / "extracted" / name
     if not extracted.exists():
         if kind == "pdf":
@@ -46,6 +50,12 @@ def extract_text(path: Path) -> Path:
         temporary.write_text(text.encode("utf-8", "replace").decode(), encoding="utf-8")
         files.commit(temporary, extracted)
     return extracted
+
+
+@functools.cache
+def _checksum(path: Path, state: tuple[int, ...]) -> str:
+    """Return the SHA-256 of a document in a state: its inode, size, and times of change."""
+    return files.sha256_file(path)
 
 
 def _html_text(path: Path) -> str:
