@@ -125,8 +125,9 @@ def test_a_line_that_a_kill_cut_short_does_not_damage_the_next(sweep: Sweep) -> 
     sweep()
     whole = ledger_path().read_text()
     ledger_path().write_text(whole[:-30])
-    code, _, _ = sweep()  # records the last run again, since its line is not readable
+    code, _, err = sweep()  # records the last run again, since its line is not readable
     assert code == 0
+    assert "experiments.jsonl is damaged; ignoring 1 of its 6 lines" in err
     lines = ledger_path().read_text().splitlines()
     assert lines[:5] == whole.splitlines()[:5]
     assert json.loads(lines[6])["run"] == "rates.faster.2"
@@ -154,7 +155,7 @@ def test_damaged_lines_of_the_ledger_are_left_out(sweep: Sweep) -> None:
         file.write('{"sweep": "rates"}\nnonsense\n{"half')
     code, _, err = sweep("--show")
     assert code == 0
-    assert "ignoring 2 of its 8 lines" in err
+    assert "ignoring 3 of its 9 lines" in err
 
 
 @pytest.mark.parametrize(

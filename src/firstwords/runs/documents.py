@@ -181,10 +181,11 @@ def read_or_none(kind: Any, path: Path) -> Any:
     return None
 
 
-def read_valid_lines(kind: Any, path: Path) -> list[Any]:
+def read_valid_lines(kind: Any, path: Path, is_complete: bool = False) -> list[Any]:
     """Return the values of the lines of a JSON Lines file that are valid as a `kind`.
 
-    Nothing is said of an incomplete last line: its writer may be at work, or was killed.
+    Nothing is said of an incomplete last line, since its writer may be at work; with `is_complete`,
+    for a file whose lines are added whole, it is damaged as any other.
     """
     try:
         *lines, last = path.read_bytes().split(b"\n")
@@ -198,7 +199,8 @@ def read_valid_lines(kind: Any, path: Path) -> list[Any]:
         try:
             values.append(check_json(kind, line))
         except DamagedFile:
-            n_damaged += line is not last
+            n_damaged += line is not last or (is_complete and last != b"")
     if n_damaged:
-        console.warn_once(f"{path} is damaged; ignoring {n_damaged} of its {len(lines)} lines")
+        n_lines = len(lines) + (last != b"")
+        console.warn_once(f"{path} is damaged; ignoring {n_damaged} of its {n_lines} lines")
     return values

@@ -1,6 +1,7 @@
 """The ledger: one line for each finished run of any sweep, in experiments.jsonl.
 
-It is only added to, so that what was measured stays when runs are removed.
+It is only added to, so that what was measured stays when runs are removed. Lines are added whole;
+one that a kill cut short is ignored with a warning, and its run recorded again.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ def ledger_path() -> Path:
 def read_experiments(sweep: str, variants: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Return the finished experiments of a sweep, by variant in the given order, and then the
     oldest first."""
-    lines = read_valid_lines(Experiment, ledger_path())
+    lines = read_valid_lines(Experiment, ledger_path(), is_complete=True)
     return order_by_variant([line for line in lines if line["sweep"] == sweep], variants)
 
 
