@@ -513,4 +513,6 @@ def test_rl_makes_a_new_run_with_one_more_stage(
     )
     assert run_command(["rl", "--from", "x", "--run", "y"]) == 2  # no rules for other questions
     assert "write a reward and name it: firstwords rl --reward FILE" in capsys.readouterr().err
+    assert run_command(["rl", "--from", "x", "--run", "y", "--time", "0s"]) == 2
+    assert "--time 0s is too short; use at least 1s" in capsys.readouterr().err
     assert not (bench.directory("y") / "run.json").exists()

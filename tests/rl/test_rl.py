@@ -25,10 +25,11 @@ from firstwords.rl import rollouts
 from firstwords.rl.advantage import TOKENS_PER_ANSWER, advantages, penalize_cut
 from firstwords.rl.questions import Question, graded_questions, prompt_questions
 from firstwords.rl.rollouts import RolloutBatches, Rollouts, answer_rows
-from firstwords.rl.stage import check_reward, reinforce
+from firstwords.rl.stage import check_processes, check_reward, reinforce
 from firstwords.runs.run import Run
 from firstwords.tokenizer.bpe import TOOL_RESPONSE, Tokenizer
 from firstwords.training import checkpoint
+from firstwords.training.distributed import World
 from firstwords.training.loop import train
 from firstwords.training.session import Session
 from firstwords.training.setup import build
@@ -292,6 +293,15 @@ def test_a_run_without_a_finetuned_model_is_refused(
     run.manifest = run.manifest.replace(recipe=recipe_of(tiny_model))
     with pytest.raises(UserError, match="run early has not finished sft"):
         reinforce(Session(run))
+
+
+def test_more_processes_than_questions_are_refused() -> None:
+    check_processes(RL, World(0, 2))
+    with pytest.raises(UserError, match="are too few for 3 processes"):
+        check_processes(RL, World(0, 3))
+    shares = [World(rank, 3).local_range(RL.questions) for rank in range(3)]
+    assert [number for share in shares for number in share] == [0, 1, 2, 3]
+    assert all(shares)
 
 
 def test_what_nothing_can_grade_is_refused_before_training(tmp_path: Path) -> None:

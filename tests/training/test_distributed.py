@@ -1,5 +1,6 @@
 """Several processes on one run, started by torchrun: the same losses for any number of them."""
 
+import itertools
 import json
 import os
 import shutil
@@ -9,9 +10,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
-from end_to_end import STAGES, Bench, final_checkpoint, fingerprint, metrics, recipe
+import warm_start
+from end_to_end import (
+    CAREFUL,
+    STAGES,
+    Bench,
+    final_checkpoint,
+    fingerprint,
+    metrics,
+    one_line,
+    recipe,
+)
 from safetensors.numpy import load_file
 from waiting import LIMIT_SECONDS, wait_until
 
@@ -225,6 +237,88 @@ def test_more_processes_than_rows_are_refused(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode != 0
     assert "a batch of 1 rows is too small for 2 processes" in stderr
+
+
+# --- reinforcement learning -----------------------------------------------------------------------
+
+# Two processes that meet in a file instead of at torchrun's port: a start takes a second. The
+# number of steps must not depend on their speed.
+MEETING = """
+import functools, os, torch.distributed as dist
+place = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+dist.init_process_group = functools.partial(
+    dist.init_process_group, init_method=os.environ["MEETING"], **place
+)
+from firstwords.pipeline import rl_run
+rl_run.MIN_STEPS, measured = 4, rl_run.seconds_per_step
+rl_run.seconds_per_step = lambda session: measured(session) and 1.0
+"""
+REWARD = """import os
+COUNT = []
+def reward(conversation, answer):
+    COUNT.append(1)
+    if FAILS and os.environ.get("RANK") == "1" and len(COUNT) > 40:
+        raise ValueError("enough")
+    return -len(answer) / 9
+"""
+RL = {
+    "rl.batch_size": 36, "rl.group_size": 8, "rl.sft_rows": 4, "rl.seq_len": 64,
+    "rl.micro_batch_size": 8, "rl.max_answer_tokens": 16, "rl.lr_scale": 0.1,
+}  # fmt: skip
+meetings = itertools.count()
+
+
+def pair(bench: Bench, *arguments: str) -> list[tuple[int, str]]:
+    """Run a command by two processes. Returns the exit code and stderr of each."""
+    code, meeting = MEETING + CAREFUL.format(seconds=30), bench.root / f"meeting-{next(meetings)}"
+    logs = [bench.root / f"stderr-{rank}.txt" for rank in (0, 1)]
+    started = []
+    for rank, log in enumerate(logs):
+        variables = {"RANK": str(rank), "WORLD_SIZE": "2", "MEETING": f"file://{meeting}"}
+        environment = {**bench.environment, **variables, "OMP_NUM_THREADS": "1"}
+        with log.open("w") as stderr, Path(os.devnull).open("w") as stdout:
+            output = [stdout.fileno(), stderr.fileno()]
+            started.append(warm_start.start(code, list(arguments), environment, bench.cwd, output))
+    codes = [process.wait(LIMIT_SECONDS) for process in started]
+    return [(code, log.read_text()) for code, log in zip(codes, logs, strict=True)]
+
+
+def test_two_processes_share_the_questions_of_reinforcement_learning(bench: Bench) -> None:
+    """They have the losses of one process, a reward that fails in one of them ends both, and the
+    run resumes to the bytes of one that nothing stopped. Steps are measured by both together."""
+    file = bench.root / "reward.py"
+    settings = [part for name, value in RL.items() for part in ("--set", f"{name}={value}")]
+
+    def rl(run: str) -> list[str]:
+        source = ["rl", "--from", "alone", "--run", run, "--reward", str(file)]
+        return [*source, "--time", "1s", *settings]
+
+    file.write_text(f"FAILS = True\n{REWARD}")
+    (code, stderr), other = pair(bench, *rl("stopped"))
+    assert f"--reward {file}, line 7: ValueError: enough, on the answer" in one_line(stderr)
+    assert (code, other) == (2, (2, "")), "the main process alone prints"
+    assert final_checkpoint(bench.directory("stopped"), "rl").name == "0000002"
+    file.write_text(f"FAILS = False\n{REWARD}")
+    for run in ("stopped", "whole"):
+        for code, stderr in pair(bench, *rl(run)):
+            assert code == 0, stderr
+    done = bench.firstwords(*rl("single"), "--set", "rl.steps=4", careful=30)
+    assert done.returncode == 0, done.stderr
+    stopped, whole, single = map(bench.directory, ("stopped", "whole", "single"))
+    for name in ("model", "optimizer"):
+        one, other_one, third = (
+            final_checkpoint(run, "rl") / f"{name}.safetensors" for run in (stopped, whole, single)
+        )
+        assert one.read_bytes() == other_one.read_bytes()
+        for key, value in load_file(one).items():
+            np.testing.assert_allclose(value, load_file(third)[key], rtol=0.01, atol=1e-3)
+    for key in ("loss", "reward", "mixed_groups", "divergence"):
+        one, other_one, third = (
+            [m[key] for m in metrics(r, "rl")] for r in (stopped, whole, single)
+        )
+        assert one == other_one
+        assert one == pytest.approx(third, rel=0.02, abs=1e-4), key
+    assert any(step["mixed_groups"] for step in metrics(whole, "rl"))
 
 
 def test_owners_have_even_loads(tiny_model: ModelConfig) -> None:

@@ -23,7 +23,7 @@ from firstwords.cli.trace import trace
 from firstwords.cli.train import midtrain, pretrain, rl, sft, tokenizer, train
 from firstwords.cli.xray import xray
 from firstwords.common import disk, hardware, terminal
-from firstwords.common.errors import Diverged, Interrupted, UserError
+from firstwords.common.errors import Diverged, Interrupted, ReportedError, UserError
 from firstwords.common.packages import install_command
 
 EXTRAS = {  # packages that only some commands need, and the extra that installs each
@@ -56,6 +56,8 @@ def run_command(arguments: list[str]) -> int:
         code = cli.main(args=arguments, prog_name="firstwords", standalone_mode=False)
     except click.ClickException as error:
         return _fail(f"{_lower_first(error.format_message())} (see firstwords --help)", 2)
+    except ReportedError as error:
+        return error.exit_code
     except UserError as error:
         return _fail(str(error), error.exit_code)
     except (Interrupted, click.Abort, KeyboardInterrupt) as error:

@@ -168,6 +168,8 @@ def rl(log_to: tuple[Any, ...], **request: Any) -> None:
 
     with launch.start_rl(RLRequest(**request), log_to) as session:
         phases.run_all(session)
+        if not session.world.is_main:
+            return
         console.say(f"report: {publish(session.run)}")
         console.say(f"chat with the model: firstwords chat --run {session.run.name}")
 

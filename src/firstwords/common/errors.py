@@ -20,6 +20,10 @@ class UserError(Exception):
         self.hint = hint
 
 
+class ReportedError(UserError):
+    """A UserError that another process of the run prints, which has the same."""
+
+
 def telling_line(error: Exception) -> str:
     """Return the line of a library's or a compiler's long message that says what is wrong: the
     first with `error:`, else the first; at most 160 characters."""

@@ -52,13 +52,19 @@ def start_rl(request: RLRequest, log_to: tuple[trackers.Name, ...] = ()) -> Iter
     """Open the run that the request names, or create it as a copy of a finished run with one more
     stage."""
     trackers.check_trackers(log_to)
-    name, world = rl_run_name(request), World()
-    with StopSignal().listening() as stop, _locked(world, name) as directory:
-        if registry.run_exists(directory):
-            run = registry.open_run_directory(directory)
-            check_same_rl(run, request)
+    with (
+        join_processes() as world,
+        StopSignal().listening() as stop,
+        _locked(world, rl_run_name(request)) as directory,
+    ):
+        exists = registry.run_exists(directory)
+        world.barrier()  # every process has looked before any of them creates it
+        if exists:
+            with world.raising_together():
+                run = registry.open_run_directory(directory)
+                check_same_rl(run, request)
         else:
-            run = create_rl_run(directory, request)
+            run = create_rl_run(directory, request, world)
         yield _prepare(run, world, stop, log_to)
 
 
@@ -94,7 +100,7 @@ def _prepare(
     check_device(recipe, world)
     if world.is_main:
         registry.restore_manifest(run)
-    devices.configure_torch(_threads(run, world))
+    devices.configure_torch(world.local_threads(recipe.n_threads))
     _print_overview(run, world)
     callbacks = [growth_samples.sample_callback(run)]
     if world.is_main:
@@ -123,13 +129,8 @@ def _print_overview(run: Run, world: World) -> None:
         console.say(f"plan: {times}, at {predicted['tokens_per_second']:,.0f} tokens/s")
 
 
-def _threads(run: Run, world: World) -> int:
-    """Return the threads of this process: those of the recipe, shared by the node's processes."""
-    return max(1, run.recipe.n_threads // world.local_size)
-
-
 def _workers(run: Run, world: World) -> str:
-    threads = f"{_threads(run, world)} threads"
+    threads = f"{world.local_threads(run.recipe.n_threads)} threads"
     gpu = "" if run.recipe.device == "cpu" else ", one GPU"
     if world.size == 1:
         return threads + gpu

@@ -9,12 +9,13 @@ from firstwords import __version__
 from firstwords.common import console, devices, files
 from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
-from firstwords.pipeline.request import refuse_changes
+from firstwords.pipeline.request import check_device, refuse_changes
 from firstwords.recipe import REQUIRED_STAGES, Recipe, with_overrides
-from firstwords.rl.stage import check_reward, rl_config, seconds_per_step
+from firstwords.rl.stage import check_processes, check_reward, rl_config, seconds_per_step
 from firstwords.runs import registry
 from firstwords.runs.manifest import Manifest, now
 from firstwords.runs.run import Run
+from firstwords.training.distributed import World
 from firstwords.training.session import Session
 
 DEFAULT_SECONDS = 180.0
@@ -64,11 +65,29 @@ def check_same_rl(run: Run, request: RLRequest) -> None:
     )
 
 
-def create_rl_run(directory: Path, request: RLRequest) -> Run:
-    """Create the new run in a directory: measure a step and set as many as fit into the time.
-    Raises UserError before anything is written."""
-    source = find_source(request)
+def create_rl_run(directory: Path, request: RLRequest, world: World) -> Run:
+    """Create the new run in a directory: measure a step, by all processes together, and set as many
+    as fit into the time. Raises UserError before anything is written."""
+    with world.raising_together():
+        source = find_source(request)
+        manifest = _manifest(directory, source, request, world)
+    if world.is_main:
+        _copy(source, directory)
+    world.barrier()
+    if not any(override.startswith("rl.steps=") for override in request.overrides):
+        manifest = _with_steps_for_time(directory, manifest, request, source, world)
+    if world.is_main:
+        registry.create_run(directory, manifest)
+    world.barrier()
+    return registry.open_run_directory(directory)
+
+
+def _manifest(directory: Path, source: Run, request: RLRequest, world: World) -> Manifest:
+    """Return the manifest of the new run, with one step. Raises UserError if it cannot be trained
+    by these processes."""
     seconds = DEFAULT_SECONDS if request.seconds is None else request.seconds
+    if not seconds:
+        raise UserError("--time 0s is too short", "use at least 1s")
     source.finished_or_fail("sft")
     recipe = _recipe(source, request, steps=1)
     manifest = source.manifest.replace(
@@ -79,11 +98,11 @@ def create_rl_run(directory: Path, request: RLRequest) -> Run:
         machine=devices.describe_machine(),
         predicted={},
     )
-    check_reward(rl_config(Run(directory, manifest)), manifest.sources.chat_data)
-    _copy(source, directory)
-    if not any(override.startswith("rl.steps=") for override in request.overrides):
-        manifest = _with_steps_for_time(directory, manifest, request, source)
-    return registry.create_run(directory, manifest)
+    config = rl_config(Run(directory, manifest))
+    check_device(recipe, world)
+    check_processes(config, world)
+    check_reward(config, manifest.sources.chat_data)
+    return manifest
 
 
 def _recipe(source: Run, request: RLRequest, steps: int) -> Recipe:
@@ -103,11 +122,11 @@ def _reward(request: RLRequest) -> str:
 
 
 def _with_steps_for_time(
-    directory: Path, manifest: Manifest, request: RLRequest, source: Run
+    directory: Path, manifest: Manifest, request: RLRequest, source: Run, world: World
 ) -> Manifest:
-    devices.configure_torch(manifest.recipe.n_threads)
+    devices.configure_torch(world.local_threads(manifest.recipe.n_threads))
     console.say("measuring a step of reinforcement learning")
-    measured = seconds_per_step(Session(Run(directory, manifest)))
+    measured = seconds_per_step(Session(Run(directory, manifest), world))
     steps = max(MIN_STEPS, round(manifest.time / measured))
     console.say(f"{steps:,} steps of {measured:.1f} s fit into {format_duration(manifest.time)}")
     return manifest.replace(recipe=_recipe(source, request, steps))

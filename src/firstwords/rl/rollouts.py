@@ -4,6 +4,9 @@ Batch `step` is a pure function of the seed, the step and the weights: the quest
 follow from the first two. So a run that is stopped while it writes answers resumes to the same
 bytes, and a set of answers is used for the weights that wrote it and no others.
 
+Several processes write and grade the answers to a share of the questions each, then exchange them:
+every process has the whole batch, of which the loop takes its rows as in other stages.
+
 Shapes: Q questions of a step, G answers to each, T tokens of a row.
 """
 
@@ -28,6 +31,7 @@ from firstwords.rl.questions import Draw, Question
 from firstwords.rl.rewards import Reward
 from firstwords.tokenizer.bpe import Tokenizer
 from firstwords.tokenizer.chat_format import encode_prompt
+from firstwords.training.distributed import World
 
 # Answers are drawn from the model's own distribution: with another temperature, or without its
 # tail, the gradient would not be that of the expected reward.
@@ -48,7 +52,8 @@ class RolloutBatches:
     """Batches of a model's own answers, with rows that continue finetuning after them.
 
     `reference` is the model before this stage, from which the divergence is measured.
-    `make_advantages` turns the rewards (Q, G) of a step into advantages.
+    `make_advantages` turns the rewards (Q, G) of a step into advantages. All processes of `world`
+    ask for the same batches.
     """
 
     def __init__(
@@ -62,10 +67,11 @@ class RolloutBatches:
         reward: Reward,
         sft: BatchSampler,
         make_advantages: Callable[[np.ndarray], np.ndarray] = advantages,
+        world: World | None = None,
     ) -> None:
         self.model, self.reference, self.tokenizer = model, reference, tokenizer
         self.config, self.seed, self.draw, self.reward, self.sft = config, seed, draw, reward, sft
-        self.make_advantages = make_advantages
+        self.make_advantages, self.world = make_advantages, world or World()
         self.metrics: dict[str, Any] = {}
 
     @property
@@ -91,25 +97,34 @@ class RolloutBatches:
 
     def rollouts(self, step: int) -> Rollouts:
         """Draw the questions of a step, answer each G times, and grade the answers."""
-        Q, G = self.config.questions, self.config.group_size
-        questions, prompts = [], []
-        for index in range(step * Q, (step + 1) * Q):
-            question, prompt = self._draw_that_fits(index)
-            questions.append(question)
-            prompts += [prompt] * G
-        samplings = [self._sampling(step, number) for number in range(Q * G)]
-        engine = Engine(Decoder(self.model, min(Q * G, decode_batch_size(self.model.config))))
-        found = answer_all(engine, self.tokenizer, prompts, samplings)
-        answers = [found[first : first + G] for first in range(0, Q * G, G)]
-        rewards_QG = np.array(
-            [
-                [self.reward.score(question, answer.text.strip()) for answer in group]
-                for question, group in zip(questions, answers, strict=True)
-            ]
-        )
+        Q = self.config.questions
+        drawn = [self._draw_that_fits(index) for index in range(step * Q, (step + 1) * Q)]
+        with self.world.raising_together():
+            own = self._graded_answers(step, self.world.local_range(Q), drawn)
+        graded = [group for share in self.world.all_gather(own) for group in share]
+        answers = [[answer for answer, _ in group] for group in graded]
+        rewards_QG = np.array([[reward for _, reward in group] for group in graded])
         cut_QG = np.array([[one.cut or one.broken_call for one in group] for group in answers])
         rewards_QG = penalize_cut(rewards_QG, cut_QG)
+        questions = [question for question, _ in drawn]
         return Rollouts(questions, answers, rewards_QG, self.make_advantages(rewards_QG))
+
+    def _graded_answers(
+        self, step: int, numbers: range, drawn: list[tuple[Question, list[int]]]
+    ) -> list[list[tuple[GeneratedAnswer, float]]]:
+        """Answer the questions of these numbers, each G times, and return the answers with their
+        rewards. What is sampled does not depend on which process does it."""
+        G = self.config.group_size
+        asked = [drawn[number] for number in numbers for _ in range(G)]
+        first, last = numbers.start * G, numbers.stop * G
+        samplings = [self._sampling(step, number) for number in range(first, last)]
+        engine = Engine(Decoder(self.model, min(len(asked), decode_batch_size(self.model.config))))
+        answers = answer_all(engine, self.tokenizer, [prompt for _, prompt in asked], samplings)
+        graded = [
+            (answer, self.reward.score(question, answer.text.strip()))
+            for answer, (question, _) in zip(answers, asked, strict=True)
+        ]
+        return [graded[first : first + G] for first in range(0, len(graded), G)]
 
     def _draw_that_fits(self, index: int) -> tuple[Question, list[int]]:
         """Return question `index`, or the next one in a sequence of its own that leaves a row room

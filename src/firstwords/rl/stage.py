@@ -9,7 +9,7 @@ be lost.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from firstwords.rl.rewards import GradedReward, OwnReward, Reward
 from firstwords.rl.rollouts import RolloutBatches
 from firstwords.runs.datasets import load_tokenizer, open_conversations
 from firstwords.runs.run import Run
+from firstwords.training.distributed import World
 from firstwords.training.loop import gradients
 from firstwords.training.session import Session
 from firstwords.training.setup import build
@@ -42,10 +43,10 @@ SEED_OF_ROWS = 3 << 32  # added to the run's: the order of the rows is that of n
 
 def reinforce(session: Session) -> None:
     """Train the finetuned model on its own answers. Raises UserError if a reward fails."""
-    run, config = session.run, rl_config(session.run)
-    if session.world.size > 1:
-        raise UserError("rl runs in one process", "run it without torchrun")
-    initial = run.finished_or_fail("sft").directory
+    run = session.run
+    with session.world.raising_together():
+        config, initial = rl_config(run), run.finished_or_fail("sft").directory
+        check_processes(config, session.world)
     session.compiles = False  # batches have a different number of rows in every step
     with open_batches(session, config) as make_batches:
         train_on_batches(
@@ -63,18 +64,29 @@ def open_batches(
     reference = hf_format.load_model(initial, run.recipe.device)
     rows = chat_rows(session, config.seq_len, assistant_only=True)
     sft = BatchSampler(rows, config.sft_rows, SEED_OF_ROWS + run.recipe.seed)
-    with open_reward(run) as (draw, reward):
+    with ExitStack() as opened:
+        with session.world.raising_together():
+            draw, reward = opened.enter_context(open_reward(run))
         yield lambda model: RolloutBatches(
-            model, reference, tokenizer, config, run.recipe.seed, draw, reward, sft
+            model,
+            reference,
+            tokenizer,
+            config,
+            run.recipe.seed,
+            draw,
+            reward,
+            sft,
+            world=session.world,
         )
 
 
 def seconds_per_step(session: Session) -> float:
-    """Measure a step: answers, rewards and gradients, without an update. Takes two steps."""
+    """Measure a step: answers, rewards and gradients, without an update. Takes two steps, by all
+    processes."""
     run, config = session.run, rl_config(session.run)
     model = Transformer(run.recipe.model, run.recipe.attention)
     hf_format.load_weights(model, run.finished_or_fail("sft").directory)
-    state = build(run.recipe.replace(compile=False), model, stage=config)
+    state = build(run.recipe.replace(compile=False), model, session.world, config)
     with open_batches(session, config) as make_batches:
         batches = make_batches(model)
         for step in range(2):  # the first one builds and loads
@@ -92,6 +104,16 @@ def rl_config(run: Run) -> RLConfig:
             f"start one from its model: firstwords rl --from {run.name}",
         )
     return run.recipe.rl
+
+
+def check_processes(config: RLConfig, world: World) -> None:
+    """Raise UserError if some process would get no question or no row."""
+    if min(config.questions, config.sft_rows) < world.size:
+        raise UserError(
+            f"{config.questions} questions and {config.sft_rows} rows of finetuning in a step of "
+            f"rl are too few for {world.size} processes",
+            "start fewer processes, or another run with --set rl.batch_size and rl.sft_rows",
+        )
 
 
 def check_reward(config: RLConfig, chat_data: SourceSpec) -> None:

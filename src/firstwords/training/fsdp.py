@@ -22,7 +22,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from firstwords.common.errors import UserError
 from firstwords.common.hardware import Device
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import Recipe
+from firstwords.recipe import REQUIRED_STAGES, Recipe
 from firstwords.training.distributed import World
 from firstwords.training.gradient_sync import DataParallelSync, assign_owners
 
@@ -30,7 +30,7 @@ from firstwords.training.gradient_sync import DataParallelSync, assign_owners
 def check_batch_splits_evenly(recipe: Recipe, world: World) -> None:
     """All processes gather weights for every micro-batch, so all need equally many. Raises
     UserError."""
-    for name in recipe.stages:
+    for name in REQUIRED_STAGES:  # rl shards no weights
         rows = recipe.stage(name).batch_size
         if rows % world.size:
             raise UserError(

@@ -60,8 +60,11 @@ def build(
     """
     if model is None:
         model = Transformer(recipe.model, recipe.attention).init_weights(recipe.seed)
+    stage = stage or recipe.pretrain
+    if isinstance(stage, RLConfig):  # each process generates, for which it needs whole weights
+        recipe = recipe.replace(shard="optimizer")
     sync = make_sync(recipe, world or World(), model)
-    native = native_trainer(recipe, model, stage or recipe.pretrain, sync.world)
+    native = native_trainer(recipe, model, stage, sync.world)
     if native:
         native_optimizer = NativeOptimizer(model, recipe.optimizer, native)
         return TrainState(model, native_optimizer, loss_function(model, recipe), sync, native)
