@@ -66,7 +66,7 @@ class Run:
     def assistant_name(self, stage: Stage) -> str | None:
         """Return the name under which the model of a stage answers, if it has a personality."""
         own = self.personality_of(stage)
-        return own and own.name
+        return own.name if own else None
 
     @property
     def start(self) -> Path:
