@@ -465,3 +465,6 @@ def test_answers_have_the_name_of_the_model(
     path.write_text(text.replace('"name":null', '"name":"\\u003cb>Pip"'), encoding="utf-8")
     ask(named := open_file(path), "Hi")
     assert named.locator(words).get_attribute("aria-label") == f"Answer of <b>Pip. {label}"
+    named.set_viewport_size({"width": 360, "height": 400})
+    named.get_by_role("button", name="About").click()
+    assert named.locator("#about").evaluate("(dialog) => dialog.scrollTop") == 0, "not at its end"
