@@ -30,9 +30,10 @@ class Question(NamedTuple):
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Return the questions of a file; lines without "|" are comments."""
-    lines = (line.split("|") for line in path.read_text(encoding="utf-8").splitlines())
-    return [Question(line[0].strip(), line[1].strip()) for line in lines if len(line) == 2]
+    """Return the questions of a file; lines that begin with "#" are comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("|") for line in lines if line.strip() and not line.startswith("#"))
+    return [Question(question.strip(), expected.strip()) for question, expected in pairs]
 
 
 def measure(name: str, questions: list[Question], items: int) -> dict[str, Any]:

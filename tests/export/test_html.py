@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from firstwords.cli.main import run_command
 from firstwords.common import files
-from firstwords.export import html_file
+from firstwords.export import html_file, page_weights
 from firstwords.inference.batch import answer_all
 from firstwords.inference.chat import fit_prompt
 from firstwords.inference.decoder import Decoder
@@ -101,21 +101,40 @@ def test_the_page_is_one_file_with_a_strict_policy(
     assert page.count("<script") == page.count("</script") == 4
 
 
-def test_int8_is_the_nearest_multiple_of_the_groups_scale() -> None:
+@pytest.mark.parametrize("bits", [9, 10])
+def test_a_number_is_the_nearest_multiple_of_the_groups_scale(bits: int) -> None:
     values = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
     values[2] = 0
-    scales, numbers = html_file.quantize(values)
+    scales, numbers = page_weights.quantize(values, bits)
     assert (scales.shape, numbers.shape) == ((5, 2), (5, 40))
-    assert np.abs(numbers).max() == 127
+    assert np.abs(numbers).max() == 2 ** (bits - 1) - 1
     by_value = np.repeat(scales.astype(np.float32), 32, axis=1)[:, :40]
     assert np.all(np.abs(numbers * by_value - values) <= by_value * 0.6)
     assert not numbers[2].any()
 
 
+@given(data=st.binary(max_size=100))
+def test_text_of_bytes_can_be_read_back(data: bytes) -> None:
+    text = page_weights.to_text(data)
+    assert not set(text) & set("</ \n")
+    digits = [page_weights.ALPHABET.tolist().index(ord(character)) for character in text]
+    pairs = zip(digits[::2], digits[1::2], strict=True)
+    bits = "".join(f"{91 * high + low:013b}" for high, low in pairs)
+    assert bits[: 8 * len(data)] == "".join(f"{byte:08b}" for byte in data)
+    assert len(text) <= 2 * (8 * len(data) / 13 + 1)
+
+
+def test_long_bytes_are_encoded_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.random.default_rng(0).bytes(1000)
+    whole = page_weights.to_text(data)
+    monkeypatch.setattr(page_weights, "CHUNK_BYTES", 13 * 8)
+    assert page_weights.to_text(data) == whole
+
+
 @pytest.mark.parametrize(
     ("arguments", "out", "words"),
     [
-        (["--dtype", "f32"], "x.html", "--dtype f32 is not available for html; use int8 or f16"),
+        (["--dtype", "f32"], "x.html", "--dtype f32 is not available for html; use int9 or f16"),
         ([], "chat", "does not end in .html; name it chat.html"),
         ([], "", "is a directory; name a file"),
         ([], "file/x.html", "cannot be written ("),
@@ -144,7 +163,7 @@ def test_a_model_too_large_for_a_browser_is_refused(
     code, path, output = export("--dtype", "f16")
     assert code == 2
     assert "more than a page can hold" in output
-    assert "use --dtype int8" in output
+    assert "use --dtype int9" in output
     assert not path.exists()
 
 

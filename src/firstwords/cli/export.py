@@ -21,8 +21,8 @@ from firstwords.common.terminal import echo
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["f32", "f16", "int8", "q8_0"]),
-    help="Dtype of the matrices. About 8 bits each: int8 for html, q8_0 for gguf.  [default: int8 "
+    type=click.Choice(["f32", "f16", "int9", "q8_0"]),
+    help="Dtype of the matrices. The smallest are int9 for html and q8_0 for gguf.  [default: int9 "
     "for html, else f32]",
 )
 @click.option(

@@ -13,7 +13,7 @@ from firstwords.runs.run import Run
 
 ExportFormat = Literal["html", "hf", "gguf"]
 DTYPES: dict[ExportFormat, tuple[str, ...]] = {  # the default comes first
-    "html": ("int8", "f16"),
+    "html": ("int9", "f16"),
     "hf": ("f32", "f16"),
     "gguf": ("f32", "f16", "q8_0"),
 }

@@ -5,7 +5,6 @@ The file holds the weights, the tokenizer and an engine in JavaScript (`html/`),
 hashes, and a worker that runs the engine from a blob: nothing is fetched, and nothing can be sent.
 """
 
-import base64
 import hashlib
 import html
 from importlib import resources
@@ -20,6 +19,7 @@ from firstwords.common.single_file import csp_hash, embeddable_json, join_module
 from firstwords.common.units import format_duration, format_size
 from firstwords.evaluation.table import format_score
 from firstwords.export.model_card import introduce
+from firstwords.export.page_weights import BYTES_PER_WEIGHT, GROUP_SIZE, encode_tensor, to_text
 from firstwords.inference.sampling import Sampling
 from firstwords.model.size import n_parameters
 from firstwords.model.transformer import Transformer
@@ -36,10 +36,6 @@ PAGE = ("storage", "conversation", "settings", "page")
 START_WORKER = "self.onmessage = onMessage;\n"
 # Browsers refuse longer strings, at about 500 million characters.
 MAX_WEIGHT_BYTES = 300_000_000
-# Values of a row that share a scale. With one scale for a whole row, 92 of 100 exam answers were
-# those of the float32 model; with one for 32 values 96.
-GROUP_SIZE = 32
-BYTES_PER_WEIGHT = {"int8": 1, "f16": 2}
 CHAT_EXAMPLES = (
     "Hello! Who are you?",
     "What is the capital of Japan?",
@@ -62,7 +58,7 @@ def write_html(
     tokenizer: Tokenizer,
     dtype: str,
 ) -> None:
-    """Write the page of a checkpoint's model, with matrices of the dtype "int8" or "f16".
+    """Write the page of a checkpoint's model, with matrices of the dtype "int9" or "f16".
 
     Raises UserError if the model is too large for a browser, or `path` cannot be written.
     """
@@ -71,7 +67,7 @@ def write_html(
         raise UserError(
             f"the model has {format_size(size)} in {dtype}, more than a page can hold "
             f"({format_size(MAX_WEIGHT_BYTES)})",
-            "use --dtype int8" if dtype != "int8" else "use --format gguf",
+            "use --dtype int9" if dtype != "int9" else "use --format gguf",
         )
     tensors = [(name, tensor.float().numpy()) for name, tensor in model.state_dict().items()]
     with console.progress(f"writing {path.name}", len(tensors), "tensors") as meter:
@@ -89,34 +85,6 @@ def write_html(
         card = render_card(run, stage, checkpoint, dtype)
         page = render_page(run.name, document, weights, card)
         files.write_output("--out", path, page)
-
-
-def encode_tensor(name: str, values_RC: np.ndarray, dtype: str) -> tuple[dict[str, Any], bytes]:
-    """Return a tensor's entry in the layout and its bytes, which `html/weights.js` reads.
-
-    An int8 matrix starts with its scales, in float16. Norms stay in float32.
-    """
-    if len(values_RC) == 1:
-        dtype = "f32"
-    rows, columns = values_RC.shape
-    entry = {"name": name, "rows": rows, "columns": columns, "dtype": dtype}
-    if dtype == "f32":
-        return entry, values_RC.astype("<f4").tobytes()
-    if dtype == "f16":
-        return entry, values_RC.astype("<f2").tobytes()
-    scales_RG, numbers_RC = quantize(values_RC)
-    return entry, scales_RG.astype("<f2").tobytes() + numbers_RC.tobytes()
-
-
-def quantize(values_RC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a float16 scale (R, G) for each group of GROUP_SIZE values of a row, and the values as
-    int8 multiples of it."""
-    R, C = values_RC.shape
-    padded_RGN = np.pad(values_RC, ((0, 0), (0, -C % GROUP_SIZE))).reshape(R, -1, GROUP_SIZE)
-    scales_RG = (np.abs(padded_RGN).max(axis=2) / 127).astype(np.float16)
-    scales_RG[scales_RG == 0] = 1  # a group of zeros
-    numbers_RGN = np.rint(padded_RGN / scales_RG[:, :, None].astype(np.float32)).clip(-127, 127)
-    return scales_RG, numbers_RGN.reshape(R, -1)[:, :C].astype(np.int8)
 
 
 def describe(run: Run, stage: Stage, model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -166,7 +134,10 @@ def card_rows(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> lis
         ("Trained", f"{run.manifest.created[:10]}, in {format_duration(seconds)}"),
         (
             "Weights",
-            {"int8": f"8-bit, with a scale for each {GROUP_SIZE} of a row", "f16": "16-bit"}[dtype],
+            {
+                "int9": f"9 or 10 bits, with a scale for each {GROUP_SIZE}",
+                "f16": "16 bits",
+            }[dtype],
         ),
     ]
     tasks = (run.read_evaluation(stage) or {}).get("tasks", {})
@@ -200,7 +171,7 @@ def render_page(run_name: str, document: dict[str, Any], weights: bytes, card: s
         style_hash=csp_hash(style),
         worker=worker,
         model=embeddable_json(document),
-        weights=base64.b64encode(weights).decode(),
+        weights=to_text(weights),
         card=card,
     )
 
