@@ -79,7 +79,8 @@ def _row(name: str, lines: list[dict[str, Any]], first: list[dict[str, Any]]) ->
 
 def _format(value: Mean, factor: float, digits: int, sign: str = "") -> str:
     unit = " %" if factor == 100 and not sign else ""
-    text = f"{factor * value.mean:{sign}.{digits}f}{unit}"
+    rounded = round(factor * value.mean, digits) + 0.0  # 0.0 instead of -0.0
+    text = f"{rounded:{sign}.{digits}f}{unit}"
     if value.half_width is None:
         return text
     return f"{text} ± {factor * value.half_width:.{digits}f}"
