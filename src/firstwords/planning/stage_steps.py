@@ -32,8 +32,9 @@ FROM_RANDOM: Schedules = {
 # The conversations of the starter curriculum are as wide as its text, and people judge the model by
 # its answers (docs/lab-notebook.md#everyday-share).
 STARTER_FROM_RANDOM: Schedules = {
-    stage: FROM_RANDOM[stage]._replace(fraction=fraction)
-    for stage, fraction in (("pretrain", 0.28), ("midtrain", 0.42), ("sft", 0.30))
+    "pretrain": FROM_RANDOM["pretrain"]._replace(fraction=0.28),
+    "midtrain": FROM_RANDOM["midtrain"]._replace(fraction=0.42),
+    "sft": FROM_RANDOM["sft"]._replace(fraction=0.30),
 }
 # Continuing a trained model. The optimizer starts without its averages, and the rate of a finished
 # run has decayed to almost nothing: a short warmup, and a lower peak than from random weights
