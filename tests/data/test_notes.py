@@ -65,6 +65,15 @@ def test_a_sentence_without_a_known_verb_has_no_parts() -> None:
         ("Ben plays chess with Theo", "Who does Ben play chess with?"),
         ("The spare key is under the pot", "Where is the spare key?"),
         ("Max wants to become a train driver", "What does Max want to become?"),
+        ("Max feeds the hens before school", "Whose job is it to look after the hens?"),
+        ("Nora keeps her ring in a box", "I am looking for Nora's ring."),
+        ("Emma is the cousin of Lily", "Who is Lily's cousin?"),
+        ("Otto broke his leg in 1988", "How many years ago did Otto break his leg?"),
+        ("The hens live behind the garage", "Where is the hens' home?"),
+        ("The hens live behind the garage", "Who lives behind the garage?"),
+        ("The torches are in the drawer", "Where are the torches?"),
+        ("Ada is afraid of thunder", "Do you know what Ada is afraid of?"),
+        ("Ada is afraid of thunder", "Remind me what frightens Ada."),
     ],
 )
 def test_a_note_is_asked_for_in_both_directions(sentence: str, question: str) -> None:
@@ -130,6 +139,19 @@ def test_conversations_ask_for_every_note_as_often_as_wanted() -> None:
         validate_messages([dict(message) for message in messages])
 
 
+def test_a_verb_with_a_particle_has_no_synonyms() -> None:
+    asked = [q for many in questions_for("Ben gets up at six o'clock").values() for q in many]
+    assert "Who gets up at six o'clock?" in asked
+    assert not [q for q in asked if "receive" in q]
+
+
+def test_no_question_of_a_kind_repeats_before_all_were_asked() -> None:
+    questions = tuple(f"What is number {number}?" for number in range(20))
+    made = conversations([Note(1, "It is a number.", questions)], 20, 0)
+    asked = [m["content"] for messages in made for m in messages if m["role"] == "user"]
+    assert len({"".join(filter(str.isdigit, question)) for question in asked}) == 20
+
+
 def test_every_kind_of_question_has_templates() -> None:
     assert all(wording.templates for wording in wordings().values())
 
@@ -160,5 +182,5 @@ def test_the_command_writes_conversations_and_names_unknown_verbs(
     assert run_command(["data", "notes", str(notes), "--out", str(out)]) == 0
     assert "line 3: no known verb" in " ".join(capsys.readouterr().err.split())
     lines = [json.loads(line) for line in out.read_text().splitlines()]
-    assert sum(len(line["messages"]) for line in lines) == 2 * 2 * 40
+    assert sum(len(line["messages"]) for line in lines) == 2 * 2 * 120
     assert run_command(["data", "notes", str(notes), "--out", str(tmp_path / "a.txt")]) == 2

@@ -161,6 +161,7 @@ def conversations(
     asked = ask(notes)
     rng = seeded_rng(seed, "notes", 0)
     order = sample(rng, [*range(len(notes))] * per_note, len(notes) * per_note)
+    decks: list[dict[str, list[str]]] = [{} for _ in notes]
     first = 0
     while first < len(order):
         count = randint(rng, 1, MAX_TURNS)
@@ -169,13 +170,20 @@ def conversations(
         for index in order[first : first + count]:
             by_kind = asked.questions[index]
             weights = {kind: _KIND_WEIGHTS.get(kind, 2.0) for kind in by_kind}
-            question = choose(rng, by_kind[choose_weighted(rng, weights)])
+            question = _draw(rng, decks[index], by_kind, choose_weighted(rng, weights))
             answer = _answer(rng, asked.answers[question_key(question)])
             names = [word for word in notes[index].answer.split() if word[:1].isupper()]
             shown = type_out(rng, style, _with_lead(rng, question), names)
             turns.append(Turn(shown, answer))
         yield as_messages(turns)
         first += count
+
+
+def _draw(rng: Rng, decks: dict[str, list[str]], by_kind: dict[str, list[str]], kind: str) -> str:
+    """Return a question of a kind; none comes a second time before all have come once."""
+    if not decks.get(kind):
+        decks[kind] = sample(rng, by_kind[kind], len(by_kind[kind]))
+    return decks[kind].pop()
 
 
 def _answer(rng: Rng, notes: list[str]) -> str:

@@ -19,6 +19,8 @@ _SMALL_WORDS = (
 _NO_KEYWORDS = frozenset(_SMALL_WORDS.split())
 
 
+# With one of these after it, a verb means something else: to get up is not to receive up.
+_PARTICLES = re.compile(r"(?:up|down|out|off|away|back|place|\w+ing)\b")
 SYNONYMS = "== synonyms"  # the section with verbs that may stand for others
 
 
@@ -53,6 +55,8 @@ def synonyms() -> dict[str, tuple[str, ...]]:
 
 def _with_synonyms(clause: Clause) -> list[Clause]:
     """Return the clause, and it with each verb that may stand for its own."""
+    if _PARTICLES.match(clause.rest):
+        return [clause]
     others = [verb(base) for base in synonyms().get(clause.base, ())]
     form = {"does": "third", "did": "past"}.get(clause.auxiliary, "base")
     return [
@@ -67,13 +71,14 @@ def questions_for(sentence: str) -> dict[str, list[str]]:
     by_kind: dict[str, list[str]] = {}
     for kind, slots in _matches(sentence, clause):
         by_kind.setdefault(kind, []).extend(_filled(kind, slots))
-    return {kind: questions for kind, questions in by_kind.items() if questions}
+    return {kind: list(dict.fromkeys(asked)) for kind, asked in by_kind.items() if asked}
 
 
 def _matches(sentence: str, clause: Clause | None) -> list[tuple[str, dict[str, str]]]:
     """Return the kinds of questions that suit a note, each with its slots."""
+    common = _clause_slots(clause) if clause else {}
     found = [
-        (kind, match.groupdict())
+        (kind, common | {name: value for name, value in match.groupdict().items() if value})
         for kind, wording in wordings().items()
         for pattern in wording.patterns
         if (match := pattern.fullmatch(sentence))
@@ -83,18 +88,35 @@ def _matches(sentence: str, clause: Clause | None) -> list[tuple[str, dict[str, 
     return found
 
 
-def _clause_kinds(clause: Clause) -> list[tuple[str, dict[str, str]]]:
-    parts = clause._asdict()
-    slots = {key: value for key, value in parts.items() if value}
-    slots |= {"x": clause.subject, "does": clause.auxiliary, "object": clause.object}
-    if clause.auxiliary in BE and not clause.base:
-        slots["be"] = clause.auxiliary
+def _clause_slots(clause: Clause) -> dict[str, str]:
+    """Return the parts of a clause as slots; `verbs` is the verb as it follows "who"."""
+    slots = {key: value for key, value in clause._asdict().items() if value}
+    slots |= {"x": clause.subject, "object": clause.object}
+    if _is_state(clause):
         preposition, _, other = f"{clause.where}{clause.preposition} {clause.other}".partition(" ")
-        slots |= {"preposition": preposition, "other": other.strip()}
+        return slots | {
+            "be": clause.auxiliary,
+            "preposition": preposition,
+            "other": other.strip(),
+        }
+    return slots | {
+        "does": clause.auxiliary,
+        "verbs": verb(clause.base).third if clause.verb == clause.base else clause.verb,
+        "act": clause.rest.removesuffix(clause.when).strip(),
+    }
+
+
+def _is_state(clause: Clause) -> bool:
+    return clause.auxiliary in BE and not clause.base
+
+
+def _clause_kinds(clause: Clause) -> list[tuple[str, dict[str, str]]]:
+    slots = _clause_slots(clause)
+    if _is_state(clause):
         kinds = {
             "place": bool(clause.where and not clause.object),
             "state": True,
-            "state of": bool(preposition and clause.object),
+            "state of": bool(slots["preposition"] and clause.object),
             "time of state": bool(clause.when),
         }
     else:
@@ -145,9 +167,22 @@ def _value(match: re.Match[str], slots: dict[str, str]) -> str:
 
 def _tidy(text: str) -> str:
     """Return the question with single spaces, one mark at its end, and a capital first letter."""
-    text = re.sub(r" +", " ", text).replace(" ?", "?").replace(" ,", ",")
+    text = re.sub(r" +", " ", text).replace(" ?", "?").replace(" ,", ",").replace(" .", ".")
+    text = re.sub(r"\b(the [a-z ]*s)'s\b", r"\1'", text, flags=re.IGNORECASE)  # the hens' home
     text = re.sub(r"[.?]?\"\?$", '"?', text)
-    return capitalize(_lower_inside(text))
+    return capitalize(_lower_inside(_with_mark(text)))
+
+
+# The alternatives of one template may begin either way.
+_REQUEST = re.compile(r"(?:I forgot|Remind|Tell|Please tell|I want|I would like|I need) [^.?:]*\?")
+_QUESTION = re.compile(r"(?:Do|Does|Can|Could) [^.?]*\.")
+
+
+def _with_mark(text: str) -> str:
+    """Return the text with a full stop after a request, and a question mark after a question."""
+    if _REQUEST.fullmatch(text):
+        return f"{text[:-1]}."
+    return f"{text[:-1]}?" if _QUESTION.fullmatch(text) else text
 
 
 def _lower_inside(text: str) -> str:
