@@ -145,6 +145,11 @@ def test_a_verb_with_a_particle_has_no_synonyms() -> None:
     assert not [q for q in asked if "receive" in q]
 
 
+def test_a_noun_that_looks_like_a_verb_begins_no_kind() -> None:
+    assert "care" in questions_for("Mrs Pell waters the plants in May")
+    assert "grows" not in questions_for("Mrs Pell waters the plants in May")
+
+
 def test_no_question_of_a_kind_repeats_before_all_were_asked() -> None:
     questions = tuple(f"What is number {number}?" for number in range(20))
     made = conversations([Note(1, "It is a number.", questions)], 20, 0)

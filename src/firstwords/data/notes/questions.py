@@ -81,11 +81,17 @@ def _matches(sentence: str, clause: Clause | None) -> list[tuple[str, dict[str, 
         (kind, common | {name: value for name, value in match.groupdict().items() if value})
         for kind, wording in wordings().items()
         for pattern in wording.patterns
-        if (match := pattern.fullmatch(sentence))
+        if (match := pattern.fullmatch(sentence)) and _is_about_subject(match, clause)
     ]
     for variant in _with_synonyms(clause) if clause else ():
         found += _clause_kinds(variant)
     return found
+
+
+def _is_about_subject(match: re.Match[str], clause: Clause | None) -> bool:
+    """Return whether a pattern did not take another word for the verb: "Ada waters the plants"."""
+    subject = match.groupdict().get("x", "")
+    return clause is None or clause.subject.startswith(subject)
 
 
 def _clause_slots(clause: Clause) -> dict[str, str]:
