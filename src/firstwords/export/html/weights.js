@@ -4,7 +4,8 @@
 const GROUP_SIZE = 32; // as in page_weights.py
 
 // Returns an object of Float32Arrays by name. `layout` lists the tensors in the order of the bytes:
-// {name, rows, columns, dtype}. A tensor of int9 or int10 starts with a float16 scale for each group of a row.
+// {name, rows, columns, dtype}. A tensor of int9 or int10 starts with a float16 scale for each group
+// of a row.
 export function readWeights(text, layout) {
   const bytes = decodeText(text.trim());
   const tensors = {};
