@@ -59,6 +59,15 @@ def test_a_summary_tells_progress_from_the_last_complete_step(make_run: MakeRun)
     assert found["exam"] is None
 
 
+def test_the_time_of_a_run_includes_its_benchmark(home: Path) -> None:
+    with registry.lock_run("first") as directory:
+        manifest = make_manifest(predicted={"measuring_seconds": 12.5})
+        run = registry.create_run(directory, manifest)
+    run.timings_path.write_text(json.dumps({"sft": {"seconds": 30.0, "peak_memory": 1.0}}))
+    assert summarize(run.directory)["seconds"] == 42.5
+    assert run.phase_seconds() == {"benchmarking": 12.5, "sft": 30.0}
+
+
 def test_a_run_whose_lock_is_held_is_training(make_run: MakeRun) -> None:
     run, summaries = make_run("first"), RunSummaries()
     for held in (False, True, False):

@@ -41,7 +41,6 @@ def train(log_to: tuple[Any, ...], repeat: int, **request: Any) -> None:
     from firstwords.common import console
     from firstwords.pipeline import launch, phases
     from firstwords.pipeline.request import TrainRequest
-    from firstwords.report.headline import total_seconds
     from firstwords.report.report import publish
 
     if repeat > 1:
@@ -51,7 +50,7 @@ def train(log_to: tuple[Any, ...], repeat: int, **request: Any) -> None:
         phases.run_all(session)
         if not session.world.is_main:
             return
-        console.header(f"Done in {format_duration(total_seconds(session.run))}")
+        console.header(f"Done in {format_duration(session.run.total_seconds())}")
         console.say(f"report: {publish(session.run)}")
         console.say(f"chat with the model: firstwords chat --run {session.run.name}")
 

@@ -24,7 +24,7 @@ from firstwords.inference.sampling import Sampling
 from firstwords.model.size import n_parameters
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import Stage
-from firstwords.report.headline import make_headline, total_seconds
+from firstwords.report.headline import make_headline
 from firstwords.runs.checkpoints import Checkpoint
 from firstwords.runs.datasets import open_conversations
 from firstwords.runs.run import Run
@@ -130,7 +130,7 @@ def card_rows(run: Run, stage: Stage, checkpoint: Checkpoint, dtype: str) -> lis
         ("Run", run.name),
         ("Stage", f"{stage}, step {checkpoint.step:,}"),
         ("Data", "the starter curriculum" if data in ("starter", "starter, starter") else data),
-        ("Trained", f"{run.manifest.created[:10]}, in {format_duration(total_seconds(run))}"),
+        ("Trained", f"{run.manifest.created[:10]}, in {format_duration(run.total_seconds())}"),
         (
             "Weights",
             {

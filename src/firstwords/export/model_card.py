@@ -8,7 +8,7 @@ from firstwords.data.starter.personality import Personality
 from firstwords.evaluation.table import table_rows
 from firstwords.model.size import matmul_parameters
 from firstwords.recipe import Stage
-from firstwords.report.headline import make_headline, render_headline, total_seconds
+from firstwords.report.headline import make_headline, render_headline
 from firstwords.runs.checkpoints import Checkpoint
 from firstwords.runs.run import Run
 
@@ -88,7 +88,7 @@ def _training(run: Run, stage: Stage, checkpoint: Checkpoint) -> str:
     return (
         table(["stage", "data", "steps", "tokens"], lines)
         + f"\n\n{start}{matmul_parameters(recipe.model) / 1e6:.2f}M matmul parameters. "
-        f"Seed {recipe.seed}, {recipe.dtype}, {format_duration(total_seconds(run))} on "
+        f"Seed {recipe.seed}, {recipe.dtype}, {format_duration(run.total_seconds())} on "
         f"{run.manifest.machine.get('cpu', 'a CPU')}. The full recipe is in the run's `run.json`."
     )
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from firstwords.model.size import n_parameters
 from firstwords.recipe import Stage
-from firstwords.report.headline import total_seconds
 from firstwords.report.sections.evaluation import Evaluations
 from firstwords.report.sections.training import plan_vs_actual
 from firstwords.runs.run import Run
@@ -71,7 +70,7 @@ def render_json(run: Run, figures: list[Figure]) -> str:
         "firstwords": run.manifest.firstwords,
         "created": run.manifest.created,
         "parameters": n_parameters(run.recipe.model),
-        "seconds": total_seconds(run),
+        "seconds": run.total_seconds(),
         "figures": [figure._asdict() for figure in figures],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -58,18 +58,6 @@ def make_headline(run: Run, stage: Stage, evaluation: dict[str, Any] | None) -> 
     )
 
 
-def phase_seconds(run: Run) -> dict[str, float]:
-    """Return the wall time of each phase, with that of the plan's benchmark."""
-    measuring: float = run.manifest.predicted.get("measuring_seconds", 0.0)
-    phases = {name: timing["seconds"] for name, timing in run.timings().items()}
-    return {"benchmarking": measuring, **phases} if measuring else phases
-
-
-def total_seconds(run: Run) -> float:
-    """Return the wall time of all phases: the only time of the whole run that a report states."""
-    return sum(phase_seconds(run).values())
-
-
 def _describe_model(run: Run, stage: Stage) -> str:
     model = run.recipe.model
     return (
@@ -89,7 +77,7 @@ def _facts(run: Run, stage: Stage) -> list[tuple[str, str]]:
         processor += f", {cores} cores"
     return [
         ("parameters", f"{n_parameters(recipe.model):,}"),
-        ("time", f"{format_duration(total_seconds(run))}, everything included"),
+        ("time", f"{format_duration(run.total_seconds())}, everything included"),
         ("training tokens", f"{tokens:,}"),
         *([("starts from", str(run.manifest.origin))] if run.manifest.origin else []),
         ("text", f"`{sources.text_line}`"),

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from firstwords.recipe import REQUIRED_STAGES, Stage
-from firstwords.report.headline import phase_seconds
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.curves import Curves
 from firstwords.runs.run import Run
@@ -219,7 +218,7 @@ def _draw_speed(figure: Figure, curves: Curves) -> None:
     left.set_ylim(bottom=0)
     left.set_ylabel("thousand tokens/s")
     _mark_stages(left, curves, legend=False)
-    phases = phase_seconds(curves.run)
+    phases = curves.run.phase_seconds()
     total = sum(phases.values())
     colors = [STAGE_COLORS.get(name, "#8a8f98") for name in phases]  # type: ignore[call-overload]
     bars = right.barh(list(phases), np.array(list(phases.values())) / 60, color=colors)

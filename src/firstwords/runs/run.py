@@ -213,3 +213,13 @@ class Run:
     def timings(self) -> dict[str, dict[str, float]]:
         """Return the `seconds` and `peak_memory` (bytes) of each phase so far."""
         return read_or_none(dict[str, Timing], self.timings_path) or {}
+
+    def phase_seconds(self) -> dict[str, float]:
+        """Return the wall time of each phase so far, with that of the plan's benchmark."""
+        measuring: float = self.manifest.predicted.get("measuring_seconds", 0.0)
+        phases = {name: timing["seconds"] for name, timing in self.timings().items()}
+        return {"benchmarking": measuring, **phases} if measuring else phases
+
+    def total_seconds(self) -> float:
+        """Return the wall time of all phases: the only time of the whole run that is stated."""
+        return sum(self.phase_seconds().values())

@@ -84,7 +84,7 @@ def _summarize(directory: Path, size: DirectorySize) -> dict[str, Any]:
         "parameters": n_parameters(recipe.model),
         "context": recipe.model.max_seq_len,
         "tokens": sum(count * recipe.stage(stage).batch_tokens for stage, count in steps.items()),
-        "seconds": sum(timing["seconds"] for timing in run.timings().values()),
+        "seconds": run.total_seconds(),
         "budget_seconds": run.manifest.time,
         "seed": recipe.seed,
         **scores,

@@ -15,5 +15,4 @@ def seconds_left(config: RunConfig) -> float:
         return 0.0
     if run.manifest.predicted:
         return phases.seconds_left(run, unfinished[0])
-    spent = sum(phase["seconds"] for phase in run.timings().values())
-    return max(0.0, config.time - spent)
+    return max(0.0, config.time - run.total_seconds())

@@ -74,7 +74,7 @@ def record(
         "recorded": now(),
         "code": code_digest(),
         "tokens": sum(run.recipe.stage(stage).tokens for stage in run.recipe.stages),
-        "seconds": sum(timing["seconds"] for timing in run.timings().values()),
+        "seconds": run.total_seconds(),
         **newest_scores(run),
     }
     files.append_line(ledger_path(), json.dumps(entry))

@@ -9,7 +9,6 @@ from firstwords.common.markdown import paragraphs, table
 from firstwords.common.units import format_duration, format_size
 from firstwords.data.token_store import open_store
 from firstwords.recipe import REQUIRED_STAGES, Stage
-from firstwords.report.headline import total_seconds
 from firstwords.report.sections.evaluation import STAGE_TITLES, Evaluations
 from firstwords.runs.metrics import read_metrics, summarize_loss
 from firstwords.runs.run import Run
@@ -90,7 +89,7 @@ def render_timings(run: Run) -> str:
         if (summary := summarize_loss(read_metrics(run.metrics(stage))))
     }
     measuring = run.manifest.predicted.get("measuring_seconds", 0.0)
-    total = total_seconds(run)
+    total = run.total_seconds()
     rows = []
     if measuring:
         time = format_duration(measuring)
@@ -148,7 +147,7 @@ def plan_vs_actual(run: Run, evaluations: Evaluations) -> list[Planned]:
     if not predicted:
         return []
     return [
-        Planned("time", predicted["total_seconds"], total_seconds(run), "seconds"),
+        Planned("time", predicted["total_seconds"], run.total_seconds(), "seconds"),
         *_planned_bits(predicted, evaluations),
         Planned("peak memory", predicted["memory_bytes"], _peak_memory(run), "bytes"),
         Planned("disk", predicted["disk_bytes"], _disk_bytes(run), "bytes"),
