@@ -377,7 +377,6 @@ def test_columns_can_be_chosen(
         ("a.csv", "x,y\n1,2\n", {}, r'has no "text" column .*data convert --columns'),
         ("a.txt", "text", {"assistant": "Ben"}, "--assistant needs the export of a chat"),
         ("a.txt", " ", {}, "has no documents"),
-        ("a.txt", "text", {"out": Path("a.csv")}, "use a name that ends in .jsonl"),
         ("out.jsonl", '{"text": "a"}', {}, "is the source itself"),
     ],
 )

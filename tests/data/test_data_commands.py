@@ -231,6 +231,16 @@ def test_convert_says_what_it_wrote(command: Command, tmp_path: Path) -> None:
     assert "add --assistant with one of: Ada, Ben" in err
 
 
+@pytest.mark.parametrize("name", ["convert", "notes"])
+def test_only_json_lines_are_written(command: Command, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Ben plays the harp.\n")
+    code, _, err = command(name, path, "--out", tmp_path / "out.csv")
+    assert code == 2
+    assert "out.csv is no .jsonl file" in " ".join(err.split())
+    assert command(name, path, "--out", tmp_path / "out.JSONL")[0] == 0
+
+
 def test_columns_that_are_not_two(command: Command, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "x,y", "1,2")
     code, _, err = command("convert", path, "--columns", "x", "--out", tmp_path / "o.jsonl")

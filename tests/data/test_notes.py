@@ -188,4 +188,3 @@ def test_the_command_writes_conversations_and_names_unknown_verbs(
     assert "line 3: no known verb" in " ".join(capsys.readouterr().err.split())
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert sum(len(line["messages"]) for line in lines) == 2 * 2 * 120
-    assert run_command(["data", "notes", str(notes), "--out", str(tmp_path / "a.txt")]) == 2

@@ -11,9 +11,20 @@ import click
 from firstwords.cli.options import JSON, SEED, Duration, UserPath
 from firstwords.common.terminal import echo
 
+
+class JsonLinesPath(UserPath):
+    """A file to write whose name ends in .jsonl."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() != ".jsonl":
+            self.fail(f"{path} is no .jsonl file; use a name such as family.jsonl", param, ctx)
+        return path
+
+
 OUT = click.option(
     "--out",
-    type=UserPath(dir_okay=False),
+    type=JsonLinesPath(dir_okay=False),
     metavar="FILE",
     required=True,
     help="File to write; the name ends in .jsonl.",
@@ -132,11 +143,8 @@ def notes(file: Path, out: Path, per_note: int, seed: int) -> None:
     A line may also be "question | another question | answer".
     """
     from firstwords.common import console
-    from firstwords.common.errors import UserError
     from firstwords.data.notes.convert import convert as convert_notes
 
-    if out.suffix != ".jsonl":
-        raise UserError(f"--out {out} is no .jsonl file", "give it a name such as family.jsonl")
     done = convert_notes(file, out, per_note, seed)
     for note in done.unparsed:
         console.warn(

@@ -40,8 +40,6 @@ def convert(request: Request) -> tuple[int, str]:
     corpus = open_corpus(request.source, "SRC")
     if corpus.is_starter:
         raise UserError("SRC starter is generated", "print some with: firstwords data show starter")
-    if request.out.suffix.lower() != ".jsonl":
-        raise UserError(f"--out {request.out} has another type", "use a name that ends in .jsonl")
     if request.out.absolute() in corpus.all_files:
         raise UserError(f"--out {request.out} is the source itself", "choose another name")
     what, found = _records(corpus, request)
