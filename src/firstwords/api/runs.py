@@ -107,10 +107,12 @@ class TrainedRun:
 
     def _load(self, stage: Stage | None) -> tuple[Transformer, Engine]:
         if stage not in self._models:
-            devices.configure_torch(self.run.recipe.n_threads)
-            newest = load_newest(self.run, stage)
-            loaded = newest.model, Engine(Decoder(newest.model, slots=1))
-            self._models[stage] = self._models.setdefault(newest.stage, loaded)
+            found, _ = self.run.newest_of(stage)
+            if found not in self._models:
+                devices.configure_torch(self.run.recipe.n_threads)
+                model = load_newest(self.run, found).model
+                self._models[found] = model, Engine(Decoder(model, slots=1))
+            self._models[stage] = self._models[found]
         return self._models[stage]
 
     @functools.cached_property
