@@ -128,7 +128,8 @@ def _with_steps_for_time(
     console.say("measuring a step of reinforcement learning")
     measured = seconds_per_step(Session(Run(directory, manifest), world))
     steps = max(MIN_STEPS, round(manifest.time / measured))
-    console.say(f"{steps:,} steps of {measured:.1f} s fit into {format_duration(manifest.time)}")
+    took = f"a step takes {measured:.1f} s: {steps:,} steps"
+    console.say(f"{took}, about {format_duration(steps * measured)}")
     return manifest.replace(recipe=_recipe(source, request, steps))
 
 
