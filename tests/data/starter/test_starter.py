@@ -20,12 +20,21 @@ from firstwords.data.starter import (
     numbers,
 )
 from firstwords.data.starter.encyclopedia import science_topics
+from firstwords.data.starter.everyday.dialogue import answer_to
+from firstwords.data.starter.everyday.intents import intents
+from firstwords.data.starter.everyday.slots import Slots
 from firstwords.data.starter.facts import TOPICS, facts_by_subject, random_fact, subjects
 from firstwords.data.starter.multiple_choice import multiple_choice
 from firstwords.data.starter.rng import seeded_rng
 from firstwords.data.starter.stories import make_story, plots
 from firstwords.data.starter.tables import table_rows, table_sections
-from firstwords.data.starter.templates import article, fill_template, join_list, make_sentence
+from firstwords.data.starter.templates import (
+    article,
+    fill_template,
+    join_list,
+    make_answer,
+    make_sentence,
+)
 from firstwords.data.starter.words import number_in_words, plural, vocabulary
 from firstwords.tokenizer.calculator import calculate
 
@@ -313,6 +322,22 @@ def test_templates() -> None:
     assert join_list(["a", "b", "c"]) == "a, b, and c"
     with pytest.raises(ValueError, match="unbalanced"):
         fill_template(rng, "[a|b")
+
+
+def test_the_first_answers_are_the_commonest() -> None:
+    rng = seeded_rng(0, "answers", 0)
+    said = Counter(make_answer(rng, ("one", "two [a|b]", "three")) for _ in range(6000))
+    assert said["One"] / 6000 == pytest.approx(3**-0.5, abs=0.02)
+    assert said["Three"] / 6000 == pytest.approx(1 - (2 / 3) ** 0.5, abs=0.02)
+    assert said["Two a"] > 2 * said["Two b"] > 0
+
+
+def test_the_assistant_says_every_answer_but_the_first_ones_most_often() -> None:
+    intent = intents()["how old"]
+    rng = seeded_rng(0, "how old", 0)
+    beginnings = [answer[:14] for answer in intent.answers]
+    said = Counter(answer_to(rng, intent, Slots(rng))[:14] for _ in range(900))
+    assert [name for name, _ in said.most_common()] == beginnings
 
 
 def test_numbers_in_words() -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from firstwords.data.starter.holdout import is_held_out
-from firstwords.data.starter.rng import Rng, choose, choose_weighted
+from firstwords.data.starter.rng import Rng, choose, choose_weighted, favouring_first
 from firstwords.data.starter.tables import table_rows, table_sections
 from firstwords.data.starter.templates import join_list, make_sentence
 from firstwords.data.starter.words import number_in_words
@@ -71,7 +71,7 @@ class Fact(NamedTuple):
 
     def answer(self, rng: Rng) -> str:
         """Return the answer to a question for the fact, as a sentence."""
-        return self._word(rng, "answer")
+        return self._word(favouring_first(rng), "answer")
 
 
 def with_one_full_stop(text: str) -> str:

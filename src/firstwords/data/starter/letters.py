@@ -6,7 +6,7 @@ from typing import NamedTuple
 from firstwords.data.starter.fact_questions import as_typed
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import article, join_list, make_sentence
+from firstwords.data.starter.templates import article, join_list, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import (
     ORDINALS,
@@ -61,7 +61,7 @@ def _make_question(rng: Rng, name: str, value: str, **slots: str) -> LetterQuest
     slots["v"] = value
     return LetterQuestion(
         make_sentence(rng, wording[f"{name} ask"], slots),
-        make_sentence(rng, wording[f"{name} answer"], slots),
+        make_answer(rng, wording[f"{name} answer"], slots),
         value,
     )
 
@@ -72,7 +72,7 @@ def _make_word_question(rng: Rng, name: str, word: str, value: str, **slots: str
     slots["v"] = value
     question = make_sentence(rng, wording[f"{name} ask"], {**slots, "s": usually_quoted(rng, word)})
     return LetterQuestion(
-        question, make_sentence(rng, wording[f"{name} answer"], {**slots, "s": quoted(word)}), value
+        question, make_answer(rng, wording[f"{name} answer"], {**slots, "s": quoted(word)}), value
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import capitalize, make_sentence
+from firstwords.data.starter.templates import capitalize, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import ORDINALS, count_of, number_in_words, plural
 
@@ -162,7 +162,7 @@ def word_problem(rng: Rng, held_out: bool = False) -> MathProblem:
     wording = table_sections("talk.txt")
     statement = make_sentence(rng, wording[f"problem {kind}"], slots)
     question = make_sentence(rng, wording[f"problem {kind} ask"], slots)
-    answer = make_sentence(rng, wording[f"problem {kind} answer"], slots)
+    answer = make_answer(rng, wording[f"problem {kind} answer"], slots)
     return MathProblem(statement, question, answer, result, needs_statement=True)
 
 
@@ -179,7 +179,7 @@ def comparison(rng: Rng) -> MathProblem:
     return MathProblem(
         make_sentence(rng, wording["compare say"], slots),
         make_sentence(rng, wording[f"compare {name} ask"], slots),
-        make_sentence(rng, wording[f"compare {name} answer"], slots),
+        make_answer(rng, wording[f"compare {name} answer"], slots),
         high if large else low,
     )
 

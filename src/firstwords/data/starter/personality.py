@@ -19,7 +19,7 @@ from firstwords.data.starter.everyday.typed import all_ways, draw_style, is_exam
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.small_talk import identity_turn
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import fill_template, join_list, make_sentence
+from firstwords.data.starter.templates import fill_template, join_list, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 
 DEFAULT_NAME = "Firstwords"
@@ -215,5 +215,5 @@ def _own_turn(rng: Rng, topic: str, personality: Personality) -> Turn:
     if question is None:
         return identity_turn(rng)
     if topic == "like":
-        return Turn(question, make_sentence(rng, table["like answer"], slots))
+        return Turn(question, make_answer(rng, table["like answer"], slots))
     return Turn(question, own_answer(rng, topic, personality))

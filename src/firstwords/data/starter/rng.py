@@ -27,6 +27,16 @@ def choose(rng: Rng, items: Sequence[T]) -> T:
     return items[int(rng() * len(items))]
 
 
+def favouring_first(rng: Rng) -> Rng:
+    """Return a random source with which `choose` takes the first items more often than the last:
+    of three in 58, 24 and 18 % of cases.
+
+    A model learns the commonest answer sooner than five that are equally common, and still hears
+    the others (docs/lab-notebook.md#answers-in-order).
+    """
+    return lambda: rng() ** 2
+
+
 def randint(rng: Rng, low: int, high: int) -> int:
     """Return an integer from `low` to `high`, both included."""
     return low + int(rng() * (high - low + 1))

@@ -3,7 +3,7 @@
 from firstwords.data.starter.fact_questions import as_typed
 from firstwords.data.starter.rng import Rng, choose, randint
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import make_sentence
+from firstwords.data.starter.templates import make_answer, make_sentence
 from firstwords.data.starter.turn import Turn, draw_turn
 
 # Sections of `talk.txt`: what users ask about the assistant.
@@ -18,7 +18,7 @@ def scripted_turn(rng: Rng, name: str) -> Turn:
     """Return a turn in the wording of a section of `talk.txt`, such as "hello" or "thanks"."""
     wording = table_sections("talk.txt")
     return Turn(
-        make_sentence(rng, wording[f"{name} ask"]), make_sentence(rng, wording[f"{name} answer"])
+        make_sentence(rng, wording[f"{name} ask"]), make_answer(rng, wording[f"{name} answer"])
     )
 
 
@@ -53,7 +53,7 @@ def identity_turn(rng: Rng, held_out: bool = False) -> Turn:
 
     def make(rng: Rng) -> Turn:
         question = _with_lead_in(rng, make_sentence(rng, wording[heading]))
-        answer = make_sentence(rng, wording[f"{topic} answer"])
+        answer = make_answer(rng, wording[f"{topic} answer"])
         return Turn(question, answer, "mentions", wording[f"{topic} key"])
 
     return make(rng) if in_exam_words else draw_turn(rng, make, held_out)

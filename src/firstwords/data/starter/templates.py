@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple, cast
 
-from firstwords.data.starter.rng import Rng
+from firstwords.data.starter.rng import Rng, favouring_first
 from firstwords.data.starter.tables import table_sections
 
 # Prefixes that begin with a vowel letter and a consonant sound, or the other way round.
@@ -156,3 +156,9 @@ def fill_template(rng: Rng, template: str, slots: Mapping[str, str] = _NO_SLOTS)
 def make_sentence(rng: Rng, templates: Sequence[str], slots: Mapping[str, str] = _NO_SLOTS) -> str:
     """Return one of the templates, filled, with a capital first letter."""
     return capitalize(fill_template(rng, templates[int(rng() * len(templates))], slots))
+
+
+def make_answer(rng: Rng, templates: Sequence[str], slots: Mapping[str, str] = _NO_SLOTS) -> str:
+    """Return what the assistant says: a sentence as `make_sentence` makes it, with the first
+    templates and alternatives more often than the last (`rng.favouring_first`)."""
+    return make_sentence(favouring_first(rng), templates, slots)

@@ -7,7 +7,7 @@ from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.rng import Rng, choose, randint
 from firstwords.data.starter.small_talk import scripted_turn
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import article, capitalize, make_sentence
+from firstwords.data.starter.templates import article, capitalize, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import vocabulary
 
@@ -45,7 +45,7 @@ def invented_name_turn(rng: Rng, held_out: bool = False) -> Turn:
     wording = table_sections("talk.txt")
     question = make_sentence(rng, wording[f"{kind} unknown ask"], {"s": name})
     name_in_answer = f"{article(name)} {name}" if kind == "animal" else name
-    answer = make_sentence(rng, wording["unknown answer"], {"s": name_in_answer})
+    answer = make_answer(rng, wording["unknown answer"], {"s": name_in_answer})
     return Turn(question, answer, "refuses")
 
 
@@ -64,7 +64,7 @@ def unknown(rng: Rng) -> list[Turn]:
         detail = choose(rng, ("name", "age", "colour", "home", "likes"))
         wording = table_sections("talk.txt")[f"{detail} ask"]
         question = make_sentence(rng, wording, {"v": "", "k": "pet"})
-        turns = [Turn(question, make_sentence(rng, _NOT_TOLD), "refuses")]
+        turns = [Turn(question, make_answer(rng, _NOT_TOLD), "refuses")]
     else:
         turns = [invented_name_turn(rng)]
     if rng() < 0.4:

@@ -7,7 +7,7 @@ from firstwords.data.starter.letters import letter_turn
 from firstwords.data.starter.numbers import math_turn
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import make_sentence
+from firstwords.data.starter.templates import make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 
 _FOODS = (
@@ -36,14 +36,14 @@ def _state(rng: Rng, kind: str, slots: dict[str, str]) -> Turn:
     wording = table_sections("talk.txt")
     heading = "hidden ask" if kind == "hidden" else f"{kind} tell"
     statement = make_sentence(rng, wording[heading], slots)
-    return Turn(statement, make_sentence(rng, wording[f"{kind} told"], slots))
+    return Turn(statement, make_answer(rng, wording[f"{kind} told"], slots))
 
 
 def _ask(rng: Rng, kind: str, slots: dict[str, str]) -> Turn:
     wording = table_sections("talk.txt")
     heading = "hidden asked" if kind == "hidden" else f"{kind} ask"
     question = make_sentence(rng, wording[heading], slots)
-    answer = make_sentence(rng, wording[f"{kind} recall"], slots)
+    answer = make_answer(rng, wording[f"{kind} recall"], slots)
     return Turn(question, answer, "answers", (slots["w" if kind == "hidden" else "v"],))
 
 

@@ -23,7 +23,7 @@ from firstwords.data.starter.fact_questions import fact_turn
 from firstwords.data.starter.letters import letter_turn
 from firstwords.data.starter.numbers import math_turn
 from firstwords.data.starter.rng import Rng, choose, choose_weighted
-from firstwords.data.starter.templates import capitalize, fill_template, make_sentence
+from firstwords.data.starter.templates import capitalize, fill_template, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 
 MAX_TURNS = 5
@@ -125,7 +125,7 @@ def _random_opening(rng: Rng) -> Intent:
 
 def answer_to(rng: Rng, intent: Intent, slots: Slots) -> str:
     """Return an answer to a message of the intent."""
-    return tidy(make_sentence(rng, intent.answers, slots))
+    return tidy(make_answer(rng, intent.answers, slots))
 
 
 def tidy(text: str) -> str:
@@ -231,7 +231,7 @@ def ask_again(rng: Rng, last: Turn, style: TypingStyle) -> Turn:
         said = choose(rng, _SAID) + last.answer
         return Turn(type_out(rng, style, make_sentence(rng, _AGAIN)), said)
     question = type_out(rng, style, make_sentence(rng, _WHAT_DID_I_SAY))
-    return Turn(question, make_sentence(rng, _YOU_SAID, {"x": last.question}))
+    return Turn(question, make_answer(rng, _YOU_SAID, {"x": last.question}))
 
 
 FEELINGS = "feelings"

@@ -185,7 +185,7 @@ class _Chat:
         }
         keep = [value for detail in details for value in detail.slots.values()]
         asked = self.wording.ask("hello told", slots, keep)
-        answer = capitalize(wanted.word(self.rng, "recall"))
+        answer = capitalize(wanted.answer(self.rng, "recall"))
         if kinds[0] == "name" and wanted.kind != "name":
             name = details[0].slots["v"]
             greeting = choose(self.rng, ("Hello, {}! ", "Nice to meet you, {}. ", "Hi {}! "))

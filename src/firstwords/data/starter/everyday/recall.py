@@ -18,9 +18,15 @@ from firstwords.data.starter.everyday.intents import openings
 from firstwords.data.starter.everyday.slots import Slots, first_names
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, type_out
 from firstwords.data.starter.holdout import is_held_out
-from firstwords.data.starter.rng import Rng, choose, randint, sample
+from firstwords.data.starter.rng import Rng, choose, favouring_first, randint, sample
 from firstwords.data.starter.tables import table_rows, table_sections
-from firstwords.data.starter.templates import capitalize, fill_template, join_list, make_sentence
+from firstwords.data.starter.templates import (
+    capitalize,
+    fill_template,
+    join_list,
+    make_answer,
+    make_sentence,
+)
 from firstwords.data.starter.turn import Turn
 
 
@@ -34,6 +40,10 @@ class Detail(NamedTuple):
         """Return the wording of this detail for a use: tell, ack, ask or recall."""
         text = fill_template(rng, choose(rng, _wording()[f"{self.kind} {use}"]), self.slots)
         return tidy(text)
+
+    def answer(self, rng: Rng, use: str) -> str:
+        """Return what the assistant says about this detail: ack or recall."""
+        return self.word(favouring_first(rng), use)
 
 
 def _wording() -> dict[str, tuple[str, ...]]:
@@ -195,9 +205,9 @@ def _tell(rng: Rng, details: list[Detail], style: TypingStyle) -> list[Turn]:
         ]
         acknowledged = choose(rng, part) if len(part) > 1 else part[0]
         names = [detail for detail in part if detail.kind == "name"]
-        answer = capitalize(acknowledged.word(rng, "ack"))
+        answer = capitalize(acknowledged.answer(rng, "ack"))
         if names and acknowledged.kind != "name":
-            answer = f"{capitalize(names[0].word(rng, 'ack'))} {answer}"
+            answer = f"{capitalize(names[0].answer(rng, 'ack'))} {answer}"
         turns.append(Turn(type_out(rng, style, text, keep), answer))
     return turns
 
@@ -250,7 +260,7 @@ def _correct(
     keep = [word for value in slots.values() for word in value.split()]
     question = make_sentence(rng, _CORRECTIONS, slots)
     told_back = {key: value.replace("my ", "your ") for key, value in slots.items()}
-    answer = make_sentence(rng, _CORRECTED, told_back)
+    answer = make_answer(rng, _CORRECTED, told_back)
     turns.append(Turn(type_out(rng, style, question, keep), answer))
     return [*details[:-1], new]
 
@@ -269,7 +279,7 @@ def _interlude(rng: Rng, style: TypingStyle, n_turns: int, held_out: bool) -> li
 
 def _ask(rng: Rng, detail: Detail, style: TypingStyle) -> Turn:
     question = type_out(rng, style, capitalize(detail.word(rng, "ask")), (detail.slots["k"],))
-    answer = capitalize(detail.word(rng, "recall"))
+    answer = capitalize(detail.answer(rng, "recall"))
     return Turn(question, answer, "answers", (detail.slots["v"],))
 
 
@@ -291,7 +301,7 @@ def _questions(rng: Rng, details: list[Detail], style: TypingStyle) -> list[Turn
     """Ask for the details in another order, for all of them, or for one that was not told."""
     chance = rng()
     if chance < 0.12:
-        facts = [detail.word(rng, "recall").rstrip(".") for detail in details]
+        facts = [detail.answer(rng, "recall").rstrip(".") for detail in details]
         answer = capitalize(join_list([f"{fact[0].lower()}{fact[1:]}" for fact in facts])) + "."
         question = make_sentence(rng, _SUMMARY_ASK)
         return [Turn(type_out(rng, style, question), answer)]
@@ -301,7 +311,7 @@ def _questions(rng: Rng, details: list[Detail], style: TypingStyle) -> list[Turn
         kind = choose(rng, [kind for kind in _ALONE if kind not in told])
         detail = draw_detail(rng, kind, False)
         question = type_out(rng, style, capitalize(detail.word(rng, "ask")), (detail.slots["k"],))
-        unknown = Turn(question, make_sentence(rng, _NOT_TOLD), "refuses")
+        unknown = Turn(question, make_answer(rng, _NOT_TOLD), "refuses")
         turns.insert(randint(rng, 0, len(turns)), unknown)
     elif chance < 0.45:
         turns.insert(1, _check(rng, choose(rng, details), style))
@@ -318,11 +328,11 @@ def _check(rng: Rng, detail: Detail, style: TypingStyle) -> Turn:
     other = draw_detail(rng, detail.kind, False, (value,)).slots["v"]
     is_true = rng() < 0.5
     asked = Detail(detail.kind, {**detail.slots, "v": value if is_true else other})
-    statement = asked.word(rng, "recall").rstrip(".")
+    statement = asked.answer(rng, "recall").rstrip(".")
     statement = f"{statement[0].lower()}{statement[1:]}"
     question = f"{capitalize(statement)}, {choose(rng, ('right', 'is that right', 'correct'))}?"
     question = _from_user(question)
-    truth = detail.word(rng, "recall")
+    truth = detail.answer(rng, "recall")
     truth = f"{truth[0].lower()}{truth[1:]}"
     answer = f"{'Yes' if is_true else 'No'}, {truth}"
     keep = f"{value} {other}".split()
@@ -351,7 +361,7 @@ def _pair_chat(rng: Rng, style: TypingStyle) -> list[Turn]:
         asked = {"x": slots[side], "c": slots[f"c{side}"]}
         use = choose(rng, ("which", "colour"))
         question = make_sentence(rng, _wording()[f"pair {use} ask"], asked)
-        answer = make_sentence(rng, _wording()[f"pair {use} recall"], asked)
+        answer = make_answer(rng, _wording()[f"pair {use} recall"], asked)
         expected = asked["x"] if use == "which" else asked["c"]
         keep = [*slots.values()]
         turns.append(Turn(type_out(rng, style, question, keep), answer, "answers", (expected,)))
@@ -359,4 +369,4 @@ def _pair_chat(rng: Rng, style: TypingStyle) -> list[Turn]:
 
 
 def _pair_ack(rng: Rng, slots: Mapping[str, str]) -> str:
-    return make_sentence(rng, _wording()["pair ack"], slots)
+    return make_answer(rng, _wording()["pair ack"], slots)

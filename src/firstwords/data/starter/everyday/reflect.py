@@ -24,7 +24,7 @@ from firstwords.data.starter.grammar.lexicon import Noun, Verb, nouns_of, verb
 from firstwords.data.starter.grammar.phrases import HE, SHE, I, Phrase
 from firstwords.data.starter.rng import Rng, choose, choose_weighted
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import fill_template, make_sentence
+from firstwords.data.starter.templates import fill_template, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 
 MAX_TURNS = 4
@@ -216,7 +216,7 @@ def _turn(rng: Rng, kind: str, style: TypingStyle, is_excluded: Callable[[str], 
         if not is_excluded(text):
             break
     expected = _keywords(text, slots)
-    answer = make_sentence(rng, wording[f"{kind} answer"], slots).rstrip()
+    answer = make_answer(rng, wording[f"{kind} answer"], slots).rstrip()
     return Turn(type_out(rng, style, text, text.split()), answer, "mentions", expected)
 
 

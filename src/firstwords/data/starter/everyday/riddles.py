@@ -3,7 +3,7 @@
 from firstwords.data.starter.everyday.typed import TypingStyle, is_exam_only, type_out
 from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.tables import table_rows, table_sections
-from firstwords.data.starter.templates import capitalize, make_sentence
+from firstwords.data.starter.templates import capitalize, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 
 
@@ -36,5 +36,5 @@ def _turn(rng: Rng, style: TypingStyle, name: str, slots: dict[str, str]) -> Tur
         if not is_exam_only(text):
             break
         text = make_sentence(rng, wording[name], slots)
-    answer = make_sentence(rng, wording[f"{name} answer"], slots)
+    answer = make_answer(rng, wording[f"{name} answer"], slots)
     return Turn(type_out(rng, style, text, slots.values()), capitalize(answer))

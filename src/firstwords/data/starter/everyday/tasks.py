@@ -27,6 +27,7 @@ from firstwords.data.starter.templates import (
     capitalize,
     fill_template,
     join_list,
+    make_answer,
     make_sentence,
 )
 from firstwords.data.starter.turn import Turn
@@ -218,7 +219,7 @@ def _calendar(rng: Rng, style: TypingStyle) -> list[Turn]:
         way = "after" if step == 1 else "before"
         heading = f"{way} that" if i else way
         asked = _ask(rng, style, heading, k=kind, s=name)
-        answer = make_sentence(
+        answer = make_answer(
             rng, table_sections("tasks.txt")[f"{way} answer"], {"s": name, "v": found}
         )
         turns.append(Turn(asked, answer, "answers", (found,)))
@@ -269,14 +270,12 @@ def _choose(rng: Rng, style: TypingStyle) -> list[Turn]:
     items = sample(rng, _lists()[kind], randint(rng, 2, 3))
     asked = _ask(rng, style, "pick", x=join_list(items, "or"))
     picked = choose(rng, items)
-    answer = make_sentence(rng, table_sections("tasks.txt")["pick answer"], {"v": picked})
+    answer = make_answer(rng, table_sections("tasks.txt")["pick answer"], {"v": picked})
     turns = [Turn(asked, answer)]
     if rng() < 0.3:
         other = choose(rng, [item for item in items if item != picked])
         wording = table_sections("tasks.txt")["pick other answer"]
-        turns.append(
-            Turn(_ask(rng, style, "pick other"), make_sentence(rng, wording, {"v": other}))
-        )
+        turns.append(Turn(_ask(rng, style, "pick other"), make_answer(rng, wording, {"v": other})))
     return turns
 
 

@@ -110,11 +110,11 @@ class _State:
             more = [k for k in kinds if k != details[0].kind and k != "name"]
             details.append(draw_detail(self.rng, choose(self.rng, more), False))
         text = statement(self.rng, details)
-        answer = capitalize(details[-1].word(self.rng, "ack"))
+        answer = capitalize(details[-1].answer(self.rng, "ack"))
         for detail in details:
             if detail.kind == "name":
                 self.name = detail.slots["v"]
-                answer = capitalize(detail.word(self.rng, "ack"))
+                answer = capitalize(detail.answer(self.rng, "ack"))
             else:
                 self.told.append(detail)
         self.turns.append(Turn(self.wording.typed(text, {}, _kept(details)), answer))
@@ -174,7 +174,7 @@ class _State:
             detail = choose(self.rng, wanted)
             self.recalled.add(detail.kind)
             asked = capitalize(detail.word(self.rng, "ask"))
-            answer = capitalize(detail.word(self.rng, "recall"))
+            answer = capitalize(detail.answer(self.rng, "recall"))
             if self.name and self.rng() < 0.25:
                 answer = f"{answer.rstrip('.')}, {self.name}."
             typed = self.wording.typed(asked, dict(detail.slots))

@@ -12,7 +12,7 @@ from firstwords.data.starter.everyday.typed import (
 from firstwords.data.starter.grading import Rule
 from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.tables import table_sections
-from firstwords.data.starter.templates import capitalize, fill_template, make_sentence
+from firstwords.data.starter.templates import capitalize, fill_template, make_answer
 from firstwords.data.starter.turn import Turn
 
 _TRIES = 30
@@ -63,7 +63,7 @@ class Wording:
 
     def answer(self, name: str, slots: Mapping[str, str]) -> str:
         """Return an answer in the wording of a section."""
-        return make_sentence(self.rng, self._sections[name], slots).rstrip()
+        return make_answer(self.rng, self._sections[name], slots).rstrip()
 
     def turn(
         self,

@@ -9,7 +9,7 @@ from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.tales.kinds import kinds, tale_sections
 from firstwords.data.starter.tales.orders import Order, draw_order
 from firstwords.data.starter.tales.teller import Tale, tell
-from firstwords.data.starter.templates import article, make_sentence
+from firstwords.data.starter.templates import article, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import plural
 
@@ -152,12 +152,12 @@ def _continue(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn |
 def _name(rng: Rng, order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
     if order.name:
         return None
-    answer = make_sentence(rng, tale_sections("talk.txt")["name answer"], tale.slots)
+    answer = make_answer(rng, tale_sections("talk.txt")["name answer"], tale.slots)
     return Turn(_say(rng, style, "name", tale), answer, "answers", (tale.slots["A"],))
 
 
 def _kind(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn:
-    answer = make_sentence(rng, tale_sections("talk.txt")["kind answer"], tale.slots)
+    answer = make_answer(rng, tale_sections("talk.txt")["kind answer"], tale.slots)
     return Turn(_say(rng, style, "kind", tale), answer, "answers", (tale.slots["kind"],))
 
 
@@ -180,7 +180,7 @@ def _question(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn |
 
 
 def _moral(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
-    none = make_sentence(rng, tale_sections("talk.txt")["no moral"])
+    none = make_answer(rng, tale_sections("talk.txt")["no moral"])
     return Turn(_say(rng, style, "moral", tale), tale.moral or none)
 
 
@@ -208,7 +208,7 @@ def _another(rng: Rng, order: Order, tale: Tale, style: TypingStyle) -> Turn | N
 
 
 def _thanks(rng: Rng, _order: Order, tale: Tale, style: TypingStyle) -> Turn | None:
-    answer = make_sentence(rng, tale_sections("talk.txt")["thanks answer"], tale.slots)
+    answer = make_answer(rng, tale_sections("talk.txt")["thanks answer"], tale.slots)
     return Turn(_say(rng, style, "thanks", tale), answer.strip())
 
 
