@@ -64,6 +64,7 @@ struct Linear {
     //   dy         (size, out), paired
     void add_gradient(bool amx, int thread, Panels<Number> x_columns, Panels<Number> dy,
                       int64_t size) {
+        if (size == 0) return;
         multiply(amx, x_columns, dy, in, out, size, gradients[thread], has_gradient[thread]);
         has_gradient[thread] = true;
     }

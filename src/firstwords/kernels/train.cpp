@@ -4,7 +4,8 @@
 // before wrote. Here a thread takes some rows of the batch, a pass, through all layers and back; the
 // activations of a pass fit its cache or nearly, the weights are packed once for all passes, and
 // every product is used while it is in the first cache. Each thread sums gradients on its own;
-// then all threads share the work of adding the sums up, in a fixed order.
+// then all threads share the work of adding the sums up, in a fixed order. From the last layer's MLP
+// on, only tokens with a target are computed: in finetuning that is about half of them.
 //
 // Sizes: B rows of the batch, T tokens of a row, C channels, H query heads, K key-value heads, D
 // channels of a head, Q = H * D, P = (H + 2 K) * D, M hidden units, V vocabulary; N tokens of a
@@ -98,6 +99,10 @@ class Trainer {
         std::vector<LayerActivations<Number>> layers;
         Buffer<float> final_scale;   // (LOSS_TOKENS), 1 / rms of the inputs of the output head
         Matrix<float> x_NC;          // the residual stream
+        // Tokens of the pass that have a target, the targets and their weights in the loss.
+        std::vector<int64_t> tokens, targets;
+        std::vector<float> target_weights;
+        Matrix<float> x_last_NC, dx_last_NC;  // of those tokens: the residual stream, its gradient
         Matrix<float> qkv_TP;        // of a row: products, later their gradients
         Matrix<Number> q_TD, k_TD;   // one head's rotated queries and keys of a row
         Matrix<float> dq_TD, dk_TD, dv_TD;
@@ -137,16 +142,23 @@ class Trainer {
     void pack(int thread);
     void run_passes(int thread, const int64_t *x, const int64_t *y, const float *loss_weights,
                     int64_t rows, float factor);
+    void find_targets(Worker &w, const int64_t *y, const float *loss_weights, int64_t rows);
     void embed(Worker &w, const int64_t *x, int64_t rows);
     void forward_layer(Worker &w, int l, int64_t rows);
-    void forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a, int64_t t0);
-    void head_and_loss(Worker &w, int thread, const int64_t *y, const float *loss_weights, int64_t rows,
-                       float factor, Panels<float> dx_NC);
+    void forward_attention(Worker &w, int l, int64_t t0);
+    void attend_row(Worker &w, const Layer &layer, LayerActivations<Number> &a, int64_t t0);
+    void forward_mlp(Worker &w, int l, int64_t t0, int64_t count, Panels<float> x);
+    int64_t pack_targets(Worker &w);
+    void head_and_loss(Worker &w, int thread, float factor);
     void backward_layer(Worker &w, int thread, int l, int64_t rows, Panels<float> dx_NC);
-    void backward_attention(Worker &w, int l, int64_t t0);
+    void backward_mlp(Worker &w, int l, int64_t t0, int64_t count, Panels<float> dx);
+    void unpack_gradients(Worker &w, int64_t rows, Panels<float> dx_NC);
+    void backward_attention(Worker &w, int l, int64_t t0, Panels<float> dx);
+    void attend_row_backward(Worker &w, int l, int64_t t0);
     void backward_into_residual(Worker &w, const Linear<Number> &linear, Panels<Number> d_T,
-                                Panels<Number> normalized, const float *scale, Panels<float> dx);
-    void split_gradient(Worker &w, Panels<float> dx, Panels<Number> paired);
+                                Panels<Number> normalized, const float *scale, int64_t count,
+                                Panels<float> dx);
+    void split_gradient(Worker &w, Panels<float> dx, int64_t count, Panels<Number> paired);
     void add_gradient(Worker &w, int thread, Linear<Number> &linear, Panels<Number> inputs,
                       Panels<Number> d_N, int64_t n_tokens);
     double reduce(int thread, const int64_t *x, int64_t rows);
@@ -158,7 +170,8 @@ class Trainer {
 
 template <class Number>
 Trainer<Number>::Worker::Worker(const Trainer &t)
-    : layers(t.config.n_layer), final_scale(LOSS_TOKENS), x_NC(t.N, t.C), qkv_TP(t.T, t.P),
+    : layers(t.config.n_layer), final_scale(LOSS_TOKENS), x_NC(t.N, t.C), x_last_NC(t.N, t.C),
+      dx_last_NC(t.N, t.C), qkv_TP(t.T, t.P),
       q_TD(t.T, t.D), k_TD(t.T, t.D), dq_TD(t.T, t.D), dk_TD(t.T, t.D), dv_TD(t.T, t.D),
       attention(t.T, t.D), loss(t.C, t.head.out), dx_TC(t.T, t.C), dx_NC(t.N, t.C),
       dx_out_NC(t.N, t.C), dy_TQ(t.T, t.Q), d_gate_up_T(t.T, 2 * t.M), d_gate_up_N(t.N, 2 * t.M),
@@ -272,6 +285,19 @@ void Trainer<Number>::pack(int thread) {
 // --- forward --------------------------------------------------------------------------------------
 
 template <class Number>
+void Trainer<Number>::find_targets(Worker &w, const int64_t *y, const float *loss_weights,
+                                   int64_t rows) {
+    w.tokens.clear(), w.targets.clear(), w.target_weights.clear();
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = 0; t < true_T; t++)
+            if (int64_t target = y[r * true_T + t]; target != IGNORE_INDEX) {
+                w.tokens.push_back(r * T + t);
+                w.targets.push_back(target);
+                w.target_weights.push_back(loss_weights ? loss_weights[r * true_T + t] : 1);
+            }
+}
+
+template <class Number>
 void Trainer<Number>::embed(Worker &w, const int64_t *x, int64_t rows) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t t = 0; t < true_T; t++) {
@@ -284,29 +310,56 @@ void Trainer<Number>::embed(Worker &w, const int64_t *x, int64_t rows) {
 
 template <class Number>
 void Trainer<Number>::forward_layer(Worker &w, int l, int64_t rows) {
+    bool is_last = l == config.n_layer - 1;
+    for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
+        forward_attention(w, l, t0);
+        if (!is_last) forward_mlp(w, l, t0, T, w.x_NC.from(t0, 0));
+    }
+    if (!is_last) return;
+    int64_t n_tokens = pack_targets(w);
+    for (int64_t t0 = 0; t0 < n_tokens; t0 += T)
+        forward_mlp(w, l, t0, std::min(T, n_tokens - t0), w.x_last_NC.from(t0, 0));
+}
+
+// Attention of the row that starts at token t0, back into the residual stream.
+template <class Number>
+void Trainer<Number>::forward_attention(Worker &w, int l, int64_t t0) {
     const Layer &layer = layers[l];
     LayerActivations<Number> &a = w.layers[l];
-    for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
-        Panels<float> x_TC = w.x_NC.from(t0, 0);
-        // 1. Queries, keys and values (T, P).
-        for (int64_t t = 0; t < T; t++)
-            a.x_scale_N[t0 + t] =
-                normalize(x_TC.row(t), a.x_NC.row(t0 + t), true_C, C, config.eps);
-        multiply<Number>(amx, a.x_NC.from(t0, 0), layer.qkv.forward, T, P, C, w.qkv_TP);
-        // 2. Attention, back into the residual stream.
-        forward_attention(w, layer, a, t0);
-        multiply<Number>(amx, a.y_NQ.from(t0, 0), layer.out.forward, T, C, Q, x_TC, true);
-        // 3. The MLP, back into the residual stream.
-        for (int64_t t = 0; t < T; t++)
-            a.mlp_scale_N[t0 + t] =
-                normalize(x_TC.row(t), a.mlp_x_NC.row(t0 + t), true_C, C, config.eps);
-        multiply_and_use<Number>(amx, a.mlp_x_NC.from(t0, 0), layer.gate_up.forward, T, 2 * M, C,
-                                 [&](int64_t m, int64_t n, const float *tile) {
-                                     swiglu(tile, a.gate_up_N.at(t0 + m, n),
-                                            a.h_NM.at(t0 + m, n / 2));
-                                 });
-        multiply<Number>(amx, a.h_NM.from(t0, 0), layer.down.forward, T, C, M, x_TC, true);
+    Panels<float> x_TC = w.x_NC.from(t0, 0);
+    for (int64_t t = 0; t < T; t++)
+        a.x_scale_N[t0 + t] = normalize(x_TC.row(t), a.x_NC.row(t0 + t), true_C, C, config.eps);
+    multiply<Number>(amx, a.x_NC.from(t0, 0), layer.qkv.forward, T, P, C, w.qkv_TP);
+    attend_row(w, layer, a, t0);
+    multiply<Number>(amx, a.y_NQ.from(t0, 0), layer.out.forward, T, C, Q, x_TC, true);
+}
+
+// The MLP of `count` tokens with activations from t0 on, back into the residual stream x (count, C).
+template <class Number>
+void Trainer<Number>::forward_mlp(Worker &w, int l, int64_t t0, int64_t count, Panels<float> x) {
+    const Layer &layer = layers[l];
+    LayerActivations<Number> &a = w.layers[l];
+    for (int64_t t = 0; t < count; t++)
+        a.mlp_scale_N[t0 + t] = normalize(x.row(t), a.mlp_x_NC.row(t0 + t), true_C, C, config.eps);
+    multiply_and_use<Number>(amx, a.mlp_x_NC.from(t0, 0), layer.gate_up.forward, count, 2 * M, C,
+                             [&](int64_t m, int64_t n, const float *tile) {
+                                 swiglu(tile, a.gate_up_N.at(t0 + m, n),
+                                        a.h_NM.at(t0 + m, n / 2));
+                             });
+    multiply<Number>(amx, a.h_NM.from(t0, 0), layer.down.forward, count, C, M, x, true);
+}
+
+// Put the residual stream of tokens with a target side by side. Returns how many there are, padded
+// by zeros.
+template <class Number>
+int64_t Trainer<Number>::pack_targets(Worker &w) {
+    int64_t count = w.tokens.size(), padded = round_up(count);
+    for (int64_t c = 0; c < C; c += TILE) {
+        for (int64_t i = 0; i < count; i++)
+            memcpy(w.x_last_NC.at(i, c), w.x_NC.at(w.tokens[i], c), TILE * sizeof(float));
+        memset(w.x_last_NC.at(count, c), 0, (padded - count) * TILE * sizeof(float));
     }
+    return padded;
 }
 
 // One head's rotated queries or keys (T, D) of the row that starts at token t0.
@@ -321,8 +374,8 @@ void Trainer<Number>::rotated_head(const LayerActivations<Number> &a, const floa
 }
 
 template <class Number>
-void Trainer<Number>::forward_attention(Worker &w, const Layer &layer, LayerActivations<Number> &a,
-                                        int64_t t0) {
+void Trainer<Number>::attend_row(Worker &w, const Layer &layer, LayerActivations<Number> &a,
+                                 int64_t t0) {
     float factor = 1 / sqrtf(true_D);
     for (int64_t i = 0; i < H + K; i++) {
         Panels<float> head = w.qkv_TP.from(0, i * D);
@@ -347,59 +400,51 @@ void Trainer<Number>::forward_attention(Worker &w, const Layer &layer, LayerActi
 
 // --- loss -----------------------------------------------------------------------------------------
 
-// The loss of a pass, and the gradients (N, C) of the residual stream after the last layer. The
-// gradients are of `factor` times the loss, of which each target has its weight.
+// The loss of a pass, and the gradients w.dx_last_NC of its tokens with a target. They are of `factor`
+// times the loss, of which each target has its weight.
 template <class Number>
-void Trainer<Number>::head_and_loss(Worker &w, int thread, const int64_t *y, const float *loss_weights,
-                                    int64_t rows, float factor, Panels<float> dx_NC) {
-    for (int64_t c = 0; c < C; c += TILE)
-        memset(dx_NC.at(0, c), 0, rows * T * TILE * sizeof(float));
-    std::vector<int64_t> tokens, targets;  // those that have a target
-    std::vector<float> target_weights;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t t = 0; t < true_T; t++)
-            if (int64_t target = y[r * true_T + t]; target != IGNORE_INDEX) {
-                tokens.push_back(r * T + t);
-                targets.push_back(target);
-                target_weights.push_back(loss_weights ? loss_weights[r * true_T + t] : 1);
-            }
-    for (size_t first = 0; first < tokens.size(); first += LOSS_TOKENS) {
-        int64_t count = std::min<int64_t>(LOSS_TOKENS, tokens.size() - first);
-        const int64_t *chunk = tokens.data() + first;
+void Trainer<Number>::head_and_loss(Worker &w, int thread, float factor) {
+    int64_t n_tokens = w.tokens.size();
+    for (int64_t first = 0; first < n_tokens; first += LOSS_TOKENS) {
+        int64_t count = std::min(LOSS_TOKENS, n_tokens - first);
+        Panels<float> x = w.x_last_NC.from(first, 0), dx = w.dx_last_NC.from(first, 0);
         for (int64_t i = 0; i < count; i++)
-            w.final_scale[i] =
-                normalize(w.x_NC.row(chunk[i]), w.loss.x.row(i), true_C, C, config.eps);
-        w.nats += head_loss(amx, thread, head, w.loss, targets.data() + first,
-                            target_weights.data() + first, count, V, factor,
+            w.final_scale[i] = normalize(x.row(i), w.loss.x.row(i), true_C, C, config.eps);
+        w.nats += head_loss(amx, thread, head, w.loss, w.targets.data() + first,
+                            w.target_weights.data() + first, count, V, factor,
                             [&](int64_t i, int64_t n, const float *d) {
-                                memcpy(dx_NC.at(chunk[i], n), d, TILE * sizeof(float));
+                                memcpy(dx.at(i, n), d, TILE * sizeof(float));
                             });
         for (int64_t i = 0; i < count; i++) {  // through the last norm
-            Row<float> dx = dx_NC.row(chunk[i]);
-            normalize_backward(dx, w.loss.x.row(i), w.final_scale[i], true_C, C,
-                               [&](int64_t c, Lanes d) { store(d, dx + c); });
+            Row<float> dx_C = dx.row(i);
+            normalize_backward(dx_C, w.loss.x.row(i), w.final_scale[i], true_C, C,
+                               [&](int64_t c, Lanes d) { store(d, dx_C + c); });
         }
     }
+    int64_t padded = round_up(n_tokens);
+    for (int64_t c = 0; c < C; c += TILE)
+        memset(w.dx_last_NC.at(n_tokens, c), 0, (padded - n_tokens) * TILE * sizeof(float));
 }
 
 // --- backward -------------------------------------------------------------------------------------
 
-// Copies of gradients (T, C) for products: in w.dx_TC, and paired.
+// Copies of the gradients of `count` tokens (count, C) for products: in w.dx_TC, and paired.
 template <class Number>
-void Trainer<Number>::split_gradient(Worker &w, Panels<float> dx, Panels<Number> paired) {
-    for (int64_t c = 0; c < C; c += TILE) convert(dx.at(0, c), w.dx_TC.at(0, c), T * TILE);
-    pair(dx, T, C, paired);
+void Trainer<Number>::split_gradient(Worker &w, Panels<float> dx, int64_t count,
+                                     Panels<Number> paired) {
+    for (int64_t c = 0; c < C; c += TILE) convert(dx.at(0, c), w.dx_TC.at(0, c), count * TILE);
+    pair(dx, count, C, paired);
 }
 
 // Add the gradient of the residual stream through a linear layer and the norm before it.
-//   d_T         (T, out), the gradient of the layer's output
-//   normalized  (T, C), the layer's input, and `scale` (T) its 1 / rms
+//   d_T         (count, out), the gradient of the layer's output
+//   normalized  (count, C), the layer's input, and `scale` (count) its 1 / rms
 template <class Number>
 void Trainer<Number>::backward_into_residual(Worker &w, const Linear<Number> &linear,
                                              Panels<Number> d_T, Panels<Number> normalized,
-                                             const float *scale, Panels<float> dx) {
-    multiply<Number>(amx, d_T, linear.backward, T, C, linear.out, w.d_normalized_TC);
-    for (int64_t t = 0; t < true_T; t++) {
+                                             const float *scale, int64_t count, Panels<float> dx) {
+    multiply<Number>(amx, d_T, linear.backward, count, C, linear.out, w.d_normalized_TC);
+    for (int64_t t = 0; t < count; t++) {
         Row<float> dx_C = dx.row(t);
         normalize_backward(w.d_normalized_TC.row(t), normalized.row(t), scale[t], true_C, C,
                            [&](int64_t c, Lanes d) { store(load(dx_C + c) + d, dx_C + c); });
@@ -419,45 +464,77 @@ void Trainer<Number>::backward_layer(Worker &w, int thread, int l, int64_t rows,
                                      Panels<float> dx_NC) {
     Layer &layer = layers[l];
     LayerActivations<Number> &a = w.layers[l];
-    for (int64_t t0 = 0; t0 < rows * T; t0 += T) {
-        Panels<float> dx = dx_NC.from(t0, 0);
-        // 1. The MLP: through the down projection and SwiGLU, then through gate and up.
-        split_gradient(w, dx, w.dx_NC.from(t0, 0));
-        multiply_and_use<Number>(
-            amx, w.dx_TC, layer.down.backward, T, M, C,
-            [&](int64_t m, int64_t n, const float *tile) {
-                alignas(64) float d_gate_up[TILE_SIZE];
-                for (int64_t half = 0; half < TILE; half += HALF) {
-                    int64_t column = 2 * (n + half);
-                    swiglu_backward(tile + half, a.gate_up_N.at(t0 + m, column), d_gate_up);
-                    convert(d_gate_up, w.d_gate_up_T.at(m, column), TILE_SIZE);
-                    pair_tile(d_gate_up, w.d_gate_up_N.at(t0 + m, column));
-                }
-            });
-        backward_into_residual(w, layer.gate_up, w.d_gate_up_T, a.mlp_x_NC.from(t0, 0),
-                               a.mlp_scale_N + t0, dx);
-        // 2. Attention: through its output projection, the softmax, queries, keys and values.
-        split_gradient(w, dx, w.dx_out_NC.from(t0, 0));
-        multiply_and_use<Number>(amx, w.dx_TC, layer.out.backward, T, Q, C,
-                                 [&](int64_t m, int64_t n, const float *tile) {
-                                     convert(tile, w.dy_TQ.at(m, n), TILE_SIZE);
-                                 });
-        backward_attention(w, l, t0);
-        convert(w.qkv_TP.data, w.d_qkv_TP.data, T * P);
-        pair<float, Number>(w.qkv_TP, T, P, w.d_qkv_NP.from(t0, 0));
-        backward_into_residual(w, layer.qkv, w.d_qkv_TP, a.x_NC.from(t0, 0), a.x_scale_N + t0, dx);
+    bool is_last = l == config.n_layer - 1;
+    int64_t n_tokens = rows * T, n_mlp_tokens = is_last ? round_up(w.tokens.size()) : n_tokens;
+    if (is_last) {
+        for (int64_t t0 = 0; t0 < n_mlp_tokens; t0 += T)
+            backward_mlp(w, l, t0, std::min(T, n_mlp_tokens - t0), w.dx_last_NC.from(t0, 0));
+        unpack_gradients(w, rows, dx_NC);
     }
-    // 3. The weights' gradients, over all tokens of the pass.
-    int64_t n_tokens = rows * T;
-    add_gradient(w, thread, layer.down, a.h_NM, w.dx_NC, n_tokens);
-    add_gradient(w, thread, layer.gate_up, a.mlp_x_NC, w.d_gate_up_N, n_tokens);
+    for (int64_t t0 = 0; t0 < n_tokens; t0 += T) {
+        Panels<float> dx = dx_NC.from(t0, 0);
+        if (!is_last) backward_mlp(w, l, t0, T, dx);
+        backward_attention(w, l, t0, dx);
+    }
+    // The weights' gradients, over all tokens of the pass.
+    add_gradient(w, thread, layer.down, a.h_NM, w.dx_NC, n_mlp_tokens);
+    add_gradient(w, thread, layer.gate_up, a.mlp_x_NC, w.d_gate_up_N, n_mlp_tokens);
     add_gradient(w, thread, layer.out, a.y_NQ, w.dx_out_NC, n_tokens);
     add_gradient(w, thread, layer.qkv, a.x_NC, w.d_qkv_NP, n_tokens);
 }
 
+// The MLP of `count` tokens with activations from t0 on: through the down projection and SwiGLU, then
+// through gate and up, into the residual stream's gradient dx (count, C).
+template <class Number>
+void Trainer<Number>::backward_mlp(Worker &w, int l, int64_t t0, int64_t count, Panels<float> dx) {
+    const Layer &layer = layers[l];
+    LayerActivations<Number> &a = w.layers[l];
+    split_gradient(w, dx, count, w.dx_NC.from(t0, 0));
+    multiply_and_use<Number>(
+        amx, w.dx_TC, layer.down.backward, count, M, C,
+        [&](int64_t m, int64_t n, const float *tile) {
+            alignas(64) float d_gate_up[TILE_SIZE];
+            for (int64_t half = 0; half < TILE; half += HALF) {
+                int64_t column = 2 * (n + half);
+                swiglu_backward(tile + half, a.gate_up_N.at(t0 + m, column), d_gate_up);
+                convert(d_gate_up, w.d_gate_up_T.at(m, column), TILE_SIZE);
+                pair_tile(d_gate_up, w.d_gate_up_N.at(t0 + m, column));
+            }
+        });
+    backward_into_residual(w, layer.gate_up, w.d_gate_up_T, a.mlp_x_NC.from(t0, 0),
+                           a.mlp_scale_N + t0, count, dx);
+}
+
+// The gradient of the residual stream before the last MLP: zero but for the tokens with a target.
+template <class Number>
+void Trainer<Number>::unpack_gradients(Worker &w, int64_t rows, Panels<float> dx_NC) {
+    for (int64_t c = 0; c < C; c += TILE) {
+        memset(dx_NC.at(0, c), 0, rows * T * TILE * sizeof(float));
+        for (size_t i = 0; i < w.tokens.size(); i++)
+            memcpy(dx_NC.at(w.tokens[i], c), w.dx_last_NC.at(i, c), TILE * sizeof(float));
+    }
+}
+
+// Attention of the row that starts at token t0: through its output projection, the softmax, queries,
+// keys and values, into the residual stream's gradient dx (T, C).
+template <class Number>
+void Trainer<Number>::backward_attention(Worker &w, int l, int64_t t0, Panels<float> dx) {
+    const Layer &layer = layers[l];
+    const LayerActivations<Number> &a = w.layers[l];
+    split_gradient(w, dx, T, w.dx_out_NC.from(t0, 0));
+    multiply_and_use<Number>(amx, w.dx_TC, layer.out.backward, T, Q, C,
+                             [&](int64_t m, int64_t n, const float *tile) {
+                                 convert(tile, w.dy_TQ.at(m, n), TILE_SIZE);
+                             });
+    attend_row_backward(w, l, t0);
+    convert(w.qkv_TP.data, w.d_qkv_TP.data, T * P);
+    pair<float, Number>(w.qkv_TP, T, P, w.d_qkv_NP.from(t0, 0));
+    backward_into_residual(w, layer.qkv, w.d_qkv_TP, a.x_NC.from(t0, 0), a.x_scale_N + t0, true_T, dx);
+}
+
 // The gradients (T, P) of queries, keys and values before their norms, into w.qkv_TP.
 template <class Number>
-void Trainer<Number>::backward_attention(Worker &w, int l, int64_t t0) {
+void Trainer<Number>::attend_row_backward(Worker &w, int l, int64_t t0) {
     const Layer &layer = layers[l];
     const LayerActivations<Number> &a = w.layers[l];
     AttentionScratch<Number> &s = w.attention;
@@ -508,10 +585,10 @@ void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y,
     for (; row < end; row += config.rows_per_pass) {
         int64_t count = std::min<int64_t>(config.rows_per_pass, end - row);
         Panels<float> dx_NC = dx_BTC.from(row * T, 0);
+        find_targets(w, y + row * true_T, loss_weights ? loss_weights + row * true_T : nullptr, count);
         embed(w, x + row * true_T, count);
         for (int l = 0; l < config.n_layer; l++) forward_layer(w, l, count);
-        head_and_loss(w, thread, y + row * true_T, loss_weights ? loss_weights + row * true_T : nullptr,
-                      count, factor, dx_NC);
+        head_and_loss(w, thread, factor);
         for (int l = config.n_layer - 1; l >= 0; l--) backward_layer(w, thread, l, count, dx_NC);
     }
 }
