@@ -189,7 +189,8 @@ def test_steps_follow_from_time_and_speed(seconds: float, speed: float) -> None:
         assert 1 <= config.warmup_steps < config.steps
         if config.steps > MIN_STAGE_STEPS:
             assert config.tokens / total == pytest.approx(schedules[stage].fraction, abs=0.05)
-    assert recipe.pretrain.lr_scale > recipe.midtrain.lr_scale > recipe.sft.lr_scale
+    assert recipe.pretrain.lr_scale > recipe.midtrain.lr_scale >= recipe.sft.lr_scale
+    assert recipe.sft.final_lr_fraction < 0.1 < recipe.pretrain.final_lr_fraction
 
 
 # --- settings -------------------------------------------------------------------------------------

@@ -29,12 +29,13 @@ FROM_RANDOM: Schedules = {
     "midtrain": StageSchedule(0.30, 0.8, 0.02, decay=0.7, final=0.5),
     "sft": StageSchedule(0.28, 0.4, 0.02, decay=1.0, final=0.03),
 }
-# The conversations of the starter curriculum are as wide as its text, and people judge the model by
-# its answers (docs/lab-notebook.md#everyday-share).
+# People judge a model by its answers, and the starter curriculum's conversations are as wide as its
+# text: most tokens go to finetuning, whose targets are answers alone, at nearly the full rates
+# (docs/lab-notebook.md#more-finetuning).
 STARTER_FROM_RANDOM: Schedules = {
-    "pretrain": FROM_RANDOM["pretrain"]._replace(fraction=0.28),
-    "midtrain": FROM_RANDOM["midtrain"]._replace(fraction=0.42),
-    "sft": FROM_RANDOM["sft"]._replace(fraction=0.30),
+    "pretrain": StageSchedule(0.23, 1.0, 0.05, decay=0.3, final=0.7),
+    "midtrain": StageSchedule(0.08, 0.8, 0.02, decay=0.7, final=0.5),
+    "sft": StageSchedule(0.69, 0.8, 0.02, decay=1.0, final=0.03),
 }
 # Continuing a trained model. The optimizer starts without its averages, and the rate of a finished
 # run has decayed to almost nothing: a short warmup, and a lower peak than from random weights

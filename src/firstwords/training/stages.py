@@ -1,8 +1,8 @@
 """The training stages of a run: pretrain, midtrain, sft; and what `rl/stage.py` shares with them.
 
 pretrain starts from random weights, or those of another run (`train --from`), and predicts the next
-token of plain text. All knowledge of language and the world starts here, so it gets most of the
-time. Documents follow each other in rows of equal length, and every token is a target.
+token of plain text. All knowledge of language and the world starts here. Documents follow each
+other in rows of equal length, and every token is a target.
 
 midtrain shows the pretrained model conversations: their special tokens, whose turn it is, how a
 tool is called. Every token is still a target, questions included. Conversations are packed whole
