@@ -20,7 +20,6 @@ from typing import Any
 from firstwords.common import files
 from firstwords.common.errors import UserError
 from firstwords.recipe import REQUIRED_STAGES
-from firstwords.report.headline import total_seconds
 from firstwords.runs import phases, registry
 from firstwords.runs.metrics import read_metrics, summarize_loss
 from firstwords.runs.run import Run
@@ -97,7 +96,7 @@ def _actual(run: Run) -> dict[str, Any]:
     timings = run.timings()
     disk = sum(path.stat().st_size for path in run.directory.rglob("*") if path.is_file())
     return {
-        "seconds": total_seconds(run),
+        "seconds": run.total_seconds(),
         "memory_bytes": max(phase["peak_memory"] for phase in timings.values()),
         "disk_bytes": disk,
         "phases": {name: phase["seconds"] for name, phase in timings.items()},

@@ -38,7 +38,7 @@ from firstwords.planning.stage_steps import (
     from_random,
     with_steps_for_time,
 )
-from firstwords.recipe import REQUIRED_STAGES, Dtype, Kernel, Recipe
+from firstwords.recipe import REQUIRED_STAGES, Dtype, Kernel, Recipe, with_overrides
 
 STARTER = Corpus("starter", (), ())
 UNLIMITED_DATA = DatasetSize("starter", math.inf, math.inf)
@@ -78,6 +78,7 @@ def plan_for(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
         memory: float = 16e9,
         disk: float = 1e12,
         start: Start | None = None,
+        overrides: tuple[str, ...] = (),
     ) -> Plan:
         settings = settings or machine(flops_per_second=tokens_per_second * 14e6)
         monkeypatch.setattr(devices, "configure_torch", lambda n_threads: None)
@@ -86,8 +87,12 @@ def plan_for(monkeypatch: pytest.MonkeyPatch) -> MakePlan:
         monkeypatch.setattr(paths, "free_disk", lambda directory: disk)
         monkeypatch.setattr(autotune, "machine_settings", lambda seconds: settings)
         monkeypatch.setattr(autotune, "autotune_step", lambda recipe: recipe.replace(compile=pays))
-        monkeypatch.setattr(autotune, "tokens_per_second", lambda recipe, s: tokens_per_second)
-        return make_plan(seconds, 0, text, chat, start=start)
+        monkeypatch.setattr(
+            autotune,
+            "tokens_per_second",
+            lambda recipe, s: tokens_per_second / (1 if recipe.kernel == settings.kernel else 2),
+        )
+        return make_plan(seconds, 0, text, chat, start=start, overrides=overrides)
 
     return plan_for
 
@@ -174,6 +179,37 @@ def test_a_plan_uses_its_budget(seconds: float, speed: float, plan_for: MakePlan
     assert 0.9 * seconds < predicted["total_seconds"] <= seconds
     assert sum(predicted["phase_seconds"].values()) < predicted["total_seconds"]
     assert set(predicted["phase_seconds"]) == {"tokenizer", *REQUIRED_STAGES, "evaluation"}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("model.n_layer=8",),
+        ("model.vocab_size=8192",),
+        ("sft.batch_size=16", "sft.micro_batch_size=16"),
+        ("pretrain.seq_len=128",),
+        ("kernel=pytorch",),
+    ],
+)
+def test_own_settings_use_the_same_budget(overrides: tuple[str, ...], plan_for: MakePlan) -> None:
+    native = machine(flops_per_second=3000.0 * 14e6, kernel="native")
+    plan = plan_for(900.0, settings=native, overrides=overrides)
+    assert with_overrides(plan.recipe, overrides) == plan.recipe
+    assert 0.9 * 900 < plan.predicted["total_seconds"] <= 900
+
+
+def test_own_settings_decide_how_large_the_model_is(plan_for: MakePlan) -> None:
+    native = machine(flops_per_second=60_000.0 * 14e6, kernel="native")
+    fast = plan_for(600.0, 60_000.0, settings=native)
+    slow = plan_for(600.0, 60_000.0, settings=native, overrides=("kernel=pytorch",))
+    assert estimates.all_tokens(slow.recipe) < estimates.all_tokens(fast.recipe)
+    assert matmul_parameters(slow.recipe.model) <= matmul_parameters(fast.recipe.model)
+
+
+def test_own_numbers_of_steps_are_taken_as_they_are(plan_for: MakePlan) -> None:
+    plan = plan_for(60.0, overrides=("sft.steps=1000000",))
+    assert plan.recipe.sft.steps == 1_000_000
+    assert plan.predicted["total_seconds"] > 1000 * 60
 
 
 @given(seconds=st.floats(60, 1e5), speed=st.floats(1000, 1e6))

@@ -24,7 +24,6 @@ from firstwords.evaluation import growth_samples
 from firstwords.evaluation.bits_per_byte import CHANCE_BITS_PER_BYTE
 from firstwords.recipe import REQUIRED_STAGES
 from firstwords.report import html_page, plots
-from firstwords.report.headline import total_seconds
 from firstwords.report.report import (
     Report,
     make_report,
@@ -135,7 +134,7 @@ def test_the_time_of_the_run_is_stated_once(report: Report, exam_run: Run) -> No
     total = time.partition(",")[0]
     text = render_markdown(report)
     assert re.search(rf"\| \*\*all\*\* \| {total} \|", text)  # of all phases
-    assert total_seconds(exam_run) >= sum(t["seconds"] for t in exam_run.timings().values())
+    assert exam_run.total_seconds() >= sum(t["seconds"] for t in exam_run.timings().values())
 
 
 def test_plots_show_every_stage_and_use_the_text_color(report: Report) -> None:

@@ -216,7 +216,8 @@ def new_run_options(command: Callable[..., None]) -> Callable[..., None]:
             multiple=True,
             metavar="NAME=VALUE",
             help="Override one hyper-parameter of the plan or recipe, such as "
-            "optimizer.matrix_lr=0.004 (repeatable).",
+            "optimizer.matrix_lr=0.004 (repeatable). A plan then takes as many steps as there is "
+            "time for with it.",
         ),
     ]
     return _add(options, command)

@@ -180,11 +180,11 @@ def _plan(
     if file.preset:
         plan = plan_preset(file.preset, seed, text, chat, processes)
         seconds = or_default(request.seconds, plan.predicted["total_seconds"])
-    else:
-        plan = make_plan(seconds, seed, text, chat, processes, _start(text, start))
-    if request.overrides:  # the estimates are for the recipe without them
-        plan = Plan(with_overrides(plan.recipe, request.overrides), {})
-    return seconds, plan
+        if request.overrides:  # the estimates are for the recipe without them
+            plan = Plan(with_overrides(plan.recipe, request.overrides), {})
+        return seconds, plan
+    given = _start(text, start)
+    return seconds, make_plan(seconds, seed, text, chat, processes, given, request.overrides)
 
 
 def _start(text: Corpus, source: SourceModel | None) -> Start | None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from firstwords.common.schema import FrozenModel
 from firstwords.kernels.build import train_library
 from firstwords.model.size import flops_per_token
 from firstwords.planning.model_sizes import SEQ_LEN, model_config
-from firstwords.recipe import Dtype, Kernel, Recipe, StageConfig
+from firstwords.recipe import Dtype, Kernel, Recipe, StageConfig, with_overrides
 from firstwords.training.loop import gradients
 from firstwords.training.setup import COMPILE_ERRORS, build, compile_by, warn_not_compiled
 
@@ -80,6 +80,21 @@ def machine_settings(seconds: float) -> MachineSettings:
     with disk.optional_output("these settings"):
         files.write_json(path, settings.model_dump())
     return settings
+
+
+def with_own_settings(settings: MachineSettings, overrides: Iterable[str]) -> MachineSettings:
+    """Return the settings with the threads, dtype and kernel that `--set` gives, and their speed on
+    the CPU."""
+    trial = _in_micro_batches(
+        trial_recipe(settings.n_threads).replace(dtype=settings.dtype, kernel=settings.kernel),
+        TRIAL_BATCH_SIZE >> settings.batch_halvings,
+    )
+    own = [text for text in overrides if text.partition("=")[0] in ("n_threads", "dtype", "kernel")]
+    chosen = with_overrides(trial, own)
+    if chosen == trial or settings.device != "cpu":
+        return settings
+    speed = tokens_per_second(chosen, TRIAL_SECONDS)
+    return _settings_of(chosen, speed, settings.matmul_gflops, settings.speedups)
 
 
 def _default_settings(with_native: bool) -> MachineSettings:

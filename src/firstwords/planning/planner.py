@@ -11,6 +11,7 @@ run's `run.json`.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from firstwords.planning.estimates import (
 )
 from firstwords.planning.presets import DepthPreset, WorkerSpec, fit_memory, recipe_from_preset
 from firstwords.planning.stage_steps import Schedules, from_random, with_steps_for_time
-from firstwords.recipe import Recipe
+from firstwords.recipe import Recipe, with_overrides
 
 MULTI_GPU_EFFICIENCY = 0.9  # of linear scaling; not measured yet
 COMPILE_FROM_SECONDS = 300.0  # budget from which trying to compile, 20 to 60 s, may pay
@@ -59,9 +60,11 @@ def make_plan(
     chat: Corpus,
     processes: int = 1,
     start: Start | None = None,
+    overrides: Sequence[str] = (),
 ) -> Plan:
     """Plan a run for a time budget in seconds, for `processes` with a GPU each if GPUs train. With
-    a `start` the model's shape and vocabulary are given.
+    a `start` the model's shape and vocabulary are given, with `overrides` those hyper-parameters,
+    written as `--set` takes them; everything else follows from them.
 
     Takes about ten seconds, up to a minute for the first time on a machine; the budget includes it.
     Raises UserError if time, memory or disk space are too short.
@@ -71,7 +74,7 @@ def make_plan(
     memory = USABLE_MEMORY_FRACTION * devices.available_memory()
     trial_bytes = estimates.memory_bytes(autotune.trial_recipe(1))
     checks.check_memory(trial_bytes, memory, "benchmarking this machine")
-    settings = autotune.machine_settings(seconds)
+    settings = autotune.with_own_settings(autotune.machine_settings(seconds), overrides)
     devices.configure_torch(settings.n_threads)
     if settings.device != "cpu":
         memory = USABLE_MEMORY_FRACTION * devices.available_memory(settings.device)
@@ -80,6 +83,7 @@ def make_plan(
     draft = draft_recipe(seconds, seed, settings, text.is_starter, gpus)
     if start:
         draft = started_draft(draft, start.recipe)
+    draft = with_overrides(draft, overrides)
     data = estimates.dataset_size(text, chat, draft.model.vocab_size)
     set_steps = steps_within(seconds, speedup * settings.flops_per_second, data)
 
@@ -90,11 +94,12 @@ def make_plan(
 
     chosen = choose(memory)
     short_of_memory = chosen != choose(float("inf"))
-    chosen, speed = measure_speed(chosen, seconds, gpus)
+    chosen, speed = measure_speed(with_overrides(chosen, overrides), seconds, gpus)
     speed *= speedup
     measuring = time.monotonic() - started
     schedules = start.schedules if start else from_random(data)
     recipe = with_steps_for_time(chosen, seconds - measuring, speed, data, schedules)
+    recipe = with_overrides(recipe, overrides)
     predicted = estimate_run(recipe, seconds, measuring, speed, data) | {
         "settings": settings.model_dump(),
         "short_of_memory": short_of_memory,
@@ -102,7 +107,8 @@ def make_plan(
     if start is None:  # the scaling law is about training from random weights
         predicted["bits_per_byte"] = estimate_bits(recipe, data)
         predicted["comparison"] = _comparison(recipe, settings, speed, data, memory)
-    checks.check_estimated_time(seconds, predicted["total_seconds"])
+    if not any(text.partition("=")[0].endswith(".steps") for text in overrides):
+        checks.check_estimated_time(seconds, predicted["total_seconds"])
     checks.check_resources(recipe, memory)
     return Plan(recipe, predicted)
 

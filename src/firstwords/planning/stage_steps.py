@@ -86,10 +86,11 @@ def with_steps_for_tokens(
 
     def stage(name: Stage, schedule: StageSchedule) -> StageConfig:
         # Both chat stages read the same conversations.
+        config = recipe.stage(name)
         stage_tokens = min(tokens * schedule.fraction, MAX_EPOCHS * data.tokens(name))
-        steps = max(MIN_STAGE_STEPS, round(stage_tokens / recipe.pretrain.batch_tokens))
+        steps = max(MIN_STAGE_STEPS, round(stage_tokens / config.batch_tokens))
         steps = steps if schedule.fraction else 0
-        return recipe.pretrain.replace(
+        return config.replace(
             steps=steps,
             lr_scale=schedule.lr_scale,
             warmup_steps=min(40, max(1, round(steps * schedule.warmup))),
