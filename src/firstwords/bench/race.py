@@ -101,7 +101,7 @@ def _dataset(text: Corpus, recipe: Recipe) -> DatasetSize:
 
 def affordable_tokens(seconds: float, tokens_per_second: float, data: DatasetSize) -> float:
     """Return the tokens that can be encoded and trained on in `seconds`."""
-    seconds_per_token = 1 / tokens_per_second + 1 / estimates.ENCODED_TOKENS_PER_SECOND[data.kind]
+    seconds_per_token = 1 / tokens_per_second + 1 / estimates.ENCODED_TOKENS_PER_SECOND
     start = estimates.SECONDS_PER_STAGE_START + estimates.SECONDS_PER_COMPILED_STAGE_START
     tokens = ((1 - RESERVED_TIME_FRACTION) * seconds - start) / seconds_per_token
     return max(1.0, min(tokens, MAX_EPOCHS * data.text_tokens))

@@ -20,6 +20,7 @@ from firstwords.model.loss import CHUNKED_FROM_VOCAB_SIZE
 from firstwords.model.size import flops_per_token, matmul_parameters, n_parameters
 from firstwords.planning import autotune, scaling_law
 from firstwords.recipe import ModelConfig, Recipe
+from firstwords.runs.datasets import encoding_processes
 
 BYTES_PER_TOKEN = {512: 2.0, 2048: 3.1, 4096: 3.5, 65_536: 4.6}  # English text, by vocabulary size
 CHECKPOINTS_ON_DISK = 7  # two of each stage, and one that is being written
@@ -31,7 +32,9 @@ SECONDS_PER_RUN_START = 6.0
 SECONDS_PER_STAGE_START = 1.5  # loading, the first step, the last checkpoint
 SECONDS_PER_COMPILED_STAGE_START = 3.0  # in addition: loading code from the compile cache
 TOKENIZER_TRAINING_BYTES_PER_SECOND = {"starter": 1.6e6, "text": 4e6}
-ENCODED_TOKENS_PER_SECOND = {"starter": 3e5, "text": 8e5}
+# Of each process that encodes; machine F of the lab notebook had 1.7 and 0.7 million.
+ENCODED_TOKENS_PER_SECOND = 8e5
+GENERATED_CHAT_TOKENS_PER_SECOND = 4e5  # conversations of the starter curriculum
 SECONDS_PER_STAGE_SAMPLES = 0.5
 # 18 to 22 tasks of CORE, five others, and the 67 paradigms of BLiMP, whose items have two short
 # sentences and count as a fifteenth.
@@ -124,19 +127,22 @@ def phase_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetSize) -
             SECONDS_PER_STAGE_START
             + SECONDS_PER_COMPILED_STAGE_START * recipe.compile
             + recipe.stage(stage).tokens / tokens_per_second * step_cost(stage, recipe.model)
-            + _encoded_tokens(stage, recipe, data) / ENCODED_TOKENS_PER_SECOND[data.kind]
+            + _encoding_seconds(stage, recipe, data)
         )
     return seconds | {"evaluation": _evaluation_seconds(recipe, tokens_per_second, data)}
 
 
-def _encoded_tokens(stage: str, recipe: Recipe, data: DatasetSize) -> float:
-    """Return the tokens encoded at the start of a stage. Midtraining also encodes for sft."""
-    tokens = {
+def _encoding_seconds(stage: str, recipe: Recipe, data: DatasetSize) -> float:
+    """Return the time to encode the data of a stage at its start. Midtraining also encodes for
+    sft."""
+    wanted = {
         "pretrain": recipe.text_tokens,
         "midtrain": recipe.midtrain.tokens + recipe.sft.tokens,
-        "sft": 0,
     }
-    return min(tokens[stage], data.tokens(stage))
+    tokens = min(wanted.get(stage, 0), data.tokens(stage))
+    is_generated_chat = stage == "midtrain" and math.isinf(data.chat_tokens)
+    rate = GENERATED_CHAT_TOKENS_PER_SECOND if is_generated_chat else ENCODED_TOKENS_PER_SECOND
+    return tokens / (rate * encoding_processes(tokens))
 
 
 def _evaluation_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetSize) -> float:

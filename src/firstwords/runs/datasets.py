@@ -100,7 +100,7 @@ def encode_data(run: Run) -> None:
             console.say(f"{kind} ({split}): {len(store(run, tokenizer, split)):,} tokens")
 
 
-def encoding_processes(n_tokens: int) -> int:
+def encoding_processes(n_tokens: float) -> int:
     """Return the number of processes to encode this many tokens with."""
     return hardware.physical_cores() if n_tokens >= MIN_TOKENS_FOR_PROCESSES else 1
 
