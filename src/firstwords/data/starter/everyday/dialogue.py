@@ -107,16 +107,21 @@ _COMMON_TOPICS = (
     *("fun", "greetings", "short", "unknowable"),
 )
 _COMMON_WEIGHT = 3  # of a common intent; the others have 1
+# Few users say these, but a thoughtless answer hurts.
+_GRAVE = ("hopeless", "grief person", "grief pet", "bullied")
+_GRAVE_WEIGHT = 12
 
 
 @cache
 def _weighted_openings() -> tuple[Intent, ...]:
     """Return the openings, each as often as its weight."""
-    return tuple(
-        intent
-        for intent in openings()
-        for _ in range(_COMMON_WEIGHT if intent.topic in _COMMON_TOPICS else 1)
-    )
+    return tuple(intent for intent in openings() for _ in range(_weight(intent)))
+
+
+def _weight(intent: Intent) -> int:
+    if intent.name in _GRAVE:
+        return _GRAVE_WEIGHT
+    return _COMMON_WEIGHT if intent.topic in _COMMON_TOPICS else 1
 
 
 def _random_opening(rng: Rng) -> Intent:
