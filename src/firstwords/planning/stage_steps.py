@@ -39,7 +39,7 @@ STARTER_FROM_RANDOM: Schedules = {
 }
 # Continuing a trained model. The optimizer starts without its averages, and the rate of a finished
 # run has decayed to almost nothing: a short warmup, and a lower peak than from random weights
-# (docs/lab-notebook.md#continuing-a-run).
+# (docs/lab-notebook.md#continuing-a-run, #notes-as-conversations).
 CONTINUE_TEXT: Schedules = {
     "pretrain": StageSchedule(0.42, 0.5, 0.05, decay=0.3, final=0.7),
     "midtrain": StageSchedule(0.30, 0.4, 0.05, decay=0.7, final=0.5),
@@ -47,8 +47,8 @@ CONTINUE_TEXT: Schedules = {
 }
 CONTINUE_CHAT: Schedules = {
     "pretrain": StageSchedule(0.0, 0.5, 0.05, decay=0.3, final=0.7),
-    "midtrain": StageSchedule(0.5, 0.4, 0.05, decay=0.7, final=0.5),
-    "sft": StageSchedule(0.5, 0.2, 0.05, decay=1.0, final=0.03),
+    "midtrain": StageSchedule(0.1, 0.4, 0.05, decay=0.7, final=0.5),
+    "sft": StageSchedule(0.9, 0.4, 0.05, decay=1.0, final=0.03),
 }
 
 
