@@ -1,6 +1,7 @@
 """The list of runs: summaries, differences, renaming, removing, and moving between machines."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_the_time_of_a_run_includes_its_benchmark(home: Path) -> None:
     run.timings_path.write_text(json.dumps({"sft": {"seconds": 30.0, "peak_memory": 1.0}}))
     assert summarize(run.directory)["seconds"] == 42.5
     assert run.phase_seconds() == {"benchmarking": 12.5, "sft": 30.0}
+
+
+def test_a_file_written_anew_is_noticed_whatever_the_clock_says(make_run: MakeRun) -> None:
+    run, summaries = make_run("first"), RunSummaries()
+    run.timings_path.write_text('{"sft": {"seconds": 30.0, "peak_memory": 1.0}}')
+    assert summaries.list([run.directory])[0]["seconds"] == 30
+    written = run.timings_path.with_name("new")
+    written.write_text('{"sft": {"seconds": 40.0, "peak_memory": 1.0}}')
+    os.utime(written, (1e9, 1e9))
+    written.replace(run.timings_path)
+    assert summaries.list([run.directory])[0]["seconds"] == 40
 
 
 def test_a_run_whose_lock_is_held_is_training(make_run: MakeRun) -> None:

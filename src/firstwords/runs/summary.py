@@ -23,11 +23,13 @@ LAST_LINE_BYTES = 4096  # at the end of a file of metrics: a line has about 200
 
 
 class DirectorySize(NamedTuple):
-    """The files of a directory: how many, the bytes they take on the disk, the newest change."""
+    """The files of a directory: how many, the bytes they take on the disk, the newest change, and a
+    number that is another one once any of them was written anew, whatever the clock said."""
 
     n_files: int
     disk_bytes: int
     changed: float
+    version: int
 
 
 class RunSummaries:
@@ -147,6 +149,7 @@ def machine_title(machine: dict[str, Any]) -> str:
 def directory_size(directory: Path) -> DirectorySize:
     """Return the size of a directory with everything in it; files removed meanwhile are ignored."""
     n_files, n_bytes, changed = 0, 0, 0.0
+    versions = set()
     for parent, _, names in os.walk(directory):
         for path in (Path(parent, name) for name in names):
             try:
@@ -155,4 +158,5 @@ def directory_size(directory: Path) -> DirectorySize:
                 continue
             n_files, n_bytes = n_files + 1, n_bytes + 512 * stat.st_blocks
             changed = max(changed, stat.st_mtime)
-    return DirectorySize(n_files, n_bytes, changed)
+            versions.add((path, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return DirectorySize(n_files, n_bytes, changed, hash(frozenset(versions)))
