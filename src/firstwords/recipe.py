@@ -225,6 +225,11 @@ def with_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
     return parse(Recipe, document, Path("--set"))
 
 
+def overridden_names(overrides: Iterable[str]) -> list[str]:
+    """Return the names of the fields that overrides replace."""
+    return [override.partition("=")[0] for override in overrides]
+
+
 def field_names(kind: type[BaseModel] = Recipe) -> list[str]:
     """Return the names of all hyper-parameters, such as `seed` and `optimizer.matrix_lr`."""
     names = []

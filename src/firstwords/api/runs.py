@@ -14,7 +14,7 @@ from firstwords.common.errors import UserError
 from firstwords.inference.chat import Chat, stream_answer
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
-from firstwords.inference.models import load_newest
+from firstwords.inference.models import load_checkpoint
 from firstwords.inference.sampling import Sampling
 from firstwords.inspect.xray.checkpoints import load_checkpoints
 from firstwords.inspect.xray.inspect_run import InspectRequest, inspect_text
@@ -107,10 +107,10 @@ class TrainedRun:
 
     def _load(self, stage: Stage | None) -> tuple[Transformer, Engine]:
         if stage not in self._models:
-            found, _ = self.run.newest_of(stage)
+            found, checkpoint = self.run.newest_of(stage)
             if found not in self._models:
                 devices.configure_torch(self.run.recipe.n_threads)
-                model = load_newest(self.run, found).model
+                model = load_checkpoint(self.run, checkpoint)
                 self._models[found] = model, Engine(Decoder(model, slots=1))
             self._models[stage] = self._models[found]
         return self._models[stage]

@@ -27,6 +27,10 @@ def load_newest(run: Run, stage: Stage | None = None) -> StageModel:
     Verifies its checksums. Raises UserError if there is none.
     """
     found, checkpoint = run.newest_of(stage)
+    return StageModel(found, checkpoint, load_checkpoint(run, checkpoint), load_tokenizer(run))
+
+
+def load_checkpoint(run: Run, checkpoint: Checkpoint) -> Transformer:
+    """Load the model of a checkpoint, whose checksums are verified already."""
     device = devices.device_or_cpu(run.recipe.device)
-    model = hf_format.load_model(checkpoint.directory, device)
-    return StageModel(found, checkpoint, model, load_tokenizer(run))
+    return hf_format.load_model(checkpoint.directory, device)

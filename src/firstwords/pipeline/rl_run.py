@@ -10,7 +10,7 @@ from firstwords.common import console, devices, files
 from firstwords.common.errors import UserError
 from firstwords.common.units import format_duration
 from firstwords.pipeline.request import check_device, refuse_changes
-from firstwords.recipe import REQUIRED_STAGES, Recipe, with_overrides
+from firstwords.recipe import REQUIRED_STAGES, Recipe, overridden_names, with_overrides
 from firstwords.rl.stage import check_processes, check_reward, rl_config, seconds_per_step
 from firstwords.runs import registry
 from firstwords.runs.manifest import Manifest, now
@@ -74,7 +74,7 @@ def create_rl_run(directory: Path, request: RLRequest, world: World) -> Run:
     if world.is_main:
         _copy(source, directory)
     world.barrier()
-    if not any(override.startswith("rl.steps=") for override in request.overrides):
+    if "rl.steps" not in overridden_names(request.overrides):
         manifest = _with_steps_for_time(directory, manifest, request, source, world)
     if world.is_main:
         registry.create_run(directory, manifest)

@@ -29,7 +29,7 @@ from firstwords.planning.estimates import (
 )
 from firstwords.planning.presets import DepthPreset, WorkerSpec, fit_memory, recipe_from_preset
 from firstwords.planning.stage_steps import Schedules, from_random, with_steps_for_time
-from firstwords.recipe import Recipe, with_overrides
+from firstwords.recipe import Recipe, overridden_names, with_overrides
 
 MULTI_GPU_EFFICIENCY = 0.9  # of linear scaling; not measured yet
 COMPILE_FROM_SECONDS = 300.0  # budget from which trying to compile, 20 to 60 s, may pay
@@ -83,6 +83,7 @@ def make_plan(
     draft = draft_recipe(seconds, seed, settings, text.is_starter, gpus)
     if start:
         draft = started_draft(draft, start.recipe)
+    # What is chosen and set below, the model and the steps, is overridden again.
     draft = with_overrides(draft, overrides)
     data = estimates.dataset_size(text, chat, draft.model.vocab_size)
     set_steps = steps_within(seconds, speedup * settings.flops_per_second, data)
@@ -107,7 +108,7 @@ def make_plan(
     if start is None:  # the scaling law is about training from random weights
         predicted["bits_per_byte"] = estimate_bits(recipe, data)
         predicted["comparison"] = _comparison(recipe, settings, speed, data, memory)
-    if not any(text.partition("=")[0].endswith(".steps") for text in overrides):
+    if not any(name.endswith(".steps") for name in overridden_names(overrides)):
         checks.check_estimated_time(seconds, predicted["total_seconds"])
     checks.check_resources(recipe, memory)
     return Plan(recipe, predicted)

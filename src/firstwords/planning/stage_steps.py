@@ -33,9 +33,9 @@ FROM_RANDOM: Schedules = {
 # text: most tokens go to finetuning, whose targets are answers alone, at nearly the full rates
 # (docs/lab-notebook.md#more-finetuning).
 STARTER_FROM_RANDOM: Schedules = {
-    "pretrain": StageSchedule(0.23, 1.0, 0.05, decay=0.3, final=0.7),
-    "midtrain": StageSchedule(0.08, 0.8, 0.02, decay=0.7, final=0.5),
-    "sft": StageSchedule(0.69, 0.8, 0.02, decay=1.0, final=0.03),
+    "pretrain": FROM_RANDOM["pretrain"]._replace(fraction=0.23),
+    "midtrain": FROM_RANDOM["midtrain"]._replace(fraction=0.08),
+    "sft": FROM_RANDOM["sft"]._replace(fraction=0.69, lr_scale=0.8),
 }
 # Continuing a trained model. The optimizer starts without its averages, and the rate of a finished
 # run has decayed to almost nothing: a short warmup, and a lower peak than from random weights
