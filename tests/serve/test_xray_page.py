@@ -89,6 +89,8 @@ def test_views_come_in_order_fold_and_stay_folded(url: str, page: Any) -> None:
     assert view(page, "cache").locator("tbody tr").count() == 4
     address = page.url
     view(page, "cache").locator("summary").click()
+    # The browser tells the page of the fold after the click has returned.
+    page.wait_for_function("localStorage.getItem('firstwords.xray.folded')?.includes('cache')")
     page.reload()
     view(page, "cache").wait_for()
     assert view(page, "cache").get_attribute("open") is None
