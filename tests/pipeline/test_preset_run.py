@@ -56,6 +56,11 @@ def test_a_plan_of_a_preset_estimates_it_for_this_machine(bench: Bench) -> None:
     planned = json.loads(done.stdout)
     assert planned["recipe"]["model"]["n_layer"] == 4
     assert planned["predicted"]["phase_seconds"]["pretrain"] > 0
+    done = bench.firstwords("plan", "--recipe", "laptop", "--set", "pretrain.steps=10", "--json")
+    shorter = json.loads(done.stdout)
+    assert shorter["recipe"]["pretrain"]["steps"] == 10
+    whole = planned["predicted"]["phase_seconds"]["pretrain"]
+    assert shorter["predicted"]["phase_seconds"]["pretrain"] < whole / 10
     text = bench.firstwords("plan", "--recipe", "laptop").stdout
     assert "4 layers x 256 channels" in text
     assert "expected" in text

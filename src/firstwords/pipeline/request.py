@@ -178,11 +178,8 @@ def _plan(
         check_resources(recipe, memory, processes)
         return seconds, Plan(recipe, {})
     if file.preset:
-        plan = plan_preset(file.preset, seed, text, chat, processes)
-        seconds = or_default(request.seconds, plan.predicted["total_seconds"])
-        if request.overrides:  # the estimates are for the recipe without them
-            plan = Plan(with_overrides(plan.recipe, request.overrides), {})
-        return seconds, plan
+        plan = plan_preset(file.preset, seed, text, chat, processes, request.overrides)
+        return or_default(request.seconds, plan.predicted["total_seconds"]), plan
     given = _start(text, start)
     return seconds, make_plan(seconds, seed, text, chat, processes, given, request.overrides)
 

@@ -14,7 +14,6 @@ from firstwords.recipe import Recipe, with_overrides
 
 OVERHEAD_SECONDS = 900.0  # tokenizer, compiling, evaluation, report: a rough allowance
 CORES_PER_GPU = 8
-ENCODED_TOKENS_PER_CORE_SECOND = 4e5
 TEXT_BYTES_PER_PARQUET_BYTE = 2.6  # text is compressed: climbmix has 240 MB of it in 92
 
 
@@ -66,7 +65,7 @@ def phase_seconds_on_gpus(recipe: Recipe, gpus: GpuGroup) -> dict[str, float]:
     Text is encoded on the CPU cores of one node, before training.
     """
     cores = CORES_PER_GPU * min(gpus.number, GPUS_PER_NODE)
-    encoding = estimates.all_tokens(recipe) / (ENCODED_TOKENS_PER_CORE_SECOND * cores)
+    encoding = estimates.all_tokens(recipe) / (estimates.ENCODED_TOKENS_PER_SECOND * cores)
     seconds = {"encoding": encoding}
     for stage in recipe.stages:
         flops = recipe.stage(stage).tokens * recipe_flops_per_token(recipe)

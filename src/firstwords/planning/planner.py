@@ -129,12 +129,17 @@ def started_draft(draft: Recipe, source: Recipe) -> Recipe:
 
 
 def plan_preset(
-    preset: DepthPreset, seed: int, text: Corpus, chat: Corpus, processes: int = 1
+    preset: DepthPreset,
+    seed: int,
+    text: Corpus,
+    chat: Corpus,
+    processes: int = 1,
+    overrides: Sequence[str] = (),
 ) -> Plan:
-    """Complete a preset for this machine, and estimate what it takes. Raises UserError if memory or
-    disk space are too short."""
+    """Complete a preset for this machine, with the overrides of `--set`, and estimate what it
+    takes. Raises UserError if memory or disk space are too short."""
     started = time.monotonic()
-    settings = autotune.machine_settings(float("inf"))
+    settings = autotune.with_own_settings(autotune.machine_settings(float("inf")), overrides)
     devices.configure_torch(settings.n_threads)
     memory = USABLE_MEMORY_FRACTION * devices.available_memory(settings.device)
     worker = WorkerSpec(
@@ -146,7 +151,7 @@ def plan_preset(
         memory=memory,
         processes=processes,
     )
-    recipe = recipe_from_preset(preset, worker, seed)
+    recipe = with_overrides(recipe_from_preset(preset, worker, seed), overrides)
     checks.check_resources(recipe, memory, processes)
     data = estimates.dataset_size(text, chat, recipe.model.vocab_size)
     speed = parallel_speedup(settings, processes) * _preset_speed(recipe, settings)
