@@ -48,7 +48,7 @@ def tokens_per_second(world: World, recipe: Recipe, seconds: float) -> float:
     while running:
         if steps == WARM_UP_STEPS:
             start = time.perf_counter()
-        accumulate(state.loss, state.sync, *batches.batch(steps), stage.micro_batch_size)
+        accumulate(state.loss, state.sync, batches.batch(steps), stage.micro_batch_size)
         state.optimizer.step(0.1)
         state.sync.zero_grad()
         state.sync.broadcast_weights()

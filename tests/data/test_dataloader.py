@@ -15,9 +15,11 @@ from firstwords.data.dataloader import (
     MixedRows,
     PackedRows,
     RepeatedTokenRows,
+    Row,
     Segment,
     TextRows,
     pack_segments,
+    single_row,
     split_conversation,
 )
 from firstwords.data.token_store import store_conversations
@@ -59,9 +61,9 @@ class NumberedRows:
     def __len__(self) -> int:
         return self.n
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         assert 0 <= index < self.n
-        return np.full(2, index, dtype=np.int64), np.full(2, index, dtype=np.int64)
+        return single_row(*[np.full(2, index, dtype=np.int64)] * 2)
 
 
 @st.composite
@@ -81,9 +83,9 @@ def masked_stores(draw: st.DrawFn) -> MemoryStore:
 def all_rows(rows: TextRows | PackedRows, seq_len: int) -> list[tuple[list[int], list[int]]]:
     result = []
     for index in range(len(rows)):
-        x_T, y_T = rows.row(index)
-        assert x_T.shape == y_T.shape == (seq_len,)
-        assert x_T.dtype == y_T.dtype == np.int64
+        x_T, y_T, start_T = rows.row(index)
+        assert x_T.shape == y_T.shape == start_T.shape == (seq_len,)
+        assert x_T.dtype == y_T.dtype == start_T.dtype == np.int64
         result.append((x_T.tolist(), y_T.tolist()))
     return result
 
@@ -229,13 +231,23 @@ def test_assistant_only_targets_are_the_assistants_messages(
     rows = PackedRows(store, 200, 0, assistant_only=True)
     messages: Counter[str] = Counter()
     for index in range(len(rows)):
-        _, y_T = rows.row(index)
+        y_T = rows.row(index).y_T
         text = tiny_tokenizer.decode(y_T[y_T != IGNORE_INDEX].tolist())
         messages.update(text.split(IM_END)[:-1])
         assert text.endswith(IM_END)
     assert messages == Counter(
         m["content"] for chat in chats for m in chat if m["role"] == "assistant"
     )
+
+
+def test_a_token_attends_to_its_own_document_or_conversation_alone() -> None:
+    document = MemoryStore([12])
+    document.ids(0, 12)[[0, 3, 9]] = PAD  # where documents start
+    assert TextRows(document, 8, PAD).row(0).start_T.tolist() == [0, 0, 0, 3, 3, 3, 3, 3]
+    assert TextRows(document, 8, PAD).row(1).start_T.tolist() == [0, 1, 1, 3, 4, 5, 6, 7]
+    conversations = MemoryStore([5, 4])
+    row = PackedRows(conversations, 10, PAD, assistant_only=False).row(0)
+    assert row.start_T.tolist() == [0, 0, 0, 0, 4, 4, 4, 7, 8, 9]
 
 
 # --- mixed rows and batches -----------------------------------------------------------------------
@@ -247,11 +259,11 @@ def test_mixed_rows_are_all_of_the_primary_and_the_first_of_the_secondary(
 ) -> None:
     chat, text = NumberedRows(3), NumberedRows(4)
     rows = MixedRows(chat, text, n)
-    assert [int(rows.row(i)[0][0]) for i in range(len(rows))] == [0, 1, 2, *range(taken)]
+    assert [int(rows.row(i).x_T[0]) for i in range(len(rows))] == [0, 1, 2, *range(taken)]
 
 
 def order(batches: BatchSampler, steps: range) -> list[int]:
-    return [int(i) for step in steps for i in batches.batch(step)[0][:, 0]]
+    return [int(i) for step in steps for i in batches.batch(step).x_BT[:, 0]]
 
 
 @given(n=st.integers(1, 20), batch_size=st.integers(1, 9), seed=st.integers(0, 2**31))
@@ -269,11 +281,10 @@ def test_every_row_occurs_once_in_an_epoch(n: int, batch_size: int, seed: int) -
 def test_a_batch_depends_on_seed_and_step_alone(steps: list[int], n: int, batch_size: int) -> None:
     used = BatchSampler(NumberedRows(n), batch_size, seed=7)
     for step in steps:
-        x_BT, y_BT = used.batch(step)
-        fresh_x, fresh_y = BatchSampler(NumberedRows(n), batch_size, seed=7).batch(step)
-        assert torch.equal(x_BT, fresh_x)
-        assert torch.equal(y_BT, fresh_y)
-        assert x_BT.shape == (batch_size, 2)
+        batch = used.batch(step)
+        fresh = BatchSampler(NumberedRows(n), batch_size, seed=7).batch(step)
+        assert all(map(torch.equal, batch.parts(), fresh.parts()))
+        assert batch.x_BT.shape == (batch_size, 2)
 
 
 def test_epochs_and_seeds_have_different_orders() -> None:
@@ -290,8 +301,9 @@ def test_epochs_and_seeds_have_different_orders() -> None:
 def test_each_target_of_a_repeated_row_follows_from_earlier_tokens(
     index: int, seq_len: int, vocab: int
 ) -> None:
-    x_T, y_T = RepeatedTokenRows(vocab, seq_len, 1, seed=2).row(index)
-    assert x_T.shape == y_T.shape == (seq_len,)
+    x_T, y_T, start_T = RepeatedTokenRows(vocab, seq_len, 1, seed=2).row(index)
+    assert x_T.shape == y_T.shape == start_T.shape == (seq_len,)
+    assert not start_T.any()
     assert x_T.min() >= 0
     assert x_T.max() < vocab
     targets = np.flatnonzero(y_T != IGNORE_INDEX)
@@ -302,8 +314,8 @@ def test_each_target_of_a_repeated_row_follows_from_earlier_tokens(
 
 def test_repeated_rows_have_many_targets_and_depend_on_seed_and_index_alone() -> None:
     rows = RepeatedTokenRows(500, 128, 64, seed=1)
-    fraction = np.mean([(rows.row(i)[1] != IGNORE_INDEX).mean() for i in range(len(rows))])
+    fraction = np.mean([(rows.row(i).y_T != IGNORE_INDEX).mean() for i in range(len(rows))])
     assert 0.5 < fraction < 0.9
-    assert np.array_equal(rows.row(5)[0], RepeatedTokenRows(500, 128, 9, seed=1).row(5)[0])
-    assert not np.array_equal(rows.row(5)[0], rows.row(6)[0])
-    assert not np.array_equal(rows.row(5)[0], RepeatedTokenRows(500, 128, 64, seed=2).row(5)[0])
+    assert np.array_equal(rows.row(5).x_T, RepeatedTokenRows(500, 128, 9, seed=1).row(5).x_T)
+    assert not np.array_equal(rows.row(5).x_T, rows.row(6).x_T)
+    assert not np.array_equal(rows.row(5).x_T, RepeatedTokenRows(500, 128, 64, seed=2).row(5).x_T)

@@ -30,7 +30,7 @@ def store(tmp_path: Path, tiny_tokenizer: Tokenizer) -> TokenStore:
 
 @torch.inference_mode()
 def nats_one_by_one(model: Transformer, tokenizer: Tokenizer) -> list[float]:
-    """Return the nats of each document; a row's targets are predicted from the row alone."""
+    """Return the nats of each document; targets are predicted from their row and document alone."""
     stream, document = [], []
     for number, text in enumerate(TEXTS):
         ids = [tokenizer.special(END_OF_TEXT), *tokenizer.encode(text)]
@@ -41,7 +41,8 @@ def nats_one_by_one(model: Transformer, tokenizer: Tokenizer) -> list[float]:
         if stream[position] == tokenizer.special(END_OF_TEXT):
             continue
         row_start = (position - 1) // SEQ_LEN * SEQ_LEN
-        logits = model(torch.tensor([stream[row_start:position]]))[0, -1].double()
+        start = max(row_start, document.index(document[position]))
+        logits = model(torch.tensor([stream[start:position]]))[0, -1].double()
         nats[document[position]] -= logits.log_softmax(-1)[stream[position]].item()
     return nats
 

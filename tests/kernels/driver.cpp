@@ -51,14 +51,16 @@ int main() {
             cos_TD[t * D + d] = cos(angle), sin_TD[t * D + d] = sin(angle);
         }
     Config config{L, C, H, K, D, M, V, T, B, 1, 2, 1e-6f, cos_TD.data(), sin_TD.data()};
-    std::vector<int64_t> x(B * T), y(B * T);
+    std::vector<int64_t> x(B * T), y(B * T), starts(B * T);
     for (int i = 0; i < B * T; i++) {
         x[i] = int((random_number() + 1) / 2 * V), y[i] = int((random_number() + 1) / 2 * V);
         if (i % 5 == 0) y[i] = IGNORE_INDEX;
+        starts[i] = i % T < T / 3 ? 0 : T / 3;
     }
     void *trainer = new_trainer(&config, &w, &g);
     double loss, squared_norm;
-    if (!compute_gradients(trainer, x.data(), y.data(), nullptr, B, &loss, &squared_norm)) return 1;
+    if (!compute_gradients(trainer, x.data(), y.data(), starts.data(), nullptr, B, &loss,
+                           &squared_norm)) return 1;
     auto print_projection = [](const std::vector<float> &values) {
         double sum = 0;
         state = 7;

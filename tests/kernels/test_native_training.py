@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from firstwords.common.errors import Diverged
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
+from firstwords.data.dataloader import (
+    IGNORE_INDEX,
+    Batch,
+    BatchSampler,
+    Row,
+    single_row,
+    single_sequences,
+)
 from firstwords.kernels import build as kernel_build
 from firstwords.kernels.build import train_library
 from firstwords.kernels.train import NativeTrainer, RaggedTrainer
@@ -57,15 +64,18 @@ def random_model(config: ModelConfig) -> Transformer:
 
 
 def random_batch(
-    config: ModelConfig, n_rows: int, seq_len: int, targets: float
-) -> tuple[Tensor, Tensor]:
+    config: ModelConfig, n_rows: int, seq_len: int, targets: float, starts: float = 0.0
+) -> Batch:
+    """A batch where this share of the positions has a target, and that share starts a sequence."""
     generator = torch.Generator().manual_seed(2)
     shape = (n_rows, seq_len)
     x_BT = torch.randint(config.vocab_size, shape, generator=generator)
     y_BT = torch.randint(config.vocab_size, shape, generator=generator)
     y_BT[torch.rand(shape, generator=generator) >= targets] = IGNORE_INDEX
     y_BT[-1, -1] = 0  # at least one target
-    return x_BT, y_BT
+    is_start_BT = torch.rand(shape, generator=generator) < starts
+    start_BT = (is_start_BT * torch.arange(seq_len)).cummax(dim=1).values
+    return Batch(x_BT, y_BT, start_BT)
 
 
 def random_weights(y_BT: Tensor) -> Tensor:
@@ -76,11 +86,12 @@ def random_weights(y_BT: Tensor) -> Tensor:
 
 
 def torch_gradients(
-    model: Transformer, x_BT: Tensor, y_BT: Tensor, dtype: Dtype, w_BT: Tensor | None = None
+    model: Transformer, batch: Batch, dtype: Dtype
 ) -> tuple[float, dict[str, Tensor]]:
     model.zero_grad()
+    x_BT, y_BT, start_BT, w_BT = batch
     with torch.autocast("cpu", DTYPES[dtype], enabled=dtype != "float32"):
-        nats_N = model.loss(x_BT, y_BT, reduction="none")
+        nats_N = model.loss(x_BT, y_BT, "none", start_BT)
     w_N = torch.ones_like(nats_N) / len(nats_N) if w_BT is None else w_BT[y_BT != IGNORE_INDEX]
     loss = (nats_N * w_N).sum()
     loss.backward()
@@ -97,15 +108,10 @@ def native_trainer(
 
 
 def native_gradients(
-    model: Transformer,
-    dtype: Dtype,
-    x_BT: Tensor,
-    y_BT: Tensor,
-    *passes: int,
-    w_BT: Tensor | None = None,
+    model: Transformer, dtype: Dtype, batch: Batch, *passes: int
 ) -> tuple[float, dict[str, Tensor], float]:
-    trainer = native_trainer(model, dtype, *x_BT.shape, *passes)
-    loss = trainer.gradients(x_BT, y_BT, w_BT)
+    trainer = native_trainer(model, dtype, *batch.x_BT.shape, *passes)
+    loss = trainer.gradients(batch)
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return loss, gradients, trainer.gradient_norm
 
@@ -124,6 +130,7 @@ def errors(gradients: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[st
     n_rows=st.integers(1, 5),
     seq_len=st.integers(2, 80),
     targets=st.sampled_from([0.0, 0.1, 1.0]),
+    starts=st.sampled_from([0.0, 0.02, 0.3]),
     rows_per_pass=st.integers(1, 3),
     n_threads=st.integers(1, 3),
     weighted=st.booleans(),
@@ -133,17 +140,17 @@ def test_gradients_are_those_of_autograd(
     n_rows: int,
     seq_len: int,
     targets: float,
+    starts: float,
     rows_per_pass: int,
     n_threads: int,
     weighted: bool,
 ) -> None:
     model = random_model(config)
-    x_BT, y_BT = random_batch(config, n_rows, seq_len, targets)
-    w_BT = random_weights(y_BT) if weighted else None
-    loss, gradients, norm = native_gradients(
-        model, "float32", x_BT, y_BT, rows_per_pass, n_threads, w_BT=w_BT
-    )
-    expected_loss, expected = torch_gradients(model, x_BT, y_BT, "float32", w_BT)
+    batch = random_batch(config, n_rows, seq_len, targets, starts)
+    if weighted:
+        batch = batch._replace(w_BT=random_weights(batch.y_BT))
+    loss, gradients, norm = native_gradients(model, "float32", batch, rows_per_pass, n_threads)
+    expected_loss, expected = torch_gradients(model, batch, "float32")
     assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-4)
     total = torch.nn.utils.get_total_norm(expected.values()).item()
     assert norm == pytest.approx(total, rel=1e-4)
@@ -159,16 +166,16 @@ def test_rows_of_different_lengths_have_the_gradients_of_padded_ones() -> None:
         max_seq_len=64,
     )  # fmt: skip
     model = random_model(config)
-    x_BT, y_BT = random_batch(config, 5, 60, 0.5)
+    batch = random_batch(config, 5, 60, 0.5, 0.05)
     for row, length in enumerate((60, 3, 8, 31, 0)):
-        y_BT[row, length:] = IGNORE_INDEX
-    w_BT = random_weights(y_BT)
-    loss, expected, norm = native_gradients(model, "float32", x_BT, y_BT, 2, 2, w_BT=w_BT)
+        batch.y_BT[row, length:] = IGNORE_INDEX
+    batch = batch._replace(w_BT=random_weights(batch.y_BT))
+    loss, expected, norm = native_gradients(model, "float32", batch, 2, 2)
     library = train_library("float32")
     assert library is not None
     ragged = RaggedTrainer(library, model, 60, 5, 2, 2)
     for _ in range(2):  # a second call starts from nothing
-        assert ragged.gradients(x_BT, y_BT, w_BT) == pytest.approx(loss, rel=1e-4, abs=1e-5)
+        assert ragged.gradients(batch) == pytest.approx(loss, rel=1e-4, abs=1e-5)
         assert ragged.gradient_norm == pytest.approx(norm, rel=1e-4)
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None
@@ -186,11 +193,11 @@ def test_rows_of_different_lengths_have_the_gradients_of_padded_ones() -> None:
 )  # fmt: skip
 def test_bfloat16_is_as_exact_as_pytorchs(config: ModelConfig) -> None:
     model = random_model(config)
-    x_BT, y_BT = random_batch(config, 4, 60, 0.7)
-    _, exact = torch_gradients(model, x_BT, y_BT, "float32")
-    _, rounded = torch_gradients(model, x_BT, y_BT, "bfloat16")
-    loss, gradients, _ = native_gradients(model, "bfloat16", x_BT, y_BT, 2, 2)
-    assert loss == pytest.approx(torch_gradients(model, x_BT, y_BT, "float32")[0], rel=5e-3)
+    batch = random_batch(config, 4, 60, 0.7, 0.05)
+    exact_loss, exact = torch_gradients(model, batch, "float32")
+    _, rounded = torch_gradients(model, batch, "bfloat16")
+    loss, gradients, _ = native_gradients(model, "bfloat16", batch, 2, 2)
+    assert loss == pytest.approx(exact_loss, rel=5e-3)
     pytorchs, ours = errors(rounded, exact), errors(gradients, exact)
     assert sum(ours.values()) <= 1.1 * sum(pytorchs.values())
     for name, error in ours.items():
@@ -217,9 +224,9 @@ class CountingRows:
     def __len__(self) -> int:
         return 300
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         ids = (index + (1 + index % 3) * np.arange(33)) % 50
-        return ids[:-1], ids[1:]
+        return single_row(ids[:-1], ids[1:])
 
 
 def batches_of(recipe: Recipe) -> BatchSampler:
@@ -311,9 +318,22 @@ def test_an_unknown_token_id_is_refused(recipe: Recipe, bad_id: int) -> None:
     x_BT = torch.zeros(4, 32, dtype=torch.long)
     x_BT[2, 5] = bad_id
     with pytest.raises(IndexError, match="a token id is not below 263"):
-        native.gradients(x_BT, x_BT)
+        native.gradients(single_sequences(x_BT, x_BT))
     with pytest.raises(IndexError, match="a token id is not below 263"):
-        native.gradients(torch.zeros_like(x_BT), x_BT)
+        native.gradients(single_sequences(torch.zeros_like(x_BT), x_BT))
+
+
+@pytest.mark.parametrize(("place", "start"), [(5, 6), (31, 32), (0, -1), (9, -3), (12, 0)])
+def test_an_impossible_start_of_a_sequence_is_refused(
+    recipe: Recipe, place: int, start: int
+) -> None:
+    native = build(recipe).native
+    assert native is not None
+    batch = single_sequences(*[torch.zeros(4, 32, dtype=torch.long)] * 2)
+    batch.start_BT[2, 11:] = 11
+    batch.start_BT[2, place] = start
+    with pytest.raises(IndexError, match="a sequence starts"):
+        native.gradients(batch)
 
 
 @pytest.fixture

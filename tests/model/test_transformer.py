@@ -13,7 +13,7 @@ from firstwords.model import transformer
 from firstwords.model.kv_cache import KVCache
 from firstwords.model.size import flops_per_token, matmul_parameters, n_parameters
 from firstwords.model.transformer import Transformer
-from firstwords.recipe import ModelConfig
+from firstwords.recipe import AttentionKind, ModelConfig
 
 MakeModel = Callable[..., Transformer]
 CPU = torch.device("cpu")
@@ -48,11 +48,13 @@ def test_attention_product_by_product_is_the_fused_kernels(
     """Same loss, same gradients; with a cache, where it is not used, same logits too."""
     config = tiny_model.replace(n_head=4, n_kv_head=n_kv_head)
     ids_BT, found = tokens(config, 2, 30), []
-    for plain in (False, True):
-        model = random_model(config)
-        for block in model.layers:
-            block.self_attn.plain = plain
-        loss = model.loss(ids_BT[:, :-1], ids_BT[:, 1:])
+    start_BT = torch.tensor([[0] * 7 + [7] * 22, [0] * 29])
+    kinds: tuple[AttentionKind, ...] = ("fused", "plain")
+    for kind in kinds:
+        model = Transformer(config, kind)
+        model.load_state_dict(random_model(config).state_dict())
+        loss = model.loss(ids_BT[:, :-1], ids_BT[:, 1:], "mean", start_BT)
+        loss = loss + model.loss(ids_BT[:, :-1], ids_BT[:, 1:])
         loss.backward()
         gradients = [p.grad for p in model.parameters()]
         cached = model(ids_BT, KVCache(config, 2, 30, CPU)).detach()
@@ -150,6 +152,23 @@ def test_ignored_targets_carry_no_loss(tiny_model: ModelConfig, random_model: Ma
     torch.testing.assert_close(each, all_of_them[6:])
     torch.testing.assert_close(model.loss(x_BT, y_BT, reduction="sum"), each.sum())
     torch.testing.assert_close(model.loss(x_BT, y_BT), each.sum() / 14)
+
+
+@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5))
+@settings(max_examples=15)
+@torch.inference_mode()
+def test_sequences_in_a_row_have_the_losses_of_sequences_alone(
+    tiny_model: ModelConfig, random_model: MakeModel, lengths: list[int]
+) -> None:
+    model = random_model(tiny_model)
+    ids_BT = tokens(tiny_model, 1, sum(lengths) + 1)
+    x_BT, y_BT = ids_BT[:, :-1], ids_BT[:, 1:]
+    starts = [sum(lengths[:number]) for number in range(len(lengths))]
+    start_BT = torch.tensor([starts]).repeat_interleave(torch.tensor(lengths), dim=1)
+    parts = zip(x_BT.split(lengths, 1), y_BT.split(lengths, 1), strict=True)
+    alone = torch.cat([model.loss(x_1T, y_1T, "none") for x_1T, y_1T in parts])
+    together = model.loss(x_BT, y_BT, "none", start_BT)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
 def test_matmul_parameters_are_those_of_the_linear_layers(

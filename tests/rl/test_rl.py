@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from firstwords.common.errors import UserError
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
+from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, Row, single_row
 from firstwords.data.starter import exam
 from firstwords.data.starter.holdout import question_key
 from firstwords.inference.batch import GeneratedAnswer
@@ -84,15 +84,17 @@ def test_only_sampled_tokens_are_targets_and_carry_the_advantage(
     answers = [[answer_with_tool(tiny_tokenizer)] * 2, [answer_with_tool(tiny_tokenizer)] * 2]
     rewards_QG = np.array([[1.0, 0.0], [1.0, 1.0]])
     found = Rollouts([], answers, rewards_QG, advantages(rewards_QG))
-    x_BT, y_BT, w_BT = answer_rows(found, 16, pad_id=0)
+    x_BT, y_BT, start_BT, w_BT = answer_rows(found, 16, pad_id=0)
     assert x_BT.shape == (2, 16)  # the second group is not mixed, and has no rows
+    assert not start_BT.any()
+    assert w_BT is not None
     for row, weight in ((0, 0.5), (1, -0.5)):
         assert y_BT[row].tolist() == [-100, -100, 4, 5, -100, -100, 6, *[IGNORE_INDEX] * 9]
         assert x_BT[row, 6] == 99
         rms = 8**-0.5  # of 0.5, -0.5, 0 and 0
         expected = weight / rms / (4 * TOKENS_PER_ANSWER)
         np.testing.assert_allclose(w_BT[row, [2, 3, 6]], expected, rtol=1e-6)
-        assert np.count_nonzero(w_BT[row]) == 3
+        assert w_BT[row].count_nonzero() == 3
 
 
 # --- questions ------------------------------------------------------------------------------------
@@ -130,8 +132,8 @@ class NoRows:
     def __len__(self) -> int:
         return 4
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.zeros(64, dtype=np.int64), np.full(64, IGNORE_INDEX, dtype=np.int64)
+    def row(self, index: int) -> Row:
+        return single_row(np.zeros(64, dtype=np.int64), np.full(64, IGNORE_INDEX, dtype=np.int64))
 
 
 @pytest.fixture
@@ -174,27 +176,27 @@ def test_the_gradient_is_that_of_the_written_formula(
     expected = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
     state = build(recipe_of(tiny_model), model, stage=RL)
-    x_BT, y_BT, w_BT = batches.batch(step)
-    state.loss(x_BT, y_BT, w_BT).backward()
+    state.loss(*batches.batch(step)).backward()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=1e-3)
 
 
 def test_a_step_without_signal_only_continues_finetuning(batches: RolloutBatches) -> None:
     batches.reward = type("Same", (), {"score": lambda *_: 1.0})()
-    x_BT, _, w_BT = batches.batch(0)
-    assert len(x_BT) == RL.sft_rows
-    assert not w_BT.any()
+    batch = batches.batch(0)
+    assert len(batch.x_BT) == RL.sft_rows
+    assert batch.w_BT is not None
+    assert not batch.w_BT.any()
     assert batches.metrics["mixed_groups"] == 0.0
 
 
 def test_a_batch_is_a_function_of_seed_step_and_weights(batches: RolloutBatches) -> None:
     first = batches.batch(3)
     batches.batch(1)
-    for part, again in zip(first, batches.batch(3), strict=True):
+    for part, again in zip(first.parts(), batches.batch(3).parts(), strict=True):
         assert torch.equal(part, again)
     batches.seed = 1
-    assert not torch.equal(batches.batch(3)[0], first[0])
+    assert not torch.equal(batches.batch(3).x_BT, first.x_BT)
 
 
 def test_a_question_without_room_for_an_answer_is_replaced(
@@ -207,7 +209,7 @@ def test_a_question_without_room_for_an_answer_is_replaced(
     batches.draw = draw
     assert all(q.messages[-1]["content"] == "short" for q in batches.rollouts(0).questions)
     monkeypatch.setattr(rollouts, "PROMPT_TRIES", 1)
-    assert batches.batch(0)[0].shape[1] == RL.seq_len  # cut, where all are too long
+    assert batches.batch(0).x_BT.shape[1] == RL.seq_len  # cut, where all are too long
 
 
 # --- the stage ------------------------------------------------------------------------------------

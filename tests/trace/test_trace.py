@@ -134,7 +134,7 @@ def test_recording_changes_no_byte_of_the_step(run: Run, answer: str | None, dty
 
 def test_losses_are_those_of_the_model(run: Run) -> None:
     with open_input(TraceRequest(TEXT)) as inputs:
-        x_BT, y_BT = BatchSampler(inputs.rows, 1, 0).batch(0)
+        x_BT, y_BT = BatchSampler(inputs.rows, 1, 0).batch(0)[:2]
         before = inputs.model.loss(x_BT, y_BT).item()
         trace = trace_step(inputs)
         after_N = inputs.model.loss(x_BT, y_BT, reduction="none")
@@ -186,7 +186,7 @@ def test_flops_are_the_matrix_products_of_the_step(
 def test_gradients_and_updates_are_those_of_the_parameters(run: Run) -> None:
     with open_input(TraceRequest(TEXT)) as inputs:
         old = {name: p.detach().clone() for name, p in inputs.model.named_parameters()}
-        x_BT, y_BT = BatchSampler(inputs.rows, 1, 0).batch(0)
+        x_BT, y_BT = BatchSampler(inputs.rows, 1, 0).batch(0)[:2]
         inputs.model.loss(x_BT, y_BT).backward()
         gradients = {name: p.grad.norm().item() for name, p in inputs.model.named_parameters()}
         inputs.model.zero_grad(set_to_none=True)
@@ -338,7 +338,7 @@ def test_model_is_loaded_with_the_attention_of_the_recipe(
 
 def test_values_are_those_of_the_last_position(run: Run) -> None:
     with open_input(TraceRequest(TEXT)) as inputs:
-        x_BT, _ = BatchSampler(inputs.rows, 1, 0).batch(0)
+        x_BT = BatchSampler(inputs.rows, 1, 0).batch(0).x_BT
         states_TC = inputs.model.hidden(x_BT)[0].detach()
         trace = trace_step(inputs)
     final = next(entry for entry in entries(trace) if entry.hook == "norm")

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, TextRows
+from firstwords.data.dataloader import (
+    IGNORE_INDEX,
+    BatchSampler,
+    Row,
+    TextRows,
+    single_row,
+    single_sequences,
+)
 from firstwords.data.token_store import TokenStore, store_texts
 from firstwords.model import hf_format
 from firstwords.model.transformer import Transformer
@@ -52,10 +59,10 @@ class PatternRows:
     def __len__(self) -> int:
         return 37
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         t = np.arange(33, dtype=np.int64)
         ids = (index + t * t // (2 + index % 3)) % 61
-        return ids[:-1], ids[1:]
+        return single_row(ids[:-1], ids[1:])
 
 
 @pytest.fixture
@@ -160,12 +167,13 @@ def test_a_finished_stage_takes_no_step(recipe: Recipe, batches: BatchSampler) -
 def gradients(
     recipe: Recipe, model: Transformer, batches: BatchSampler, micro_batch_size: int
 ) -> torch.Tensor:
-    x_BT, y_BT = batches.batch(0)
+    batch = batches.batch(0)
+    x_BT, y_BT, start_BT, _ = batch
     y_BT[0, :20] = IGNORE_INDEX  # rows have different numbers of targets
     y_BT[2] = IGNORE_INDEX
     sync = GradientSync(model)
-    value = accumulate(loss_function(model, recipe), sync, x_BT, y_BT, micro_batch_size)
-    assert value == pytest.approx(model.loss(x_BT, y_BT).item(), rel=1e-5)
+    value = accumulate(loss_function(model, recipe), sync, batch, micro_batch_size)
+    assert value == pytest.approx(model.loss(x_BT, y_BT, "mean", start_BT).item(), rel=1e-5)
     gradients = [p.grad for p in model.parameters()]
     sync.zero_grad()
     return torch.cat([g.flatten() for g in gradients if g is not None])
@@ -186,16 +194,17 @@ def test_weights_multiply_the_loss_of_their_targets(
     recipe: Recipe, batches: BatchSampler, random_model: Callable[..., Transformer]
 ) -> None:
     model = random_model(recipe.model)
-    x_BT, y_BT = batches.batch(0)
+    x_BT, y_BT = batches.batch(0)[:2]
     y_BT[1, :9] = IGNORE_INDEX
     w_BT = torch.randn(y_BT.shape, generator=torch.Generator().manual_seed(1))
+    batch = single_sequences(x_BT, y_BT, w_BT)
     logp_BTV = model(x_BT).log_softmax(-1)
     logp_BT = logp_BTV.gather(-1, y_BT.clamp(min=0)[..., None])[..., 0]
     expected = -(w_BT * logp_BT)[y_BT != IGNORE_INDEX].sum()
     expected.backward()
     exact = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
-    loss = accumulate(loss_function(model, recipe), GradientSync(model), x_BT, y_BT, 3, w_BT)
+    loss = accumulate(loss_function(model, recipe), GradientSync(model), batch, 3)
     assert loss == pytest.approx(expected.item(), rel=1e-4)
     for gradient, expected_gradient in zip(
         (p.grad for p in model.parameters()), exact, strict=True
@@ -210,8 +219,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
     state = build(recipe)
     finite_loss = state.loss
 
-    def loss(x_BT: torch.Tensor, y_BT: torch.Tensor) -> torch.Tensor:
-        return finite_loss(x_BT, y_BT) * (bad if state.optimizer.steps == 2 else 1.0)
+    def loss(*parts: torch.Tensor) -> torch.Tensor:
+        return finite_loss(*parts) * (bad if state.optimizer.steps == 2 else 1.0)
 
     state.loss = loss
     steps = train(state, batches, recipe.pretrain)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firstwords.common import devices
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, RepeatedTokenRows
+from firstwords.data.dataloader import IGNORE_INDEX, Batch, BatchSampler, RepeatedTokenRows
 from firstwords.kernels.train import NativeTrainer
 from firstwords.model.attention import causal_mask
 from firstwords.model.transformer import Transformer
@@ -35,7 +35,7 @@ N_ROWS = 10**6  # different rows of the training data
 
 Lap = Callable[[str], None]  # called at the end of a part of a step, with the part's name
 TimedStep = Callable[[Lap], None]
-Compute = Callable[[Lap, Tensor, Tensor], None]  # sets the gradients of a batch, marking its parts
+Compute = Callable[[Lap, Batch], None]  # sets the gradients of a batch, marking its parts
 
 
 def products(recipe: Recipe) -> TimedStep:
@@ -130,7 +130,7 @@ def adamw(recipe: Recipe) -> TimedStep:
     model = PlainGPT(recipe.model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
-    def loss(x_BT: Tensor, y_BT: Tensor) -> Tensor:
+    def loss(x_BT: Tensor, y_BT: Tensor, _start_BT: Tensor) -> Tensor:
         logits_NV = model(x_BT).flatten(0, 1)
         return F.cross_entropy(
             logits_NV, y_BT.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
@@ -185,7 +185,7 @@ def timed_step(recipe: Recipe, compute: Compute, update: Callable[[], None]) -> 
         batch = batches.batch(number)
         number += 1
         lap("data")
-        compute(lap, *batch)
+        compute(lap, batch)
         update()
         lap("optimizer")
 
@@ -195,14 +195,14 @@ def timed_step(recipe: Recipe, compute: Compute, update: Callable[[], None]) -> 
 def by_pytorch(recipe: Recipe, loss: LossFunction, sync: GradientSync) -> Compute:
     """Return the gradients by PyTorch, forward and backward in turns."""
 
-    def compute(lap: Lap, x_BT: Tensor, y_BT: Tensor) -> None:
-        def timed_loss(x_mT: Tensor, y_mT: Tensor) -> Tensor:
+    def compute(lap: Lap, batch: Batch) -> None:
+        def timed_loss(*micro_batch: Tensor) -> Tensor:
             lap("backward")  # of the previous micro-batch
-            value = loss(x_mT, y_mT)
+            value = loss(*micro_batch)
             lap("forward")
             return value
 
-        accumulate(timed_loss, sync, x_BT, y_BT, recipe.pretrain.micro_batch_size)
+        accumulate(timed_loss, sync, batch, recipe.pretrain.micro_batch_size)
         lap("backward")
 
     return compute
@@ -211,8 +211,8 @@ def by_pytorch(recipe: Recipe, loss: LossFunction, sync: GradientSync) -> Comput
 def by_kernel(native: NativeTrainer) -> Compute:
     """Return the gradients by the native kernel."""
 
-    def compute(lap: Lap, x_BT: Tensor, y_BT: Tensor) -> None:
-        native.gradients(x_BT, y_BT)
+    def compute(lap: Lap, batch: Batch) -> None:
+        native.gradients(batch)
         lap("gradients")
 
     return compute

@@ -4,6 +4,10 @@ A *segment* is a run of consecutive tokens: its inputs are all but the last, its
 first. A row of `seq_len` inputs holds one segment or several, then padding. Segments are cut so
 that every target is in exactly one of them: neighbors share one token, the last target of one and
 the first input of the next.
+
+Documents and conversations that share a row have nothing to do with each other, so a row says where
+the one of each token starts, and attention goes back no further
+(docs/lab-notebook.md#attention-within-documents).
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,12 +34,20 @@ class Segment(NamedTuple):
         return self.stop - self.start - 1
 
 
+class Row(NamedTuple):
+    """A row, as three int64 arrays (seq_len,)."""
+
+    x_T: np.ndarray  # inputs
+    y_T: np.ndarray  # targets
+    start_T: np.ndarray  # the first token of the same document or conversation, by its place here
+
+
 class Rows(Protocol):
-    """Indexed rows: `row(index)` returns inputs and targets, two (seq_len,) int64 arrays."""
+    """Indexed rows."""
 
     def __len__(self) -> int: ...
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+    def row(self, index: int) -> Row: ...
 
 
 class TextRows:
@@ -47,7 +59,7 @@ class TextRows:
     def __len__(self) -> int:
         return max(0, -(-(len(self.store) - 1) // self.seq_len))
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         start = index * self.seq_len
         stop = min(start + self.seq_len + 1, len(self.store))
         segments = [Segment(start, stop, start + 1)]
@@ -90,7 +102,7 @@ class PackedRows:
         found_N3 = self._segments_N3[self._ends[index] : self._ends[index + 1]]
         return [Segment(*numbers) for numbers in found_N3.tolist()]
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         segments = self.segments(index)
         return fill_row(self.store, segments, self.seq_len, self.pad_id, self.assistant_only)
 
@@ -141,14 +153,16 @@ def fill_row(
     seq_len: int,
     pad_id: int,
     assistant_only: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inputs and targets of a row that holds these segments.
+) -> Row:
+    """Return a row that holds these segments.
 
     Padding, context and, with `assistant_only`, what the assistant did not write have the target
-    IGNORE_INDEX.
+    IGNORE_INDEX. A document starts with the token that pads, end-of-text; every segment starts a
+    conversation, or a part of one.
     """
     x_T = np.full(seq_len, pad_id, dtype=np.int64)
     y_T = np.full(seq_len, IGNORE_INDEX, dtype=np.int64)
+    starts_T = np.zeros(seq_len, dtype=bool)
     offset = 0
     for segment in segments:
         ids = store.ids(segment.start, segment.stop).astype(np.int64)
@@ -158,8 +172,10 @@ def fill_row(
             targets[~store.mask(segment.start + 1, segment.stop)] = IGNORE_INDEX
         end = offset + segment.n_inputs
         x_T[offset:end], y_T[offset:end] = ids[:-1], targets
+        starts_T[offset] = True
         offset = end
-    return x_T, y_T
+    places_T = np.where(starts_T | (x_T == pad_id), np.arange(seq_len), 0)
+    return Row(x_T, y_T, np.maximum.accumulate(places_T))
 
 
 def n_rows_for_fraction(n_other: int, fraction: float) -> int:
@@ -177,7 +193,7 @@ class MixedRows:
     def __len__(self) -> int:
         return len(self.primary) + self.n_secondary
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         n = len(self.primary)
         return self.primary.row(index) if index < n else self.secondary.row(index - n)
 
@@ -196,7 +212,7 @@ class RepeatedTokenRows:
     def __len__(self) -> int:
         return self.n
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         random = np.random.default_rng([self.seed, index])
         n_tokens = self.seq_len + 1
         if random.random() < 0.5:
@@ -217,14 +233,36 @@ class RepeatedTokenRows:
             seen.add(number)
             if len(ids) >= n_tokens:
                 break
-        return np.array(ids[: n_tokens - 1]), np.array(targets[1:n_tokens])
+        return single_row(np.array(ids[: n_tokens - 1]), np.array(targets[1:n_tokens]))
 
 
-def stack_rows(rows: Rows, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
-    """Return the inputs and targets of some rows, both (number of rows, seq_len)."""
-    pairs = [rows.row(index) for index in indices]
-    x_BT, y_BT = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
-    return x_BT, y_BT
+def single_row(x_T: np.ndarray, y_T: np.ndarray) -> Row:
+    """Return a row that is one sequence."""
+    return Row(x_T, y_T, np.zeros_like(x_T))
+
+
+class Batch(NamedTuple):
+    """Rows for one step, as tensors (rows, seq_len)."""
+
+    x_BT: Tensor  # inputs
+    y_BT: Tensor  # targets
+    start_BT: Tensor  # see Row
+    w_BT: Tensor | None = None  # the weight of each target's loss, if it is not their mean
+
+    def parts(self) -> list[Tensor]:
+        """Return the tensors, without the weights if there are none."""
+        return [part_BT for part_BT in self if part_BT is not None]
+
+
+def single_sequences(x_BT: Tensor, y_BT: Tensor, w_BT: Tensor | None = None) -> Batch:
+    """Return a batch with one sequence in each row."""
+    return Batch(x_BT, y_BT, torch.zeros_like(x_BT), w_BT)
+
+
+def stack_rows(rows: Rows, indices: Iterable[int]) -> Batch:
+    """Return a batch of some rows."""
+    fields = zip(*(rows.row(index) for index in indices), strict=True)
+    return Batch(*(torch.from_numpy(np.stack(arrays)) for arrays in fields))
 
 
 class PaddingRows:
@@ -236,22 +274,21 @@ class PaddingRows:
     def __len__(self) -> int:
         return 1
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         inputs = np.zeros(self.seq_len, dtype=np.int64)
-        return inputs, np.full(self.seq_len, IGNORE_INDEX, dtype=np.int64)
+        return single_row(inputs, np.full(self.seq_len, IGNORE_INDEX, dtype=np.int64))
 
 
 class Batches(Protocol):
-    """Batches by step: `batch(step)` returns inputs and targets (rows, seq_len), perhaps followed
-    by the weight of each target's loss. `metrics` describes the newest batch, and `summary` does so
-    in a line of progress."""
+    """Batches by step. `metrics` describes the newest batch, and `summary` does so in a line of
+    progress."""
 
     metrics: dict[str, Any]
 
     @property
     def summary(self) -> str: ...
 
-    def batch(self, step: int) -> tuple[Tensor, ...]: ...
+    def batch(self, step: int) -> Batch: ...
 
 
 class BatchSampler:
@@ -264,8 +301,8 @@ class BatchSampler:
         self.metrics: dict[str, Any] = {}
         self._epoch, self._order = -1, np.zeros(0, dtype=np.int64)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets, both (batch_size, seq_len)."""
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step, `batch_size` rows."""
         first = step * self.batch_size
         return stack_rows(self.rows, (self._row_index(first + i) for i in range(self.batch_size)))
 

@@ -44,10 +44,11 @@ def nats_of_tokens(
     # free, and the next batch's logits would need new memory (measured: 10 MB per batch).
     nats_RT = torch.zeros(n_rows, seq_len)
     for first in range(0, n_rows, EVAL_BATCH_SIZE):
-        x_BT, y_BT = stack_rows(rows, range(first, min(first + EVAL_BATCH_SIZE, n_rows)))
-        y_BT[torch.isin(y_BT, special)] = IGNORE_INDEX
-        nats_N = model.loss(x_BT.to(model.device), y_BT.to(model.device), reduction="none").cpu()
-        nats_RT[first : first + EVAL_BATCH_SIZE][y_BT != IGNORE_INDEX] = nats_N
+        batch = stack_rows(rows, range(first, min(first + EVAL_BATCH_SIZE, n_rows)))
+        batch.y_BT[torch.isin(batch.y_BT, special)] = IGNORE_INDEX
+        x_BT, y_BT, start_BT = (part_BT.to(model.device) for part_BT in batch.parts())
+        nats_N = model.loss(x_BT, y_BT, "none", start_BT).cpu()
+        nats_RT[first : first + EVAL_BATCH_SIZE][batch.y_BT != IGNORE_INDEX] = nats_N
     nats = nats_RT.flatten().double().numpy()
     return np.concatenate([[0.0], nats])[:count]
 

@@ -72,7 +72,8 @@ def answer_loss(model: Transformer, store: TokenStore, pad_id: int) -> float:
     rows = PackedRows(store, model.config.max_seq_len, pad_id, assistant_only=True)
     nats, n_targets = 0.0, 0
     for first in range(0, len(rows), bpb.EVAL_BATCH_SIZE):
-        x_BT, y_BT = stack_rows(rows, range(first, min(first + bpb.EVAL_BATCH_SIZE, len(rows))))
-        nats += float(model.loss(x_BT.to(model.device), y_BT.to(model.device), reduction="sum"))
+        batch = stack_rows(rows, range(first, min(first + bpb.EVAL_BATCH_SIZE, len(rows))))
+        x_BT, y_BT, start_BT = (part_BT.to(model.device) for part_BT in batch.parts())
+        nats += float(model.loss(x_BT, y_BT, "sum", start_BT))
         n_targets += int((y_BT != IGNORE_INDEX).sum())
     return nats / max(1, n_targets)

@@ -76,10 +76,12 @@ class Trainer {
     // The gradients of the mean loss over the targets of a batch, and that loss; with weights, of
     // the sum of each target's loss times its weight.
     //   x, y     (rows, T) token ids; y has IGNORE_INDEX where there is no target
+    //   starts   (rows, T) the first token of each token's sequence, by its place in the row
     //   loss_weights  (rows, T) weights, or null
-    // Returns false if an id is outside the vocabulary.
-    bool gradients_of(const int64_t *x, const int64_t *y, const float *loss_weights, int64_t rows,
-                      double *loss, double *squared_norm);
+    // Returns false if an id is outside the vocabulary, or a start after its token or before that of
+    // the token before.
+    bool gradients_of(const int64_t *x, const int64_t *y, const int64_t *starts,
+                      const float *loss_weights, int64_t rows, double *loss, double *squared_norm);
 
     // Update all weights from their gradients.
     void update(const Update &update);
@@ -99,6 +101,7 @@ class Trainer {
         std::vector<LayerActivations<Number>> layers;
         Buffer<float> final_scale;   // (LOSS_TOKENS), 1 / rms of the inputs of the output head
         Matrix<float> x_NC;          // the residual stream
+        std::vector<int64_t> starts;  // (N), the first token of each token's sequence, in its row
         // Tokens of the pass that have a target, the targets and their weights in the loss.
         std::vector<int64_t> tokens, targets;
         std::vector<float> target_weights;
@@ -140,8 +143,9 @@ class Trainer {
     int64_t channel(int64_t d) const { return d < true_D / 2 ? d : D / 2 + d - true_D / 2; }
     void prepare_layers();
     void pack(int thread);
-    void run_passes(int thread, const int64_t *x, const int64_t *y, const float *loss_weights,
-                    int64_t rows, float factor);
+    void run_passes(int thread, const int64_t *x, const int64_t *y, const int64_t *starts,
+                    const float *loss_weights, int64_t rows, float factor);
+    void copy_starts(Worker &w, const int64_t *starts, int64_t rows);
     void find_targets(Worker &w, const int64_t *y, const float *loss_weights, int64_t rows);
     void embed(Worker &w, const int64_t *x, int64_t rows);
     void forward_layer(Worker &w, int l, int64_t rows);
@@ -170,7 +174,8 @@ class Trainer {
 
 template <class Number>
 Trainer<Number>::Worker::Worker(const Trainer &t)
-    : layers(t.config.n_layer), final_scale(LOSS_TOKENS), x_NC(t.N, t.C), x_last_NC(t.N, t.C),
+    : layers(t.config.n_layer), final_scale(LOSS_TOKENS), x_NC(t.N, t.C), starts(t.N),
+      x_last_NC(t.N, t.C),
       dx_last_NC(t.N, t.C), qkv_TP(t.T, t.P),
       q_TD(t.T, t.D), k_TD(t.T, t.D), dq_TD(t.T, t.D), dk_TD(t.T, t.D), dv_TD(t.T, t.D),
       attention(t.T, t.D), loss(t.C, t.head.out), dx_TC(t.T, t.C), dx_NC(t.N, t.C),
@@ -298,6 +303,13 @@ void Trainer<Number>::find_targets(Worker &w, const int64_t *y, const float *los
 }
 
 template <class Number>
+void Trainer<Number>::copy_starts(Worker &w, const int64_t *starts, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = 0; t < T; t++)  // padding belongs to the last sequence
+            w.starts[r * T + t] = starts[r * true_T + std::min<int64_t>(t, true_T - 1)];
+}
+
+template <class Number>
 void Trainer<Number>::embed(Worker &w, const int64_t *x, int64_t rows) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t t = 0; t < true_T; t++) {
@@ -392,8 +404,8 @@ void Trainer<Number>::attend_row(Worker &w, const Layer &layer, LayerActivations
         pair<Number, Number>(a.v_N.from(t0, k * D), T, D, w.attention.v_rows);
         for (int64_t h = k * H / K; h < (k + 1) * H / K; h++) {
             rotated_head(a, layer.norms, t0, h, factor, w.q_TD);
-            attend<Number>(amx, w.attention, w.q_TD, T, D, a.y_NQ.from(t0, h * D),
-                           a.log_sum_NH + t0 * H + h, H);
+            attend<Number>(amx, w.attention, w.starts.data() + t0, w.q_TD, T, D,
+                           a.y_NQ.from(t0, h * D), a.log_sum_NH + t0 * H + h, H);
         }
     }
 }
@@ -563,8 +575,8 @@ void Trainer<Number>::attend_row_backward(Worker &w, int l, int64_t t0) {
             rotated_head(a, layer.norms, t0, h, factor, w.q_TD);
             pair<Number, Number>(w.q_TD, T, D, s.q_rows);
             pair<Number, Number>(dy, T, D, s.dy_rows);
-            attend_backward<Number>(amx, s, w.q_TD, y, dy, a.log_sum_NH + t0 * H + h, H, T, D,
-                                    w.dq_TD, w.dk_TD, w.dv_TD);
+            attend_backward<Number>(amx, s, w.starts.data() + t0, w.q_TD, y, dy,
+                                    a.log_sum_NH + t0 * H + h, H, T, D, w.dq_TD, w.dk_TD, w.dv_TD);
             into_qkv(w.dq_TD, h, layer.norms, factor, d_q_norm);
         }
         into_qkv(w.dk_TD, H + k, layer.norms + D, 1, d_k_norm);
@@ -577,7 +589,8 @@ void Trainer<Number>::attend_row_backward(Worker &w, int l, int64_t t0) {
 // Take this thread's share of the rows through the model and back.
 template <class Number>
 void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y,
-                                 const float *loss_weights, int64_t rows, float factor) {
+                                 const int64_t *starts, const float *loss_weights, int64_t rows,
+                                 float factor) {
     Worker &w = *workers[thread];
     w.nats = 0;
     memset(w.d_head_norms, 0, config.n_layer * 2 * D * sizeof(float));
@@ -586,6 +599,7 @@ void Trainer<Number>::run_passes(int thread, const int64_t *x, const int64_t *y,
         int64_t count = std::min<int64_t>(config.rows_per_pass, end - row);
         Panels<float> dx_NC = dx_BTC.from(row * T, 0);
         find_targets(w, y + row * true_T, loss_weights ? loss_weights + row * true_T : nullptr, count);
+        copy_starts(w, starts + row * true_T, count);
         embed(w, x + row * true_T, count);
         for (int l = 0; l < config.n_layer; l++) forward_layer(w, l, count);
         head_and_loss(w, thread, factor);
@@ -648,12 +662,15 @@ double Trainer<Number>::reduce_head_norms() {
 }
 
 template <class Number>
-bool Trainer<Number>::gradients_of(const int64_t *x, const int64_t *y, const float *loss_weights,
-                                   int64_t rows, double *loss, double *squared_norm) {
+bool Trainer<Number>::gradients_of(const int64_t *x, const int64_t *y, const int64_t *starts,
+                                   const float *loss_weights, int64_t rows, double *loss,
+                                   double *squared_norm) {
     int64_t n_targets = 0;
     for (int64_t i = 0; i < rows * true_T; i++) {
         if (x[i] < 0 || x[i] >= V || (y[i] != IGNORE_INDEX && (y[i] < 0 || y[i] >= V)))
             return false;
+        int64_t t = i % true_T;
+        if (starts[i] > t || starts[i] < (t ? starts[i - 1] : 0)) return false;
         n_targets += y[i] != IGNORE_INDEX;
     }
     double divisor = loss_weights ? 1 : n_targets;
@@ -663,7 +680,7 @@ bool Trainer<Number>::gradients_of(const int64_t *x, const int64_t *y, const flo
         if (amx) configure_tiles();
         pack(thread);
         pool.barrier();
-        run_passes(thread, x, y, loss_weights, rows, factor);
+        run_passes(thread, x, y, starts, loss_weights, rows, factor);
         pool.barrier();
         squares[thread] = reduce(thread, x, rows);
     });
@@ -762,9 +779,10 @@ extern "C" void *new_trainer(const Config *config, const ModelTensors *weights,
 extern "C" void free_trainer(void *trainer) { delete (NumberTrainer *)trainer; }
 
 extern "C" bool compute_gradients(void *trainer, const int64_t *x, const int64_t *y,
-                                  const float *loss_weights, int64_t rows, double *loss,
-                                  double *squared_norm) {
-    return ((NumberTrainer *)trainer)->gradients_of(x, y, loss_weights, rows, loss, squared_norm);
+                                  const int64_t *starts, const float *loss_weights, int64_t rows,
+                                  double *loss, double *squared_norm) {
+    return ((NumberTrainer *)trainer)
+        ->gradients_of(x, y, starts, loss_weights, rows, loss, squared_norm);
 }
 
 extern "C" void multiply_only(void *trainer, int64_t rows) {

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from firstwords.data.dataloader import IGNORE_INDEX
+from firstwords.data.dataloader import IGNORE_INDEX, Batch
 from firstwords.model.transformer import Transformer
 from firstwords.recipe import StageConfig
 
@@ -129,27 +129,27 @@ class NativeTrainer:
         weakref.finalize(self, library.free_trainer, ctypes.c_void_p(self._trainer))
         self.gradient_norm = 0.0  # of all gradients together, in the last batch
 
-    def gradients(self, x_BT: Tensor, y_BT: Tensor, w_BT: Tensor | None = None) -> float:
+    def gradients(self, batch: Batch) -> float:
         """Compute the gradients of the mean loss over the targets of a batch, and return that loss
-        in nats. With weights `w_BT` (float32), it is the sum of each target's loss times its
-        weight.
+        in nats. With weights (float32), it is the sum of each target's loss times its weight.
 
         Each parameter's `grad` is a tensor that the next call overwrites. Raises IndexError for a
-        token id outside the vocabulary.
+        token id outside the vocabulary, or a start that is not at or before its token.
         """
-        x_BT, y_BT = x_BT.contiguous(), y_BT.contiguous()
-        w_BT = None if w_BT is None else w_BT.contiguous()
+        x_BT, y_BT, start_BT, *w_BT = (part_BT.contiguous() for part_BT in batch.parts())
         loss, squared_norm = ctypes.c_double(), ctypes.c_double()
         if not self._library.compute_gradients(
             ctypes.c_void_p(self._trainer),
-            ctypes.c_void_p(x_BT.data_ptr()),
-            ctypes.c_void_p(y_BT.data_ptr()),
-            ctypes.c_void_p(None if w_BT is None else w_BT.data_ptr()),
+            *(ctypes.c_void_p(part_BT.data_ptr()) for part_BT in (x_BT, y_BT, start_BT)),
+            ctypes.c_void_p(w_BT[0].data_ptr() if w_BT else None),
             ctypes.c_int64(len(x_BT)),
             ctypes.byref(loss),
             ctypes.byref(squared_norm),
         ):
-            raise IndexError(f"a token id is not below {self._model.config.vocab_size}")
+            raise IndexError(
+                f"a token id is not below {self._model.config.vocab_size}, or a sequence starts "
+                "after one of its tokens"
+            )
         for name, parameter in self._parameters.items():
             parameter.grad = self._gradients[name]
         self.gradient_norm = squared_norm.value**0.5
@@ -204,22 +204,22 @@ class RaggedTrainer(NativeTrainer):
         }
         self._seq_len = seq_len
 
-    def gradients(self, x_BT: Tensor, y_BT: Tensor, w_BT: Tensor | None = None) -> float:
+    def gradients(self, batch: Batch) -> float:
         """Compute the gradients as a NativeTrainer does. Weights are needed: a mean over all
         targets is no sum of means."""
-        assert w_BT is not None
-        lengths_B = row_lengths(y_BT)
+        assert batch.w_BT is not None
+        lengths_B = row_lengths(batch.y_BT)
         loss = 0.0
         sums: dict[str, Tensor] = {}
         for shorter, length in itertools.pairwise([0, *self._shorter, self._seq_len]):
             fits_B = (lengths_B > shorter) & (lengths_B <= length)
             if not fits_B.any():
                 continue
-            rows = (part_BT[fits_B, :length] for part_BT in (x_BT, y_BT, w_BT))
+            rows = Batch(*(part_BT[fits_B, :length] for part_BT in batch.parts()))
             if length == self._seq_len:
-                loss += super().gradients(*rows)
+                loss += super().gradients(rows)
             else:
-                loss += self._shorter[length].gradients(*rows)
+                loss += self._shorter[length].gradients(rows)
             found = {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
             for name, gradient in found.items():
                 sums[name] = sums[name].add_(gradient) if name in sums else gradient

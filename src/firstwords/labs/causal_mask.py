@@ -96,7 +96,8 @@ def _check_context_manager(without_causal_mask: ContextManagerFunction) -> Itera
 
 @torch.inference_mode()
 def _logits(model: Transformer, ids_BT: Tensor) -> Tensor:
-    return model(ids_BT)
+    # As in training, which has a mask, and not only `is_causal`.
+    return model.lm_head(model.hidden(ids_BT, start_BT=torch.zeros_like(ids_BT)))
 
 
 @contextmanager
@@ -142,9 +143,9 @@ def mean_loss(model: Transformer, rows: Rows) -> float:
     """Return the loss in nats per target."""
     nats, n_targets = 0.0, 0
     for first in range(0, len(rows), BATCH_SIZE):
-        x_BT, y_BT = stack_rows(rows, range(first, min(first + BATCH_SIZE, len(rows))))
-        nats += float(model.loss(x_BT, y_BT, reduction="sum"))
-        n_targets += int((y_BT != IGNORE_INDEX).sum())
+        batch = stack_rows(rows, range(first, min(first + BATCH_SIZE, len(rows))))
+        nats += float(model.loss(batch.x_BT, batch.y_BT, "sum", batch.start_BT))
+        n_targets += int((batch.y_BT != IGNORE_INDEX).sum())
     return nats / n_targets
 
 

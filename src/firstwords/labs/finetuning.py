@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firstwords.data import corpora
-from firstwords.data.dataloader import MixedRows, PackedRows, fill_row, split_conversation
+from firstwords.data.dataloader import MixedRows, PackedRows, Row, fill_row, split_conversation
 from firstwords.data.token_store import TokenStore, store_conversations
 from firstwords.inference.batch import answer_all
 from firstwords.inference.decoder import Decoder
@@ -104,6 +104,6 @@ class SingleConversationRows:
     def __len__(self) -> int:
         return self.n
 
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, index: int) -> Row:
         segment = self.segments[index % len(self.segments)]
         return fill_row(self.store, [segment], self.seq_len, self.pad_id, assistant_only=True)

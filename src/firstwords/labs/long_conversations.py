@@ -9,7 +9,7 @@ import numpy as np
 
 from firstwords.common.errors import Diverged
 from firstwords.data import dataloader
-from firstwords.data.dataloader import IGNORE_INDEX, PackedRows, Segment
+from firstwords.data.dataloader import IGNORE_INDEX, PackedRows, PaddingRows, Segment
 from firstwords.data.token_store import TokenStore
 from firstwords.labs.folder import LabFolder
 from firstwords.labs.lab import ExperimentResult, LabFinding, LabSettings, failed, info, passed
@@ -129,7 +129,7 @@ def experiment(folder: LabFolder, settings: LabSettings) -> Iterator[LabFinding 
     with open_lab_data() as data:
         store = data.chat("train", recipe.pretrain.tokens)
         yield ExperimentResult("lost", _share_in_long_conversations(store))
-        yield ExperimentResult("padding", _train_on_padding(recipe, data.pad_id))
+        yield ExperimentResult("padding", _train_on_padding(recipe))
         reference = PackedRows(store, SEQ_LEN, data.pad_id, assistant_only=True)
         with replace_packing(cut, pack):
             rows = PackedRows(store, SEQ_LEN, data.pad_id, assistant_only=True)
@@ -174,22 +174,9 @@ def _share_in_long_conversations(store: TokenStore) -> str:
     return f"{targets[long].sum() / targets.sum():.0%}, in {long.mean():.0%} of the conversations"
 
 
-class PaddingRows:
-    """Rows without a target."""
-
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __len__(self) -> int:
-        return 1
-
-    def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.full(SEQ_LEN, self.pad_id), np.full(SEQ_LEN, IGNORE_INDEX)
-
-
-def _train_on_padding(recipe: Recipe, pad_id: int) -> str:
+def _train_on_padding(recipe: Recipe) -> str:
     try:
-        train_on_rows(recipe, PaddingRows(pad_id), "on padding")
+        train_on_rows(recipe, PaddingRows(SEQ_LEN), "on padding")
     except (Diverged, ZeroDivisionError) as error:
         return f"training stops: {error}"
     return "nothing"
@@ -202,4 +189,4 @@ def _fill_share(rows: PackedRows) -> float:
 
 
 def _count_targets(rows: PackedRows) -> int:
-    return sum(int((rows.row(index)[1] != IGNORE_INDEX).sum()) for index in range(len(rows)))
+    return sum(int((rows.row(index).y_T != IGNORE_INDEX).sum()) for index in range(len(rows)))

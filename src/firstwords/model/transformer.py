@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firstwords.data.dataloader import IGNORE_INDEX
-from firstwords.model.attention import Attention
+from firstwords.model.attention import Attention, sequence_mask
 from firstwords.model.induction_init import plant_induction_heads
 from firstwords.model.kv_cache import KVCache
 from firstwords.model.layers import MLP, RMSNorm, rope_table
@@ -35,8 +35,14 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.n_embd, config.norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | None) -> Tensor:
-        x_BTC = x_BTC + self.self_attn(self.input_layernorm(x_BTC), rope, cache)
+    def forward(
+        self,
+        x_BTC: Tensor,
+        rope: tuple[Tensor, Tensor],
+        cache: KVCache | None,
+        mask_B1TT: Tensor | None = None,
+    ) -> Tensor:
+        x_BTC = x_BTC + self.self_attn(self.input_layernorm(x_BTC), rope, cache, mask_B1TT)
         return x_BTC + self.mlp(self.post_attention_layernorm(x_BTC))
 
 
@@ -88,14 +94,19 @@ class Transformer(nn.Module):
         self.lm_head.weight.copy_(self.embed_tokens.weight)
         return self
 
-    def hidden(self, ids_BT: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Return the final states (B, T, C), after the last norm. Tokens in `cache` come before."""
+    def hidden(
+        self, ids_BT: Tensor, cache: KVCache | None = None, start_BT: Tensor | None = None
+    ) -> Tensor:
+        """Return the final states (B, T, C), after the last norm. Tokens in `cache` come before.
+        Without a cache, each token attends from the place `start_BT` of the row on, by default
+        from its beginning."""
         start = 0 if cache is None else cache.length
         end = start + ids_BT.shape[1]
         rope = self.cos_SD[start:end], self.sin_SD[start:end]
+        mask_B1TT = None if start_BT is None else sequence_mask(start_BT)
         x_BTC = self.embed_tokens(ids_BT)
         for block in self.layers:
-            x_BTC = block(x_BTC, rope, cache)
+            x_BTC = block(x_BTC, rope, cache, mask_B1TT)
         if cache is not None:
             cache.length += ids_BT.shape[1]
         return self.norm(x_BTC)
@@ -104,13 +115,21 @@ class Transformer(nn.Module):
         """Return the logits (B, T, V) of the token that follows each of `ids_BT`."""
         return self.lm_head(self.hidden(ids_BT, cache))
 
-    def loss(self, x_BT: Tensor, y_BT: Tensor, reduction: str = "mean") -> Tensor:
+    def loss(
+        self,
+        x_BT: Tensor,
+        y_BT: Tensor,
+        reduction: str = "mean",
+        start_BT: Tensor | None = None,
+    ) -> Tensor:
         """Return the cross-entropy in nats over the targets `y_BT` that are not IGNORE_INDEX.
 
-        `reduction` is "mean", "sum", or "none" for a loss (N,) per target.
+        `reduction` is "mean", "sum", or "none" for a loss (N,) per target. `start_BT` is that of
+        `hidden`.
         """
         selected = select_targets(y_BT)
-        x_MC = self.hidden(x_BT).flatten(0, 1)[selected.positions_M]  # (B, T, C) -> (M, C)
+        x_BTC = self.hidden(x_BT, start_BT=start_BT)
+        x_MC = x_BTC.flatten(0, 1)[selected.positions_M]  # (B, T, C) -> (M, C)
         if self.config.vocab_size >= CHUNKED_FROM_VOCAB_SIZE and reduction != "none":
             return chunked_cross_entropy(x_MC, self.lm_head.weight, selected.targets_M, reduction)
         logits_MV = self.lm_head(x_MC).float()

@@ -22,6 +22,7 @@ from firstwords.common import console, devices, disk, files, hardware, paths
 from firstwords.common.errors import telling_line
 from firstwords.common.hardware import Device
 from firstwords.common.schema import FrozenModel
+from firstwords.data.dataloader import single_sequences
 from firstwords.kernels.build import train_library
 from firstwords.model.size import flops_per_token
 from firstwords.planning.model_sizes import SEQ_LEN, model_config
@@ -324,7 +325,8 @@ def first_gradients(recipe: Recipe) -> tuple[float, float]:
     stage, state = recipe.pretrain, build(recipe)
     x_BT = _random_batch(recipe)
     with _threads(recipe.n_threads):
-        loss = gradients(state, x_BT, x_BT.roll(-1, 1), stage.micro_batch_size)
+        batch = single_sequences(x_BT, x_BT.roll(-1, 1))
+        loss = gradients(state, batch, stage.micro_batch_size)
         return loss, state.optimizer.gradient_norm()
 
 
@@ -363,11 +365,12 @@ def training_step(recipe: Recipe) -> Callable[[], float]:
     """Return a function that takes one step of the recipe's pretraining and returns its seconds."""
     stage, state = recipe.pretrain, build(recipe)
     x_BT = _random_batch(recipe)
+    batch = single_sequences(x_BT, x_BT)
 
     def step() -> float:
         with _threads(recipe.n_threads):
             start = time.perf_counter()
-            gradients(state, x_BT, x_BT, stage.micro_batch_size)
+            gradients(state, batch, stage.micro_batch_size)
             state.optimizer.gradient_norm()
             state.optimizer.step(0.1)
             state.sync.zero_grad()

@@ -177,7 +177,8 @@ TERMS = (
     Term(
         "row",
         "A sequence of tokens in a training batch, as long as the context. Documents are cut to "
-        "fill rows; conversations are packed whole if they fit.",
+        "fill rows; conversations are packed whole if they fit. Attention does not cross from one "
+        "to the next.",
     ),
     Term(
         "batch",

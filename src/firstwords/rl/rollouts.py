@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from firstwords.common import console
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler
+from firstwords.data.dataloader import IGNORE_INDEX, Batch, BatchSampler, single_sequences
 from firstwords.inference.batch import GeneratedAnswer, answer_all, decode_batch_size
 from firstwords.inference.decoder import Decoder
 from firstwords.inference.engine import Engine
@@ -80,20 +79,17 @@ class RolloutBatches:
         reward, tokens = self.metrics["reward"], self.metrics["answer_tokens"]
         return f"reward {reward:.2f}  answer {tokens:.0f} tokens  "
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return inputs, targets and weights (rows, T) of the policy's loss and finetuning's."""
+    def batch(self, step: int) -> Batch:
+        """Return the rows of the policy's loss and of finetuning's."""
         start = time.perf_counter()
         rollouts = self.rollouts(step)
         policy = answer_rows(rollouts, self.config.seq_len, self.tokenizer.pad_id)
-        x_BT, y_BT = self.sft.batch(step)
-        w_BT = (y_BT != IGNORE_INDEX).float()
+        sft = self.sft.batch(step)
+        w_BT = (sft.y_BT != IGNORE_INDEX).float()
         w_BT *= self.config.sft_weight / w_BT.sum().clamp(min=1)
         self.metrics = self._describe(rollouts) | {"rollout_seconds": time.perf_counter() - start}
-        x_BT, y_BT, w_BT = (
-            torch.cat([torch.from_numpy(answers), sft])
-            for answers, sft in zip(policy, (x_BT, y_BT, w_BT), strict=True)
-        )
-        return x_BT, y_BT, w_BT
+        pairs = zip(policy.parts(), sft._replace(w_BT=w_BT).parts(), strict=True)
+        return Batch(*(torch.cat(pair) for pair in pairs))
 
     def rollouts(self, step: int) -> Rollouts:
         """Draw the questions of a step, answer each G times, and grade the answers."""
@@ -188,12 +184,10 @@ def divergence(model: Transformer, reference: Transformer, answers: list[Generat
     return float((log_ratio_N.exp() - 1 - log_ratio_N).mean())
 
 
-def answer_rows(
-    rollouts: Rollouts, seq_len: int, pad_id: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return inputs, targets and weights (rows, T) of the answers that have an advantage, one in
-    each row, after its question. Answers share no row: one would be read by those after it. Only
-    what the model sampled is a target: neither the question nor the results of tools."""
+def answer_rows(rollouts: Rollouts, seq_len: int, pad_id: int) -> Batch:
+    """Return the answers that have an advantage, one in each row of `seq_len` tokens, after its
+    question. Only what the model sampled is a target: neither the question nor the results of
+    tools."""
     weights_QG = token_weights(rollouts.advantages_QG)
     places = [(q, g) for q, g in np.argwhere(weights_QG).tolist()]
     x_BT = np.full((len(places), seq_len), pad_id, dtype=np.int64)
@@ -206,4 +200,4 @@ def answer_rows(
         x_BT[row, : len(ids) - 1] = ids[:-1]
         y_BT[row, sampled - 1] = ids[sampled]
         w_BT[row, sampled - 1] = weights_QG[q, g]
-    return x_BT, y_BT, w_BT
+    return single_sequences(*map(torch.from_numpy, (x_BT, y_BT, w_BT)))

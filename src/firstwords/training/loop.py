@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from firstwords.common.errors import Diverged
-from firstwords.data.dataloader import IGNORE_INDEX, Batches
+from firstwords.data.dataloader import IGNORE_INDEX, Batch, Batches
 from firstwords.recipe import StageConfig
 from firstwords.training.gradient_sync import GradientSync
 from firstwords.training.schedule import learning_rate
@@ -50,8 +50,7 @@ def train_step(state: TrainState, batches: Batches, stage: StageConfig) -> Step:
         number, stage.steps, stage.warmup_steps, stage.decay_fraction, stage.final_lr_fraction
     )
     # 1. Gradients of the mean loss over the batch.
-    x_BT, y_BT, *w_BT = batches.batch(number)
-    local_loss = gradients(state, x_BT, y_BT, stage.micro_batch_size, *w_BT)
+    local_loss = gradients(state, batches.batch(number), stage.micro_batch_size)
     loss, squared_norm = sync.world.all_reduce_sum(local_loss, optimizer.gradient_norm() ** 2)
     if not math.isfinite(loss):
         raise Diverged(f"the loss at step {number + 1} is {loss}")
@@ -70,36 +69,26 @@ def train_step(state: TrainState, batches: Batches, stage: StageConfig) -> Step:
     return Step(number + 1, loss, lr, seconds, math.sqrt(squared_norm), update_norm)
 
 
-def gradients(
-    state: TrainState,
-    x_BT: Tensor,
-    y_BT: Tensor,
-    micro_batch_size: int,
-    w_BT: Tensor | None = None,
-) -> float:
-    """Compute the gradients of a batch's mean loss over its targets, or with weights `w_BT` of the
+def gradients(state: TrainState, batch: Batch, micro_batch_size: int) -> float:
+    """Compute the gradients of a batch's mean loss over its targets, or if it has weights of the
     sum of each target's loss times its weight.
 
     Returns the share of that loss that this process's rows contribute, in nats.
     """
     if state.native:
-        return state.native.gradients(x_BT, y_BT, w_BT)
-    return accumulate(state.loss, state.sync, x_BT, y_BT, micro_batch_size, w_BT)
+        return state.native.gradients(batch)
+    return accumulate(state.loss, state.sync, batch, micro_batch_size)
 
 
 def accumulate(
-    loss: LossFunction,
-    sync: GradientSync,
-    x_BT: Tensor,
-    y_BT: Tensor,
-    micro_batch_size: int,
-    w_BT: Tensor | None = None,
+    loss: LossFunction, sync: GradientSync, batch: Batch, micro_batch_size: int
 ) -> float:
     """Do what `gradients` does by PyTorch, one micro-batch at a time."""
-    divisor = int((y_BT != IGNORE_INDEX).sum()) if w_BT is None else 1
-    rows = (x_BT, y_BT) if w_BT is None else (x_BT, y_BT, w_BT)
+    divisor = int((batch.y_BT != IGNORE_INDEX).sum()) if batch.w_BT is None else 1
     *first, last = zip(
-        *(sync.world.local_rows(part).split(micro_batch_size) for part in rows),  # (B, T) -> (m, T)
+        *(
+            sync.world.local_rows(part).split(micro_batch_size) for part in batch.parts()
+        ),  # (B, T) -> (m, T)
         strict=True,
     )
     total = 0.0
@@ -116,8 +105,7 @@ def warm_up(state: TrainState, batches: Batches, stage: StageConfig) -> bool:
     that succeeded; if not, the step is eager."""
 
     def first_batch() -> None:
-        x_BT, y_BT, *w_BT = batches.batch(0)
-        accumulate(state.loss, state.sync, x_BT, y_BT, stage.micro_batch_size, *w_BT)
+        accumulate(state.loss, state.sync, batches.batch(0), stage.micro_batch_size)
 
     compiles = compile_or_eager(state.model, first_batch)
     state.sync.zero_grad()

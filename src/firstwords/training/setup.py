@@ -119,13 +119,12 @@ def loss_function(model: Transformer, recipe: Recipe) -> LossFunction:
             # Around it FSDP gathers the block's weights, which is not compiled.
             block.forward = torch.compile(block.forward, dynamic=False)  # type: ignore[method-assign]
 
-    def loss(x_mT: Tensor, y_mT: Tensor, w_mT: Tensor | None = None) -> Tensor:
-        device = model.device
+    def loss(x_mT: Tensor, y_mT: Tensor, start_mT: Tensor, w_mT: Tensor | None = None) -> Tensor:
+        reduction, device = "sum" if w_mT is None else "none", model.device
+        x_mT, y_mT, start_mT = x_mT.to(device), y_mT.to(device), start_mT.to(device)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            if w_mT is None:
-                return model.loss(x_mT.to(device), y_mT.to(device), reduction="sum")
-            nats_N = model.loss(x_mT.to(device), y_mT.to(device), reduction="none")
-        return nats_N @ w_mT[y_mT != IGNORE_INDEX].to(device)
+            nats = model.loss(x_mT, y_mT, reduction, start_mT)
+        return nats if w_mT is None else nats @ w_mT.to(device)[y_mT != IGNORE_INDEX]
 
     return loss
 

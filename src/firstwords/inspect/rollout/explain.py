@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from firstwords.common import devices
 from firstwords.common.errors import UserError
-from firstwords.data.dataloader import BatchSampler, PaddingRows
+from firstwords.data.dataloader import Batch, BatchSampler, PaddingRows
 from firstwords.data.starter.exam import CATEGORIES
 from firstwords.inference.batch import GeneratedAnswer
 from firstwords.model import hf_format
@@ -107,11 +106,11 @@ class OneBatch:
 
     summary = ""
 
-    def __init__(self, *batch: Tensor) -> None:
+    def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self.metrics: dict[str, Any] = {}
 
-    def batch(self, step: int) -> tuple[Tensor, ...]:
+    def batch(self, step: int) -> Batch:
         return self._batch
 
 
@@ -135,8 +134,8 @@ def explain_rollout(request: RolloutRequest) -> Explanation:
         first, number, rollouts = _find_mixed_group(batches, request.question)
     before = copy.deepcopy(model)
     rows = answer_rows(rollouts, config.seq_len, tokenizer.pad_id)
-    if len(rows[0]):
-        train_step(state, OneBatch(*map(torch.from_numpy, rows)), config)
+    if len(rows.x_BT):
+        train_step(state, OneBatch(rows), config)
     question, answers = rollouts.questions[0], rollouts.answers[0]
     nats = [(token_nats(before, answer), token_nats(model, answer)) for answer in answers]
     return Explanation(
@@ -149,7 +148,7 @@ def explain_rollout(request: RolloutRequest) -> Explanation:
         rule=_rule(config, question),
         expected=question.expected,
         equal_groups=number - first,
-        learning_rate=config.lr_scale if len(rows[0]) else 0.0,
+        learning_rate=config.lr_scale if len(rows.x_BT) else 0.0,
         mean_reward=float(rollouts.rewards_QG.mean()),
         answers=_answer_changes(rollouts, nats),
         tokens=token_changes(tokenizer, rollouts, nats),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, PackedRows, TextRows
+from firstwords.data.dataloader import IGNORE_INDEX, Batch, BatchSampler, PackedRows, TextRows
 from firstwords.data.token_store import encode_texts
 from firstwords.inspect.trace.entries import (
     TraceEntry,
@@ -107,8 +107,9 @@ def trace_step(inputs: TraceInput) -> Trace:
     weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
     with recording(model) as recorder:
         step = next(train(state, batches, config))
-    x_BT, y_BT = batches.batch(0)
-    after = _measure_loss(model, state.loss, x_BT, y_BT)
+    batch = batches.batch(0)
+    x_BT, y_BT = batch.x_BT, batch.y_BT
+    after = _measure_loss(model, state.loss, batch)
     lr_entry = entry_of_function(learning_rate, (), [f"{step.lr:.3g} of the peak rates"])
     parts = build_parts(_entries_before_model(inputs, x_BT, y_BT), recorder.operations, lr_entry)
     probabilities = (_target_probabilities(one, y_BT) for one in (recorder, after))
@@ -131,12 +132,10 @@ def trace_step(inputs: TraceInput) -> Trace:
     )
 
 
-def _measure_loss(
-    model: Transformer, loss: LossFunction, x_BT: Tensor, y_BT: Tensor
-) -> StepRecorder:
+def _measure_loss(model: Transformer, loss: LossFunction, batch: Batch) -> StepRecorder:
     """Record the loss alone, without gradients."""
     with recording(model) as recorder, torch.no_grad():
-        loss(x_BT, y_BT)
+        loss(batch.x_BT, batch.y_BT, batch.start_BT)
     return recorder
 
 
