@@ -21,7 +21,7 @@ from firstwords.planning.choose_model import (
     choose_model,
     steps_within,
 )
-from firstwords.planning.draft import draft_recipe
+from firstwords.planning.draft import draft_recipe, with_batch_size
 from firstwords.planning.estimates import DatasetSize, run_seconds
 from firstwords.planning.model_sizes import MODEL_SIZES, model_config
 from firstwords.planning.planner import Plan, Start, make_plan
@@ -227,6 +227,28 @@ def test_steps_follow_from_time_and_speed(seconds: float, speed: float) -> None:
             assert config.tokens / total == pytest.approx(schedules[stage].fraction, abs=0.05)
     assert recipe.pretrain.lr_scale > recipe.midtrain.lr_scale >= recipe.sft.lr_scale
     assert recipe.sft.final_lr_fraction < 0.1 < recipe.pretrain.final_lr_fraction
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows"), [(1.0, 8), (8e6, 8), (20e6, 16), (40e6, 32), (1e12, 32)]
+)
+def test_batch_and_rates_grow_with_the_tokens(tokens: float, rows: int) -> None:
+    draft = draft_recipe(600.0, 0, machine(batch_halvings=1), starter=True)
+    recipe = with_batch_size(draft, tokens)
+    assert {recipe.stage(stage).batch_size for stage in recipe.stages} == {rows}
+    assert recipe.pretrain.micro_batch_size == draft.pretrain.micro_batch_size == 4
+    growth = recipe.optimizer.matrix_lr / draft.optimizer.matrix_lr
+    assert growth == pytest.approx((rows / 8) ** (1 / 6), rel=1e-6)
+    on_gpu = draft.replace(device="cuda").replace_stages(batch_size=4)
+    assert with_batch_size(on_gpu, tokens).pretrain.batch_size == 4
+
+
+@pytest.mark.parametrize(("tokens_per_second", "rows"), [(3_000.0, 8), (60_000.0, 16)])
+def test_a_fast_machine_has_larger_batches(
+    tokens_per_second: float, rows: int, plan_for: MakePlan
+) -> None:
+    fast = machine(flops_per_second=tokens_per_second * 14e6)
+    assert plan_for(1800.0, tokens_per_second, settings=fast).recipe.sft.batch_size == rows
 
 
 # --- settings -------------------------------------------------------------------------------------

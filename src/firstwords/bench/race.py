@@ -23,7 +23,7 @@ from firstwords.data.corpora import Corpus, open_corpus
 from firstwords.model.size import matmul_parameters
 from firstwords.planning import autotune, estimates
 from firstwords.planning.choose_model import choose_model
-from firstwords.planning.draft import draft_recipe
+from firstwords.planning.draft import draft_recipe, with_batch_size
 from firstwords.planning.estimates import DatasetSize, dataset_size, recipe_flops_per_token
 from firstwords.planning.planner import measure_speed
 from firstwords.planning.stage_steps import MAX_EPOCHS, RESERVED_TIME_FRACTION
@@ -51,7 +51,7 @@ def race(source: str, seconds: float, seed: int, stop: StopSignal) -> dict[str, 
     recipe, speed = _plan(text, seconds, seed)
     data = _dataset(text, recipe)
     time_left = seconds - (time.monotonic() - started)
-    recipe = pretrain_only(recipe, affordable_tokens(time_left, speed, data))
+    recipe = pretrain_only(recipe, affordable_tokens(recipe, time_left, speed, data))
     run = open_or_create_run(paths.home() / "race" / "run", recipe, text.name)
     train_tokenizer(run, stop, tokenizer_run)
     pretrain(run, stop)
@@ -88,10 +88,11 @@ def _plan(text: Corpus, seconds: float, seed: int) -> tuple[Recipe, float]:
 
     def set_steps(recipe: Recipe) -> Recipe:
         speed = settings.flops_per_second / recipe_flops_per_token(recipe)
-        return pretrain_only(recipe, affordable_tokens(seconds, speed, data))
+        return pretrain_only(recipe, affordable_tokens(recipe, seconds, speed, data))
 
     memory = estimates.USABLE_MEMORY_FRACTION * devices.available_memory()
-    return measure_speed(choose_model(draft, data, memory, set_steps), seconds)
+    chosen = choose_model(draft, data, memory, set_steps)
+    return measure_speed(with_batch_size(chosen, chosen.pretrain.tokens), seconds)
 
 
 def _dataset(text: Corpus, recipe: Recipe) -> DatasetSize:
@@ -99,11 +100,15 @@ def _dataset(text: Corpus, recipe: Recipe) -> DatasetSize:
     return dataset_size(text, chat, recipe.model.vocab_size)
 
 
-def affordable_tokens(seconds: float, tokens_per_second: float, data: DatasetSize) -> float:
+def affordable_tokens(
+    recipe: Recipe, seconds: float, tokens_per_second: float, data: DatasetSize
+) -> float:
     """Return the tokens that can be encoded and trained on in `seconds`."""
-    seconds_per_token = 1 / tokens_per_second + 1 / estimates.ENCODED_TOKENS_PER_SECOND
-    start = estimates.SECONDS_PER_STAGE_START + estimates.SECONDS_PER_COMPILED_STAGE_START
-    tokens = ((1 - RESERVED_TIME_FRACTION) * seconds - start) / seconds_per_token
+    start = estimates.SECONDS_PER_STAGE_START
+    start += estimates.SECONDS_PER_COMPILED_STAGE_START * recipe.compile
+    training_seconds = (1 - RESERVED_TIME_FRACTION) * seconds - start
+    encoding_seconds = estimates.encoding_seconds(max(1.0, training_seconds * tokens_per_second))
+    tokens = (training_seconds - encoding_seconds) * tokens_per_second
     return max(1.0, min(tokens, MAX_EPOCHS * data.text_tokens))
 
 

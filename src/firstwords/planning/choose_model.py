@@ -14,9 +14,9 @@ from firstwords.planning.estimates import (
     recipe_flops_per_token,
 )
 from firstwords.planning.model_sizes import MODEL_SIZES, model_config
-from firstwords.planning.presets import fit_memory, scaled_learning_rates
+from firstwords.planning.presets import fit_memory
 from firstwords.planning.stage_steps import FROM_RANDOM, with_steps_for_time
-from firstwords.recipe import ModelConfig, Recipe
+from firstwords.recipe import Recipe
 
 MIN_TOKENS_PER_PARAMETER = 0.5  # with fewer, a model stays close to its initial weights
 # Training tokens of all stages. The law's runs have up to 30, too few to show when a small model
@@ -37,7 +37,7 @@ def choose_model(
     `set_steps` gives a recipe the steps that there is time for.
     """
     models = [model_config(shape, draft.model.vocab_size) for shape in MODEL_SIZES]
-    recipes = [set_steps(fit_memory(with_model(draft, model), memory)) for model in models]
+    recipes = [set_steps(fit_memory(draft.replace(model=model), memory)) for model in models]
     possible = [
         recipe
         for recipe in recipes
@@ -48,15 +48,6 @@ def choose_model(
         not_saturated or possible[-1:],
         key=lambda recipe: decayed_bits_per_byte(recipe, data, estimates.all_tokens(recipe)),
     )
-
-
-def with_model(draft: Recipe, model: ModelConfig) -> Recipe:
-    """Return the recipe with another model. On a GPU the learning rates follow from the batch and
-    the width; the defaults were tuned on a CPU, for its batches."""
-    rates = draft.optimizer
-    if draft.device != "cpu":
-        rates = scaled_learning_rates(model.n_embd, draft.pretrain.batch_tokens)
-    return draft.replace(model=model, optimizer=rates)
 
 
 def steps_within(

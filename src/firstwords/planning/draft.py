@@ -5,6 +5,7 @@ from firstwords.data.starter.exam import PER_CATEGORY
 from firstwords.evaluation.eval_data import eval_data_home
 from firstwords.planning.autotune import GPU_TRIAL_BATCH_SIZE, MachineSettings
 from firstwords.planning.model_sizes import MODEL_SIZES, SEQ_LEN, model_config
+from firstwords.planning.presets import batch_size_for, scaled_learning_rates
 from firstwords.recipe import Recipe, StageConfig
 
 # Few distinct words need few tokens, and spelling is easier in smaller pieces. On other text than
@@ -13,9 +14,9 @@ from firstwords.recipe import Recipe, StageConfig
 # (docs/lab-notebook.md#real-text-with-two-million-tokens).
 SMALL_VOCAB_SIZE, LARGE_VOCAB_SIZE = 2048, 4096
 SMALL_VOCABULARY_BELOW_SECONDS = 1200.0
-# Few tokens are worth more in many small steps.
-SMALL_BATCH_SIZE, LARGE_BATCH_SIZE = 8, 16
-SMALL_BATCH_BELOW_SECONDS = 2400.0
+# With fewer rows a step was slower and no better, even for few tokens; more were never tried for the
+# tokens that a CPU has time for (docs/lab-notebook.md#batches-of-16-and-32-rows).
+SMALLEST_BATCH_SIZE, LARGEST_BATCH_SIZE = 8, 32
 TOKENIZER_BYTES_PER_BUDGET_SECOND = 50_000  # takes about 1 % of the budget
 MAX_TOKENIZER_BYTES = 100e6
 # The starter curriculum has few distinct words, and generating it takes longer than reading it.
@@ -36,9 +37,7 @@ def draft_recipe(
     `starter` says whether the text is the starter curriculum, `gpus` how many GPUs train if the
     settings' device is one.
     """
-    batch_size = SMALL_BATCH_SIZE if seconds < SMALL_BATCH_BELOW_SECONDS else LARGE_BATCH_SIZE
-    if settings.device != "cpu":
-        batch_size = GPU_TRIAL_BATCH_SIZE * gpus
+    batch_size = SMALLEST_BATCH_SIZE if settings.device == "cpu" else GPU_TRIAL_BATCH_SIZE * gpus
     stage = StageConfig(
         steps=1,
         batch_size=batch_size,
@@ -65,6 +64,18 @@ def draft_recipe(
         exam_items=round(min(PER_CATEGORY, max(10, seconds * EXAM_ITEMS_PER_BUDGET_SECOND))),
         benchmark_items=_benchmark_items(seconds),
     )
+
+
+def with_batch_size(draft: Recipe, tokens: float) -> Recipe:
+    """Return the recipe with the batch size for so many tokens of pretraining, and the learning
+    rates that go with it. On GPUs the batch stays: it is what they have room for."""
+    stage = draft.pretrain
+    if draft.device == "cpu":
+        rows = batch_size_for(tokens, stage.seq_len, processes=1)
+        rows = min(max(rows, SMALLEST_BATCH_SIZE), LARGEST_BATCH_SIZE)
+        draft = draft.replace_stages(batch_size=rows)
+    batch_tokens = draft.pretrain.batch_tokens
+    return draft.replace(optimizer=scaled_learning_rates(draft.model.n_embd, batch_tokens))
 
 
 def vocab_size_for(seconds: float, starter: bool) -> int:

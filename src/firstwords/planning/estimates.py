@@ -142,7 +142,13 @@ def _encoding_seconds(stage: str, recipe: Recipe, data: DatasetSize) -> float:
     tokens = min(wanted.get(stage, 0), data.tokens(stage))
     is_generated_chat = stage == "midtrain" and math.isinf(data.chat_tokens)
     rate = GENERATED_CHAT_TOKENS_PER_SECOND if is_generated_chat else ENCODED_TOKENS_PER_SECOND
-    return tokens / (rate * encoding_processes(tokens))
+    return encoding_seconds(tokens, rate)
+
+
+def encoding_seconds(tokens: float, tokens_per_second: float = ENCODED_TOKENS_PER_SECOND) -> float:
+    """Return the time to encode so many tokens, by as many processes as encoding starts for them,
+    each at that rate."""
+    return tokens / (tokens_per_second * encoding_processes(tokens))
 
 
 def _evaluation_seconds(recipe: Recipe, tokens_per_second: float, data: DatasetSize) -> float:

@@ -21,7 +21,7 @@ from firstwords.planning import autotune, checks, estimates
 from firstwords.planning.autotune import MachineSettings
 from firstwords.planning.choose_model import choose_model, steps_within
 from firstwords.planning.comparison import compare_budgets
-from firstwords.planning.draft import draft_recipe
+from firstwords.planning.draft import draft_recipe, with_batch_size
 from firstwords.planning.estimates import (
     USABLE_MEMORY_FRACTION,
     DatasetSize,
@@ -95,6 +95,8 @@ def make_plan(
 
     chosen = choose(memory)
     short_of_memory = chosen != choose(float("inf"))
+    if not start:
+        chosen = with_batch_size(chosen, chosen.pretrain.tokens)
     chosen, speed = measure_speed(with_overrides(chosen, overrides), seconds, gpus)
     speed *= speedup
     measuring = time.monotonic() - started
