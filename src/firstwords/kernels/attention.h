@@ -37,8 +37,8 @@ static inline void attention_scores(bool amx, const AttentionScratch<Number> &s,
                                     const int64_t *starts, Panels<Number> q, int64_t first,
                                     int64_t D) {
     int64_t begin = first_key(starts, first);
-    multiply<Number>(amx, q.from(first, 0), s.k_columns.from(0, begin), TILE,
-                     first + TILE - begin, D, s.scores.from(0, begin));
+    multiply<Number>(amx, q.from(first, 0), s.k_columns.from(0, begin), TILE, first + TILE - begin,
+                     D, s.scores.from(0, begin));
     for (int m = 0; m < TILE; m++) {
         for (int64_t k = begin; k < starts[first + m]; k++) *s.scores.at(m, k) = -INFINITY;
         for (int k = m + 1; k < TILE; k++) *s.scores.at(m, first + k) = -INFINITY;
@@ -66,8 +66,7 @@ static void attend(bool amx, const AttentionScratch<Number> &s, const int64_t *s
             inverse[m] = 1 / softmax.sum;
             log_sum[(first + m) * log_sum_stride] = softmax.largest + logf(softmax.sum);
         }
-        multiply_and_use<Number>(amx, weights, s.v_rows.from(begin, 0), TILE, D,
-                                 size,
+        multiply_and_use<Number>(amx, weights, s.v_rows.from(begin, 0), TILE, D, size,
                                  [&](int64_t, int64_t n, const float *tile) {
                                      Number *to = y.at(first, n);
                                      for (int i = 0; i < TILE_SIZE; i += LANES)
@@ -88,12 +87,11 @@ static void attend_backward(bool amx, const AttentionScratch<Number> &s, const i
                             Panels<Number> q, Panels<Number> y, Panels<Number> dy,
                             const float *log_sum, int64_t log_sum_stride, int64_t T, int64_t D,
                             Panels<float> dq, Panels<float> dk, Panels<float> dv) {
-    Panels<float> scores = s.scores, d_weights = s.d_weights;
     for (int64_t first = 0; first < T; first += TILE) {
         int64_t begin = first_key(starts, first), end = first + TILE, size = end - begin;
         attention_scores(amx, s, starts, q, first, D);
-        multiply<Number>(amx, dy.from(first, 0), s.v_columns.from(0, begin), TILE,
-                         size, D, d_weights.from(0, begin));
+        multiply<Number>(amx, dy.from(first, 0), s.v_columns.from(0, begin), TILE, size, D,
+                         s.d_weights.from(0, begin));
         for (int m = 0; m < TILE; m++) {
             Row<float> row = s.scores.row(m), d_row = s.d_weights.row(m);
             Row<Number> y_D = y.row(first + m), dy_D = dy.row(first + m);
@@ -111,11 +109,11 @@ static void attend_backward(bool amx, const AttentionScratch<Number> &s, const i
             }
         }
         for (int64_t n = begin; n < end; n += TILE) {
-            transpose_tile(scores.at(0, n), s.weights_TT.at(n, first));
-            transpose_tile(d_weights.at(0, n), s.d_scores_TT.at(n, first));
+            transpose_tile(s.scores.at(0, n), s.weights_TT.at(n, first));
+            transpose_tile(s.d_weights.at(0, n), s.d_scores_TT.at(n, first));
         }
-        multiply<Number>(amx, s.weights.from(0, begin),
-                         s.k_rows.from(begin, 0), TILE, D, size, dq.from(first, 0));
+        multiply<Number>(amx, s.weights.from(0, begin), s.k_rows.from(begin, 0), TILE, D, size,
+                         dq.from(first, 0));
     }
     for (int64_t key = 0, end = TILE; key < T; key += TILE) {  // of queries that attend to it
         while (end < T && first_key(starts, end) <= key) end += TILE;

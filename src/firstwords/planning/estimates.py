@@ -221,7 +221,8 @@ def native_bytes(recipe: Recipe) -> float:
     rows = rows_per_pass(stage, recipe.n_threads)
     kept = model.n_layer * (2 * model.n_embd + 2 * q + 2 * kv + 3 * model.n_hidden)
     gradients = 2 * model.n_embd + q + 2 * kv + 2 * model.n_hidden
-    per_thread = rows * stage.seq_len * number * (kept + gradients)
+    residual = 3 * 4 * model.n_embd  # the stream; the last MLP's part of it, and its gradient
+    per_thread = rows * stage.seq_len * (number * (kept + gradients) + residual)
     per_thread += model.vocab_size * (LOSS_TOKENS * number + 32 * (4 + number))
     per_thread += 4 * matmul_parameters(model) + 2 * stage.seq_len**2 * number
     packed = 2 * number * matmul_parameters(model)

@@ -85,12 +85,8 @@ def accumulate(
 ) -> float:
     """Do what `gradients` does by PyTorch, one micro-batch at a time."""
     divisor = int((batch.y_BT != IGNORE_INDEX).sum()) if batch.w_BT is None else 1
-    *first, last = zip(
-        *(
-            sync.world.local_rows(part).split(micro_batch_size) for part in batch.parts()
-        ),  # (B, T) -> (m, T)
-        strict=True,
-    )
+    parts = (sync.world.local_rows(part_BT) for part_BT in batch.parts())
+    *first, last = zip(*(part_BT.split(micro_batch_size) for part_BT in parts), strict=True)
     total = 0.0
     for micro_batch in first:
         total += _backward(loss(*micro_batch) / divisor)
