@@ -14,8 +14,8 @@ from firstwords.recipe import Recipe, StageConfig
 # (docs/lab-notebook.md#real-text-with-two-million-tokens).
 SMALL_VOCAB_SIZE, LARGE_VOCAB_SIZE = 2048, 4096
 SMALL_VOCABULARY_BELOW_SECONDS = 1200.0
-# With fewer rows a step was slower and no better, even for few tokens; more were never tried for the
-# tokens that a CPU has time for (docs/lab-notebook.md#batches-of-16-and-32-rows).
+# With fewer rows a step was slower and no better, even for few tokens. More were never tried
+# for the tokens that a CPU has time for (docs/lab-notebook.md#batches-of-16-and-32-rows).
 SMALLEST_BATCH_SIZE, LARGEST_BATCH_SIZE = 8, 32
 TOKENIZER_BYTES_PER_BUDGET_SECOND = 50_000  # takes about 1 % of the budget
 MAX_TOKENIZER_BYTES = 100e6
