@@ -127,6 +127,16 @@ def test_a_wide_range_of_machines_uses_most_model_sizes() -> None:
     assert model_config(MODEL_SIZES[0], 2048) in chosen
 
 
+def test_little_starter_text_trains_a_small_model() -> None:
+    for kind, smallest in (("starter", 6.0), ("text", 0.5)):
+        data = DatasetSize(kind, math.inf, math.inf)
+        for seconds in (60.0, 120.0, 300.0):
+            steps = steps_within(seconds, 5e11, data)
+            chosen = choose_model(draft(seconds), data, MEMORY, steps)
+            tokens = sum(chosen.stage(stage).tokens for stage in REQUIRED_STAGES)
+            assert tokens >= smallest * matmul_parameters(chosen.model)
+
+
 @pytest.mark.parametrize("shape", MODEL_SIZES)
 def test_every_model_size_has_whole_heads(shape: tuple[int, int, int]) -> None:
     config = model_config(shape, 4096)
@@ -291,7 +301,7 @@ def test_little_text_limits_epochs_and_model_size(plan_for: MakePlan, tmp_path: 
     assert unlimited.predicted["epochs"]["pretrain"] == 0
     assert matmul_parameters(limited.recipe.model) < matmul_parameters(unlimited.recipe.model)
     total = sum(limited.recipe.stage(stage).tokens for stage in REQUIRED_STAGES)
-    assert total >= MIN_TOKENS_PER_PARAMETER * matmul_parameters(limited.recipe.model)
+    assert total >= MIN_TOKENS_PER_PARAMETER["text"] * matmul_parameters(limited.recipe.model)
     note = f"reads the text at most {MAX_EPOCHS} times"
     assert note in render_plan(limited)
     assert note not in render_plan(unlimited)

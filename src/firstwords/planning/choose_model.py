@@ -18,9 +18,11 @@ from firstwords.planning.presets import fit_memory
 from firstwords.planning.stage_steps import FROM_RANDOM, with_steps_for_time
 from firstwords.recipe import Recipe
 
-MIN_TOKENS_PER_PARAMETER = 0.5  # with fewer, a model stays close to its initial weights
-# Training tokens of all stages. The law's runs have up to 30, too few to show when a small model
-# stops improving, so that it is not reliable far beyond.
+# Training tokens of all stages. With fewer than the minimum, a model stays close to its initial
+# weights. On the starter curriculum the law knows the text only, and a smaller model answers
+# better (docs/lab-notebook.md#one-minute-with-two-layers). The law's runs have up to 30, too few to
+# show when a small model stops improving, so that it is not reliable far beyond the maximum.
+MIN_TOKENS_PER_PARAMETER = {"starter": 6.0, "text": 0.5}
 MAX_TOKENS_PER_PARAMETER = 40
 # More matmul parameters would memorize the text. The law's best model has a fifth to a quarter as
 # many parameters as tokens, and the value of parameters beyond that decays with a constant of 5.3
@@ -75,6 +77,6 @@ def has_enough_data(recipe: Recipe, data: DatasetSize) -> bool:
     """Return whether the training tokens and the unique text are enough for the model's size."""
     size = matmul_parameters(recipe.model)
     return (
-        estimates.all_tokens(recipe) >= MIN_TOKENS_PER_PARAMETER * size
+        estimates.all_tokens(recipe) >= MIN_TOKENS_PER_PARAMETER[data.kind] * size
         and data.text_tokens >= size / MAX_PARAMETERS_PER_UNIQUE_TOKEN
     )
