@@ -49,7 +49,7 @@ def test_two_devices_do_not_mix() -> None:
 def test_the_loss_is_computed_on_the_models_device(elsewhere: Transformer) -> None:
     loss = loss_function(elsewhere, autotune.trial_recipe(1))
     x_BT = torch.zeros(2, 16, dtype=torch.long)
-    part = loss(x_BT, x_BT)
+    part = loss(*single_sequences(x_BT, x_BT))
     assert part.device.type == "meta"
     part.backward()
     assert all(p.grad is not None and p.grad.is_meta for p in elsewhere.parameters())
