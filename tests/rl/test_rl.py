@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from firstwords.common.errors import UserError
-from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, Row, single_row
+from firstwords.data.dataloader import IGNORE_INDEX, BatchSampler, PaddingRows
 from firstwords.data.starter import exam
 from firstwords.data.starter.holdout import question_key
 from firstwords.inference.batch import GeneratedAnswer
@@ -126,21 +126,11 @@ class ShareOfLetter:
         return sum(map(answer.count, "aeiou")) / max(1, len(answer))
 
 
-class NoRows:
-    """Rows of padding: nothing but the policy's loss."""
-
-    def __len__(self) -> int:
-        return 4
-
-    def row(self, index: int) -> Row:
-        return single_row(np.zeros(64, dtype=np.int64), np.full(64, IGNORE_INDEX, dtype=np.int64))
-
-
 @pytest.fixture
 def batches(tiny_model: ModelConfig, tiny_tokenizer: Tokenizer) -> RolloutBatches:
     model, reference = (Transformer(tiny_model).init_weights(0) for _ in range(2))
     draw = prompt_questions(0, ["Hello!", "The fox jumped."])
-    sft = BatchSampler(NoRows(), RL.sft_rows, 0)
+    sft = BatchSampler(PaddingRows(64), RL.sft_rows, 0)
     return RolloutBatches(model, reference, tiny_tokenizer, RL, 0, draw, ShareOfLetter(), sft)
 
 
