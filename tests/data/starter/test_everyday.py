@@ -6,7 +6,13 @@ import pytest
 
 from firstwords.data.starter.everyday.about import about, from_pairs, known_subjects, turns_about
 from firstwords.data.starter.everyday.dialogue import MAX_TURNS, answer_to, everyday, say
-from firstwords.data.starter.everyday.intents import intents, is_reply, openings, parse_intents
+from firstwords.data.starter.everyday.intents import (
+    Intent,
+    intents,
+    is_reply,
+    openings,
+    parse_intents,
+)
 from firstwords.data.starter.everyday.recall import recall_chat
 from firstwords.data.starter.everyday.reflect import reflect, reflection_exam_turn
 from firstwords.data.starter.everyday.riddles import riddle
@@ -24,6 +30,7 @@ from firstwords.data.starter.everyday.typed import (
     type_out,
 )
 from firstwords.data.starter.grading import is_right
+from firstwords.data.starter.letters import letter_question
 from firstwords.data.starter.rng import seeded_rng
 from firstwords.data.starter.templates import fill_template
 
@@ -74,13 +81,43 @@ def test_replies_never_open_a_conversation() -> None:
 
 def test_intents_are_parsed() -> None:
     text = (
-        "# A comment.\n== hi\n? Hi[!|.]\n! Hello.\n= hello, hi\n> bye\n\n== bye\n~\n? Bye.\n! Bye."
+        "# A comment.\n== hi\n? Hi[!|.]\n! Hello.\n= hello, hi\n> bye\n\n"
+        "== bye\n~\n*\n? Bye.\n! Bye."
     )
     first, second = parse_intents("talk", text)
-    assert first == ("hi", "talk", ("Hi[!|.]",), ("Hello.",), ("bye",), ("hello|hi",), False)
+    assert first == Intent("hi", "talk", ("Hi[!|.]",), ("Hello.",), ("bye",), ("hello|hi",))
     assert second.reply
+    assert second.never_held_out
     with pytest.raises(ValueError, match="unknown mark"):
         parse_intents("talk", "== hi\nHello.")
+
+
+def test_nothing_is_held_out_of_messages_of_despair() -> None:
+    hopeless = intents()["hopeless"]
+    assert hopeless.never_held_out
+    assert not hopeless.keywords
+    said = {
+        say(seeded_rng(3, "despair", i), hopeless, Slots(seeded_rng(3, "", i))) for i in range(4000)
+    }
+    ways = {way for line in hopeless.questions for way in all_ways(line)}
+    assert len(said) >= 0.95 * len(ways)
+    assert any(is_exam_only(text) for text in said)
+
+
+def test_words_are_repeated_with_the_tokens_that_they_have_in_the_request() -> None:
+    said = letters_asked = 0
+    for index in range(600):
+        turn = tasks(seeded_rng(7, "tasks", index))[0]
+        if turn.answer.startswith("All right:"):
+            word = turn.answer.removeprefix("All right:").rstrip(".").split(",")[0]
+            assert word in turn.question
+            said += 1
+        question = letter_question(seeded_rng(7, "letters", index))
+        if found := re.match(r"The (?:word|letters of)( \S+)", question.answer):
+            assert found[1] in question.question
+            letters_asked += 1
+    assert said >= 20
+    assert letters_asked >= 200
 
 
 # -- typing -------------------------------------------------------------------------------------

@@ -95,6 +95,7 @@ def test_few_shot_examples_are_not_exam_items(category: str) -> None:
         ("list", ("2", "owl", "hen"), "Owl, hen, and owl.", False),
         ("list", ("2", "owl", "hen"), "Owl and trout.", False),
         ("repeats", ("3", "bell"), "Bell bell bell", True),
+        ("repeats", ("3", "bell"), "All right: bell, bell, bell.", True),
         ("repeats", ("3", "bell"), "bell bell", False),
         ("story", ("Mira",), "Mira ran. She fell. She laughed.", True),
         ("story", ("Mira",), "Tom ran. He fell. He laughed.", False),

@@ -1,10 +1,11 @@
 """Instructions about the form of an answer: lists, one word, capitals, repetition, stories."""
 
+from collections.abc import Callable
 from functools import cache
 
 from firstwords.data.starter.fact_questions import fact_and_question
 from firstwords.data.starter.facts import facts_by_subject
-from firstwords.data.starter.letters import quoted, usually_quoted
+from firstwords.data.starter.letters import maybe_quoted
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.stories import make_story
 from firstwords.data.starter.tables import table_rows, table_sections
@@ -105,23 +106,30 @@ _CAPITALS_QUESTIONS = (
 )
 
 
-def in_capitals(rng: Rng) -> Turn:
+def in_capitals(rng: Rng, held_out: bool = False) -> Turn:
     """Ask for a word or two in capital letters."""
     words = " ".join(sample(rng, spelled_words(False), randint(rng, 1, 2)))
-    slots = {"w": usually_quoted(rng, words)}
+    slots = {"w": maybe_quoted(rng, words, held_out)}
     question = make_sentence(rng, _CAPITALS_QUESTIONS, slots)
     return Turn(question, words.upper(), "exact", (words.upper(),))
 
 
-def repeat(rng: Rng) -> Turn:
+def say_times(asked: str, count: int = 1) -> str:
+    """Return the answer to the request to say something. What is said follows a space, as in the
+    request, so that it has the same tokens."""
+    return f"All right: {', '.join([asked] * count)}."
+
+
+def repeat(rng: Rng, held_out: bool = False) -> Turn:
     """Ask to repeat some words once, or one word several times."""
     if rng() < 0.5:
         word, count = choose(rng, spelled_words(False)), randint(rng, 2, 5)
-        question = f"Say the word {quoted(word)} {number_in_words(count)} times."
-        return Turn(question, " ".join([word] * count), "repeats", (str(count), word))
+        asked = maybe_quoted(rng, word, held_out)
+        question = f"Say the word {asked} {number_in_words(count)} times."
+        return Turn(question, say_times(asked, count), "repeats", (str(count), word))
     words = " ".join(sample(rng, spelled_words(False), randint(rng, 2, 4)))
     request = choose(rng, ("Repeat after me: ", "Say this: ", "Copy this: "))
-    return Turn(request + quoted(words), words, "exact", (words,))
+    return Turn(request + maybe_quoted(rng, words, held_out), words, "exact", (words,))
 
 
 def sort_numbers(rng: Rng) -> Turn:
@@ -161,11 +169,18 @@ def _tell_story(rng: Rng, held_out: bool) -> Turn:
     return Turn(make_sentence(rng, _STORY_REQUESTS, {"x": about}), titled, "story", expected)
 
 
-_WITHOUT_FACTS = (make_list, make_list, in_capitals, repeat, sort_numbers)
+_WITHOUT_FACTS: tuple[Callable[[Rng, bool], Turn], ...] = (
+    lambda rng, _: make_list(rng),
+    lambda rng, _: make_list(rng),
+    in_capitals,
+    repeat,
+    lambda rng, _: sort_numbers(rng),
+)
 
 
 def instruction(rng: Rng, held_out: bool = False) -> Turn:
     """Give a random instruction, other than to tell a story."""
     if rng() < 0.3:
         return one_word(rng, held_out)
-    return draw_turn(rng, choose(rng, _WITHOUT_FACTS), held_out)
+    make = choose(rng, _WITHOUT_FACTS)
+    return draw_turn(rng, lambda rng: make(rng, held_out), held_out)

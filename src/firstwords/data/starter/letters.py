@@ -45,41 +45,45 @@ def _word(rng: Rng, held_out: bool, longest: int = 10) -> str:
 def quoted(word: str) -> str:
     """Return a word in quotation marks.
 
-    They separate the word from the space before it. So the tokenizer splits it into pieces that
-    other words share, whose letters the model learns, whereas " bread" is a token of its own.
+    They separate the word from the space before it: " bread" is another token than "bread". Answers
+    therefore write a word as the question does, so that they copy its tokens.
     """
     return f'"{word}"'
 
 
-def usually_quoted(rng: Rng, word: str) -> str:
-    """Return a word as people write it when they ask about it, mostly in quotation marks."""
-    return quoted(word) if rng() < 0.9 else word
+def maybe_quoted(rng: Rng, word: str, held_out: bool = False) -> str:
+    """Return a word as people write it when they ask about it, in quotation marks or not. The
+    exam's are mostly in quotation marks."""
+    return quoted(word) if rng() < (0.9 if held_out else 0.4) else word
 
 
-def _make_question(rng: Rng, name: str, value: str, **slots: str) -> LetterQuestion:
+def _make_question(
+    rng: Rng, name: str, value: str, held_out: bool = False, **slots: str
+) -> LetterQuestion:
     wording = table_sections("talk.txt")
     slots["v"] = value
+    asked = wording[f"{name} ask"]
+    if not held_out:
+        asked += wording.get(f"{name} ask typed", ())
     return LetterQuestion(
-        make_sentence(rng, wording[f"{name} ask"], slots),
+        make_sentence(rng, asked, slots),
         make_answer(rng, wording[f"{name} answer"], slots),
         value,
     )
 
 
-def _make_word_question(rng: Rng, name: str, word: str, value: str, **slots: str) -> LetterQuestion:
+def _make_word_question(
+    rng: Rng, name: str, word: str, value: str, held_out: bool = False, **slots: str
+) -> LetterQuestion:
     """Return a question about the letters of a word."""
-    wording = table_sections("talk.txt")
-    slots["v"] = value
-    question = make_sentence(rng, wording[f"{name} ask"], {**slots, "s": usually_quoted(rng, word)})
-    return LetterQuestion(
-        question, make_answer(rng, wording[f"{name} answer"], {**slots, "s": quoted(word)}), value
-    )
+    slots["s"] = maybe_quoted(rng, word, held_out)
+    return _make_question(rng, name, value, held_out, **slots)
 
 
 def spelling(rng: Rng, held_out: bool = False) -> LetterQuestion:
     """Return the question how a word is spelled."""
     word = _word(rng, held_out)
-    return _make_word_question(rng, "spell", word, "-".join(word))
+    return _make_word_question(rng, "spell", word, "-".join(word), held_out)
 
 
 def _word_and_letter(rng: Rng, held_out: bool) -> tuple[str, str, int]:
@@ -104,7 +108,8 @@ def count_letter(rng: Rng, held_out: bool = False) -> LetterQuestion:
     verb = "is" if count == 1 else "are"
     row = [one + str(word[: i + 1].count(letter)) * (one == letter) for i, one in enumerate(word)]
     slots = {"l": letter, "ls": name, "isv": verb, "row": "-".join(row)}
-    return _make_word_question(rng, "howmany", word, times, **slots)._replace(number=str(count))
+    question = _make_word_question(rng, "howmany", word, times, held_out, **slots)
+    return question._replace(number=str(count))
 
 
 def length(rng: Rng) -> LetterQuestion:
@@ -172,7 +177,7 @@ def describe_word(rng: Rng) -> str:
     """Return several statements about the letters of one word."""
     word = _word(rng, False)
     slots = {
-        "s": quoted(word),
+        "s": maybe_quoted(rng, word),
         "spelled": "-".join(word),
         "n": number_in_words(len(word)),
         "first": word[0],

@@ -145,10 +145,10 @@ def say(rng: Rng, intent: Intent, slots: Slots, held_out: bool = False) -> str:
     """
     for _ in range(40):
         line = choose(rng, intent.questions)
-        if not held_out and (texts := sayable(line)):
+        if not held_out and not intent.never_held_out and (texts := sayable(line)):
             return choose(rng, texts)
         text = tidy(capitalize(fill_template(rng, line, slots)))
-        if is_exam_only(text) if held_out else not is_never_said(text):
+        if intent.never_held_out or (is_exam_only(text) if held_out else not is_never_said(text)):
             return text
     raise ValueError(f"all messages of {intent.name!r} have the same hold-out")
 

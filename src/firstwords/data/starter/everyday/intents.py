@@ -7,6 +7,8 @@ The files in `intents/` hold one topic each:
 - ``> name`` names an intent whose messages fit after these answers;
 - ``= word, word`` lets the exam ask for the intent: an answer is right if it contains one of the
   words of every such line;
+- ``*`` marks an intent of which nothing is held out, since a wrong answer would hurt more than a
+  question for the exam is worth; it has no line with ``=``;
 - ``~`` marks a reply, which never opens a conversation. So is an intent to which one leads whose
   name it extends, "feel sad why" after "feel sad", and one whose name begins with "after" or "say".
 """
@@ -27,9 +29,17 @@ class Intent(NamedTuple):
     next_names: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()  # "a|b": an answer contains one of each
     reply: bool = False
+    never_held_out: bool = False
 
 
-_FIELDS = {"?": "questions", "!": "answers", ">": "next_names", "=": "keywords", "~": "reply"}
+_FIELDS = {
+    "?": "questions",
+    "!": "answers",
+    ">": "next_names",
+    "=": "keywords",
+    "~": "reply",
+    "*": "never_held_out",
+}
 
 
 def parse_intents(topic: str, text: str) -> list[Intent]:
@@ -55,6 +65,7 @@ def parse_intents(topic: str, text: str) -> list[Intent]:
             tuple(fields["next_names"]),
             tuple("|".join(line.split(", ")) for line in fields["keywords"]),
             bool(fields["reply"]),
+            bool(fields["never_held_out"]),
         )
         for name, fields in parsed
     ]

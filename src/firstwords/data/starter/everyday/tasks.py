@@ -19,7 +19,8 @@ from firstwords.data.starter.everyday.typed import (
 from firstwords.data.starter.fact_questions import followup
 from firstwords.data.starter.facts import WEEK
 from firstwords.data.starter.holdout import is_held_out
-from firstwords.data.starter.letters import letter_turn
+from firstwords.data.starter.instructions import say_times
+from firstwords.data.starter.letters import letter_turn, maybe_quoted
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_rows, table_sections
 from firstwords.data.starter.templates import (
@@ -56,33 +57,27 @@ def _word(rng: Rng) -> str:
     return choose(rng, spelled_words(False))
 
 
-def _maybe_quoted(rng: Rng, word: str) -> str:
-    return f'"{word}"' if rng() < 0.35 else word
-
-
 def _say(rng: Rng, style: TypingStyle) -> list[Turn]:
     """Say or write a word; then again, in capitals, or several times."""
-    word = _word(rng)
+    word, count = maybe_quoted(rng, _word(rng)), 1
     if rng() < 0.5:
         count = randint(rng, 2, 5)
-        slots = {"w": _maybe_quoted(rng, word), "n": _number(rng, count)}
-        said = " ".join([word] * count)
-        turns = [Turn(_ask(rng, style, "say times", **slots), said)]
+        request = _ask(rng, style, "say times", w=word, n=_number(rng, count))
     else:
-        said = word
-        turns = [Turn(_ask(rng, style, "say", w=_maybe_quoted(rng, word)), said)]
+        request = _ask(rng, style, "say", w=word)
+    turns = [Turn(request, say_times(word, count))]
     chance = rng()
     if chance < 0.15:
-        turns.append(Turn(_ask(rng, style, "again"), said))
+        turns.append(Turn(_ask(rng, style, "again"), say_times(word, count)))
     elif chance < 0.3:
-        turns.append(Turn(_ask(rng, style, "in capitals"), said.upper()))
+        turns.append(Turn(_ask(rng, style, "in capitals"), say_times(word.upper(), count)))
     elif chance < 0.45:
         count = randint(rng, 2, 4)
-        asked = _ask(rng, style, "it times", n=_number(rng, count))
-        turns.append(Turn(asked, " ".join([word] * count)))
+        request = _ask(rng, style, "it times", n=_number(rng, count))
+        turns.append(Turn(request, say_times(word, count)))
     elif chance < 0.6:
         other = _word(rng)
-        turns.append(Turn(_ask(rng, style, "and now", w=other), other))
+        turns.append(Turn(_ask(rng, style, "and now", w=other), say_times(other)))
     return turns
 
 
