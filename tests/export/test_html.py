@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ TIMEOUT_MS = 240_000  # to wait for what takes under a second on an idle machine
 ANSWER_IN_BROWSER = """async ({model, weights, requests}) => {
   const { config, layout, tokens, special } = model;
   const tokenizer = new Tokenizer(tokens, special);
-  const tensors = readWeights(weights, layout);
+  const tensors = await readWeights(weights, layout);
   return requests.map((request) => {
     const engine = new Engine(new Model(config, tensors), tokenizer);
     return [...engine.answer(request)].filter((e) => e && !e.prompt).map(
@@ -122,6 +123,13 @@ def test_text_of_bytes_can_be_read_back(data: bytes) -> None:
     bits = "".join(f"{91 * high + low:013b}" for high, low in pairs)
     assert bits[: 8 * len(data)] == "".join(f"{byte:08b}" for byte in data)
     assert len(text) <= 2 * (8 * len(data) / 13 + 1)
+
+
+def test_compressed_bytes_are_read_back_and_say_where_they_end() -> None:
+    data = bytes(1000)
+    packed = page_weights.compress(data)
+    size = int.from_bytes(packed[:4], "little")
+    assert (size, zlib.decompress(packed[4:])) == (len(packed) - 4, data)
 
 
 def test_long_bytes_are_encoded_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,13 @@ from firstwords.common.single_file import csp_hash, embeddable_json, join_module
 from firstwords.common.units import format_duration, format_size
 from firstwords.evaluation.table import format_score
 from firstwords.export.model_card import introduce
-from firstwords.export.page_weights import BYTES_PER_WEIGHT, GROUP_SIZE, encode_tensor, to_text
+from firstwords.export.page_weights import (
+    BYTES_PER_WEIGHT,
+    GROUP_SIZE,
+    compress,
+    encode_tensor,
+    to_text,
+)
 from firstwords.inference.sampling import Sampling
 from firstwords.model.size import n_parameters
 from firstwords.model.transformer import Transformer
@@ -170,7 +176,7 @@ def render_page(run_name: str, document: dict[str, Any], weights: bytes, card: s
         style_hash=csp_hash(style),
         worker=worker,
         model=embeddable_json(document),
-        weights=to_text(weights),
+        weights=to_text(compress(weights)),
         card=card,
     )
 

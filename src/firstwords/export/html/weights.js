@@ -6,8 +6,8 @@ const GROUP_SIZE = 32; // as in page_weights.py
 // Returns an object of Float32Arrays by name. `layout` lists the tensors in the order of the bytes:
 // {name, rows, columns, dtype}. A tensor of int9 or int10 starts with a float16 scale for each group
 // of a row.
-export function readWeights(text, layout) {
-  const bytes = decodeText(text.trim());
+export async function readWeights(text, layout) {
+  const bytes = await decompress(decodeText(text.trim()));
   const tensors = {};
   let start = 0;
   for (const { name, rows, columns, dtype } of layout) {
@@ -17,6 +17,14 @@ export function readWeights(text, layout) {
     start += size;
   }
   return tensors;
+}
+
+// A length of four bytes, then as many bytes of a zlib stream.
+async function decompress(bytes) {
+  const end = 4 + new DataView(bytes.buffer).getUint32(0, true);
+  const stream = new Blob([bytes.subarray(4, end)]).stream();
+  const unpacked = stream.pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
 // Two characters are 13 bits, as two digits of base 91.

@@ -7,24 +7,28 @@ import { readWeights } from "./weights.js";
 
 const SLICE_MILLISECONDS = 20; // of work between two looks for messages: at most a frame or so
 
-let engine = null;
+let engine = null; // a promise: the first request may come while the model is loaded
 let current = null; // the number of the answer that is being generated
 
 // The first message is {model, weights}; then {request, number} asks for an answer and {stop} ends
 // it. Replies are {ready}, {number, events} and {number, done: "stop" | "length" | "stopped"}.
 export async function onMessage({ data }) {
   if (data.model) {
-    const { config, layout, tokens, special } = data.model;
-    const tensors = readWeights(data.weights, layout);
-    engine = new Engine(new Model(config, tensors), new Tokenizer(tokens, special));
-    postMessage({ ready: true });
+    engine = load(data);
+    engine.then(() => postMessage({ ready: true }), reportError);
   } else if (data.stop) current = null;
   else await generate(data.request, data.number);
 }
 
+async function load({ model, weights }) {
+  const { config, layout, tokens, special } = model;
+  const tensors = await readWeights(weights, layout);
+  return new Engine(new Model(config, tensors), new Tokenizer(tokens, special));
+}
+
 async function generate(request, number) {
   current = number;
-  const steps = engine.answer(request);
+  const steps = (await engine).answer(request);
   for (let step = { done: false }; !step.done; ) {
     const events = [];
     for (const start = performance.now(); performance.now() - start < SLICE_MILLISECONDS; ) {
