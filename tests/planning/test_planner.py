@@ -21,7 +21,7 @@ from firstwords.planning.choose_model import (
     choose_model,
     steps_within,
 )
-from firstwords.planning.draft import draft_recipe, with_batch_size, with_batch_size_of
+from firstwords.planning.draft import draft_recipe, with_batch_size
 from firstwords.planning.estimates import DatasetSize, run_seconds
 from firstwords.planning.model_sizes import MODEL_SIZES, model_config
 from firstwords.planning.planner import Plan, Start, make_plan
@@ -348,17 +348,6 @@ def test_a_plan_from_another_run_keeps_its_model_and_skips_stages_without_a_shar
     assert plan.predicted["total_seconds"] <= 300
     assert "bits_per_byte" not in plan.predicted
     assert ("pretrain    skipped" in render_plan(plan)) == (recipe.pretrain.steps == 0)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "rows"), [(9.2e6, 32), (1.7e6, 32), (1e6, 16), (3e5, 8), (2048, 8)]
-)
-def test_a_continued_run_keeps_its_batch_unless_its_steps_are_few(tokens: float, rows: int) -> None:
-    source = draft(1800.0).replace_stages(batch_size=32)
-    continued = with_batch_size_of(source, draft(300.0), tokens)
-    assert {continued.stage(name).batch_size for name in continued.stages} == {rows}
-    small = draft(300.0).replace_stages(batch_size=4, micro_batch_size=4)
-    assert with_batch_size_of(small, draft(300.0), tokens).sft.batch_size == 4
 
 
 # --- memory and disk ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from firstwords.planning.estimates import (
 )
 from firstwords.planning.model_sizes import MODEL_SIZES, model_config
 from firstwords.planning.presets import fit_memory
-from firstwords.planning.stage_steps import FROM_RANDOM, Schedules, with_steps_for_time
+from firstwords.planning.stage_steps import FROM_RANDOM, with_steps_for_time
 from firstwords.recipe import Recipe
 
 # Training tokens of all stages. With fewer than the minimum, a model stays close to its initial
@@ -28,9 +28,6 @@ MAX_TOKENS_PER_PARAMETER = 40
 # many parameters as tokens, and the value of parameters beyond that decays with a constant of 5.3
 # times as many (arXiv 2305.16264).
 MAX_PARAMETERS_PER_UNIQUE_TOKEN = 1.5
-# Those of the law's runs. Where pretraining has less, the other stages have more, and the model is
-# worth as much.
-SHARES_OF_THE_LAW = FROM_RANDOM
 
 
 def choose_model(
@@ -56,17 +53,16 @@ def choose_model(
 
 
 def steps_within(
-    seconds: float,
-    flops_per_second: float,
-    data: DatasetSize,
-    schedules: Schedules = SHARES_OF_THE_LAW,
+    seconds: float, flops_per_second: float, data: DatasetSize
 ) -> Callable[[Recipe], Recipe]:
     """Return a function that gives a recipe the steps of all stages that a machine of this speed
     takes in `seconds`."""
 
     def set_steps(recipe: Recipe) -> Recipe:
         tokens_per_second = flops_per_second / recipe_flops_per_token(recipe)
-        return with_steps_for_time(recipe, seconds, tokens_per_second, data, schedules)
+        # The shares that the law was measured with. Where pretraining has less, the other stages
+        # have more, and the model is worth as much.
+        return with_steps_for_time(recipe, seconds, tokens_per_second, data, FROM_RANDOM)
 
     return set_steps
 

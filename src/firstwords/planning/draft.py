@@ -17,7 +17,6 @@ SMALL_VOCABULARY_BELOW_SECONDS = 1200.0
 # With fewer rows a step was slower and no better, even for few tokens. More were never tried
 # for the tokens that a CPU has time for (docs/lab-notebook.md#batches-of-16-and-32-rows).
 SMALLEST_BATCH_SIZE, LARGEST_BATCH_SIZE = 8, 32
-MIN_CONTINUED_STEPS = 200  # of finetuning, before a run that continues another has smaller batches
 TOKENIZER_BYTES_PER_BUDGET_SECOND = 50_000  # takes about 1 % of the budget
 MAX_TOKENIZER_BYTES = 100e6
 # The starter curriculum has few distinct words, and generating it takes longer than reading it.
@@ -77,19 +76,6 @@ def with_batch_size(draft: Recipe, tokens: float) -> Recipe:
         draft = draft.replace_stages(batch_size=rows)
     batch_tokens = draft.pretrain.batch_tokens
     return draft.replace(optimizer=scaled_learning_rates(draft.model.n_embd, batch_tokens))
-
-
-def with_batch_size_of(source: Recipe, draft: Recipe, sft_tokens: float) -> Recipe:
-    """Return the recipe with the batch size of the run that it continues, to which the learning
-    rates belong: smaller batches would undo more of what the model knows. Where `sft_tokens` are
-    few, batches are halved until there are enough steps. On GPUs the batch stays."""
-    if draft.device != "cpu":
-        return draft
-    stage, rows = draft.sft, source.sft.batch_size
-    while rows > SMALLEST_BATCH_SIZE and rows * stage.seq_len * MIN_CONTINUED_STEPS > sft_tokens:
-        rows //= 2
-    micro_batch_size = min(rows, stage.micro_batch_size)
-    return draft.replace_stages(batch_size=rows, micro_batch_size=micro_batch_size)
 
 
 def vocab_size_for(seconds: float, starter: bool) -> int:

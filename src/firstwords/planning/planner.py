@@ -19,9 +19,9 @@ from firstwords.common import devices, hardware
 from firstwords.data.corpora import Corpus
 from firstwords.planning import autotune, checks, estimates
 from firstwords.planning.autotune import MachineSettings
-from firstwords.planning.choose_model import SHARES_OF_THE_LAW, choose_model, steps_within
+from firstwords.planning.choose_model import choose_model, steps_within
 from firstwords.planning.comparison import compare_budgets
-from firstwords.planning.draft import draft_recipe, with_batch_size, with_batch_size_of
+from firstwords.planning.draft import draft_recipe, with_batch_size
 from firstwords.planning.estimates import (
     USABLE_MEMORY_FRACTION,
     DatasetSize,
@@ -86,12 +86,7 @@ def make_plan(
     # What is chosen and set below, the model and the steps, is overridden again.
     draft = with_overrides(draft, overrides)
     data = estimates.dataset_size(text, chat, draft.model.vocab_size)
-    set_steps = steps_within(
-        seconds,
-        speedup * settings.flops_per_second,
-        data,
-        start.schedules if start else SHARES_OF_THE_LAW,
-    )
+    set_steps = steps_within(seconds, speedup * settings.flops_per_second, data)
 
     def choose(available: float) -> Recipe:
         if start:
@@ -100,9 +95,7 @@ def make_plan(
 
     chosen = choose(memory)
     short_of_memory = chosen != choose(float("inf"))
-    if start:
-        chosen = with_batch_size_of(start.recipe, chosen, set_steps(chosen).sft.tokens)
-    else:
+    if not start:
         chosen = with_batch_size(chosen, chosen.pretrain.tokens)
     chosen, speed = measure_speed(with_overrides(chosen, overrides), seconds, gpus)
     speed *= speedup
