@@ -18,6 +18,7 @@ from firstwords.evaluation.eval_data import EvalData
 from firstwords.evaluation.runner import BenchmarkRunner, run_benchmark
 from firstwords.labs.finetuning import load_finetuned
 from firstwords.runs import registry
+from firstwords.runs.run import Run
 
 QUESTIONS = Path(__file__).parents[1] / "docs" / "examples" / "family" / "questions.txt"
 
@@ -36,9 +37,8 @@ def read_questions(path: Path) -> list[Question]:
     return [Question(question.strip(), expected.strip()) for question, expected in pairs]
 
 
-def measure(name: str, questions: list[Question], items: int) -> dict[str, Any]:
+def measure(run: Run, questions: list[Question], items: int) -> dict[str, Any]:
     """Return the answers of a run's model to the questions, and its exam."""
-    run = registry.open_run(name)
     loaded = load_finetuned(run)
     answers = loaded.answers([[{"role": "user", "content": q.text}] for q in questions])
     right = [
@@ -80,9 +80,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     questions = read_questions(options.questions)
-    before, after = (
-        measure(name, questions, options.items) for name in (options.before, options.after)
-    )
+    runs = [registry.open_run(name) for name in (options.before, options.after)]
+    before, after = (measure(run, questions, options.items) for run in runs)
     shown = {"before": before, "after": after}
     print(json.dumps(shown, indent=2) if options.json else render(questions, before, after))
 
