@@ -7,8 +7,8 @@ The files in `intents/` hold one topic each:
 - ``> name`` names an intent whose messages fit after these answers;
 - ``= word, word`` lets the exam ask for the intent: an answer is right if it contains one of the
   words of every such line;
-- ``*`` marks an intent of which nothing is held out, since a wrong answer would hurt more than a
-  question for the exam is worth; it has no line with ``=``;
+- ``*`` marks an intent of which nothing is held out, and which the exam does not ask for: a wrong
+  answer would hurt more than a question is worth;
 - ``~`` marks a reply, which never opens a conversation. So is an intent to which one leads whose
   name it extends, "feel sad why" after "feel sad", and one whose name begins with "after" or "say".
 """
