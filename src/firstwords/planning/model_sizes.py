@@ -5,8 +5,8 @@ from firstwords.recipe import ModelConfig
 SEQ_LEN = 256  # tokens of a row, in the recipes that the planner makes for a time budget
 
 # (layers, channels, heads). The heads are few and wide: 2 of 96 channels learned better than 3 of
-# 64, and those better than 6 of 32 (docs/lab-notebook.md#heads-and-muon-steps). For the same work
-# 3 x 224 learned more than 4 x 192, 6 x 160 and 8 x 128 (#layers-and-rates-at-ten-million-tokens).
+# 64, and those better than 6 of 32 (docs/lab-notebook.md#heads-and-muon-steps). In the same time
+# 3 x 224 learned more than 4 x 192 (docs/lab-notebook.md#layers-and-rates-at-ten-million-tokens).
 MODEL_SIZES = (
     (2, 128, 2),
     (3, 128, 2),

@@ -259,7 +259,7 @@ def exam_turn(rng: Rng, feelings: bool, held_out: bool = True) -> Turn:
     while True:
         slots = Slots(rng)
         intent = choose(rng, _graded(feelings))
-        if intent.never_held_out:
+        if intent.never_held_out:  # drawn again here, so that the exam's other questions stay
             continue
         text = tidy(make_sentence(rng, intent.questions, slots))
         if may_be_exam_question(text) if held_out else not is_exam_only(text):

@@ -105,6 +105,10 @@ def meaning(entry: Entry) -> str:
     return capitalize(_MEANINGS[entry.part_of_speech](entry))
 
 
+def _means(entry: Entry) -> str:
+    return f"the word {entry.word} means {entry.definition}."
+
+
 def _meaning_of_noun(entry: Entry) -> str:
     word, definition = entry.word, entry.definition
     if entry.inflection == "pl":
@@ -112,7 +116,7 @@ def _meaning_of_noun(entry: Entry) -> str:
     if word in _UNIQUE:
         return f"the {word} is {definition}."
     if definition.startswith(_NO_NOUN):
-        return f"the word {word} means {definition}."
+        return _means(entry)
     if entry.inflection == "-":
         return f"{word} {'means' if ' or ' in definition else 'is'} {definition}."
     return f"{article(word)} {word} is {definition}."
@@ -142,14 +146,14 @@ def _meaning_of_adjective(entry: Entry) -> str:
         name = "thing" if thing == "object" else thing
         one = "somebody" if thing == "person" and definition.startswith(("who", "that")) else "one"
         return f"{article(word)} {word} {name} is {one} {definition}."
-    return f"the word {word} means {definition}."
+    return _means(entry)
 
 
 def _meaning_of_adverb(entry: Entry) -> str:
     kind = _cells("adverbs")[entry.word][1]
     if kind == "manner":
         return f"to do something {entry.word} is to do it {entry.definition}."
-    return f"the word {entry.word} means {entry.definition}."
+    return _means(entry)
 
 
 _MEANINGS = {

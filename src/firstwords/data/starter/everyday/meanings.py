@@ -22,7 +22,7 @@ from firstwords.data.starter.everyday.wording import Wording
 from firstwords.data.starter.facts import subjects
 from firstwords.data.starter.lexicon import Entry
 from firstwords.data.starter.rng import Rng, choose
-from firstwords.data.starter.templates import article
+from firstwords.data.starter.templates import article, capitalize
 from firstwords.data.starter.turn import Turn
 
 TABLE = "meanings.txt"
@@ -185,13 +185,13 @@ def _part_turn(wording: Wording, word: Word, section: str) -> Turn:
     asked = re.sub(r"\ba (?=ad(?:verb|jective))", "an ", asked)
     names = " or ".join(_ARTICLES[name] for name in word.parts)
     sure = "can be" if len(word.parts) > 1 else "is"
-    said = f"The word {word.word} {sure} {names}."
+    said = f"the word {word.word} {sure} {names}."
     if re.search(r" or |what|which", asked.lower()):
-        answer = said
+        answer = capitalize(said)
     elif f" {part}" in asked:
-        answer = f"Yes, the word {word.word} {sure} {names}."
+        answer = f"Yes, {said}"
     else:
-        answer = f"No, the word {word.word} {sure} {names}."
+        answer = f"No, {said}"
     return Turn(wording.typed(asked, slots), answer, "mentions", (part,))
 
 
