@@ -3,6 +3,7 @@ busy."""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 LIMIT_SECONDS = 900.0
 
@@ -20,3 +21,10 @@ def wait_until(
         meanwhile()
         assert time.monotonic() < deadline, f"still waiting after {limit_seconds:g} s"
         time.sleep(interval_seconds)
+
+
+def wait_for_script(page: Any, expression: str) -> None:
+    """Return when `expression` is true in the page. Playwright's `wait_for_function` evaluates its
+    text again inside the page from the second time on, which the pages' Content Security Policy
+    forbids; `evaluate` comes from the browser's debugger."""
+    wait_until(lambda: page.evaluate(expression))

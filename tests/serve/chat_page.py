@@ -4,6 +4,7 @@ import time
 from typing import Any, NamedTuple
 
 import torch
+from waiting import wait_until
 
 from firstwords.tokenizer.bpe import IM_END, TOOL_CALL, TOOL_CALL_END, Tokenizer
 
@@ -61,7 +62,7 @@ def answered(page: Any, n_replies: int | None = None) -> None:
     """Wait until no answer is generated, and the log has that many replies."""
     page.locator("#log[aria-busy=false] .answers").last.wait_for()
     if n_replies is not None:
-        page.wait_for_function(f"document.querySelectorAll('.answers').length === {n_replies}")
+        wait_until(lambda: page.locator(".answers").count() == n_replies)
 
 
 def ask(page: Any, text: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from waiting import wait_for_script
 
 from firstwords.inference.decoder import Decoder
 from firstwords.model.transformer import Transformer
@@ -58,7 +59,7 @@ def open_bar(open_page: Callable[..., Any], url: str, names: Names) -> Callable[
         page = open_page(**options)
         page.context.route("**/v1/runs", answer)
         page.goto(url + path)
-        page.wait_for_function("document.querySelector('app-bar').run")
+        wait_for_script(page, "document.querySelector('app-bar').run")
         return page
 
     return open_path
@@ -86,9 +87,9 @@ def test_run_is_shared_by_pages_and_the_newest_is_followed(
     )
     names.insert(0, "newest")
     page.evaluate("document.querySelector('app-bar').refresh()")
-    page.wait_for_function("changes.join() === 'newest'")
+    wait_for_script(page, "changes.join() === 'newest'")
     bar.get_by_role("combobox", name="Run").select_option("older")
-    page.wait_for_function("changes.join() === 'newest,older'")
+    wait_for_script(page, "changes.join() === 'newest,older'")
     assert page.url == f"{url}/training/?run=older"
     bar.get_by_role("link", name="API").click()
     page.wait_for_url(f"{url}/api/?run=older")
@@ -177,7 +178,7 @@ def test_without_runs_the_bar_has_its_links(open_page: Callable[..., Any], url: 
     page = open_page(viewport=DESKTOP)
     page.context.route("**/v1/*", lambda route: route.fulfill(json={"data": []}))
     page.goto(f"{url}/api/")
-    page.wait_for_function("document.querySelector('app-bar').ready.then(() => true)")
+    page.evaluate("document.querySelector('app-bar').ready")
     assert not page.locator("app-bar").get_by_role("combobox").is_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from waiting import wait_for_script, wait_until
 
 from firstwords.inference.sampling import Sampling
 from firstwords.inspect.xray import page as pages
@@ -28,6 +29,10 @@ CONVERSATION = [
     {"role": "user", "content": "Who jumped?"},
     {"role": "assistant", "content": "The old hen jumped"},
 ]
+IS_IN_SIGHT = """row => {
+  const [inner, outer] = [row, row.closest(".wide")].map((node) => node.getBoundingClientRect());
+  return inner.top >= outer.top && inner.bottom <= outer.bottom;
+}"""
 VIEWS = ("text", "next", "model", "attention", "lens", "loss", "cache", "tokens", "similar")
 
 
@@ -90,7 +95,7 @@ def test_views_come_in_order_fold_and_stay_folded(url: str, page: Any) -> None:
     address = page.url
     view(page, "cache").locator("summary").click()
     # The browser tells the page of the fold after the click has returned.
-    page.wait_for_function("localStorage.getItem('firstwords.xray.folded')?.includes('cache')")
+    wait_for_script(page, "localStorage.getItem('firstwords.xray.folded')?.includes('cache')")
     page.reload()
     view(page, "cache").wait_for()
     assert view(page, "cache").get_attribute("open") is None
@@ -249,12 +254,7 @@ def test_stages_share_a_strip_and_take_turns_in_wide_views(
         for position in (3, 150):
             select_token(page, position)
             row = region.locator("tr.selected").element_handle()
-            page.wait_for_function(
-                "row => { const [a, b] = [row, row.closest('.wide')]"
-                ".map((node) => node.getBoundingClientRect());"
-                "return a.top >= b.top && a.bottom <= b.bottom; }",
-                arg=row,
-            )
+            wait_until(lambda row=row: row.evaluate(IS_IN_SIGHT))
 
 
 def test_tokens_of_stages_are_shared_as_far_as_they_agree(url: str, page: Any) -> None:
