@@ -1,6 +1,7 @@
 """Rows and batches: every target exactly once in an epoch."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -207,8 +208,11 @@ def test_packing_keeps_every_segment_and_no_two_rows_could_be_merged(
     sizes: list[int], seq_len: int
 ) -> None:
     segments = [Segment(100 * i, 100 * i + size + 1, 100 * i + 1) for i, size in enumerate(sizes)]
-    rows = pack_segments(segments, seq_len)
-    assert sorted(p for row in rows for p in row) == sorted(segments)
+    packed_N3, ends = pack_segments(np.array(segments, dtype=np.int64).reshape(-1, 3), seq_len)
+    packed = [Segment(*numbers) for numbers in packed_N3.tolist()]
+    rows = [packed[start:end] for start, end in pairwise(ends)]
+    assert sorted(packed) == sorted(segments)
+    assert ends[-1] == len(segments)
     filled = sorted(sum(p.n_inputs for p in row) for row in rows)
     assert all(0 < n <= seq_len for n in filled)
     if len(filled) > 1:

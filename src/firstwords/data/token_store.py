@@ -1,4 +1,4 @@
-"""Encoded corpora on disk, in shards of token ids that training reads through memory maps.
+"""Encoded corpora on disk, in shards of token ids of which training reads a row at a time.
 
 A shard is a directory of NumPy files: `ids` (uint16, all documents end to end), `mask` (bool, the
 targets of finetuning), `lengths` (uint32, tokens of each document) and `text_bytes` (uint32, UTF-8
@@ -11,6 +11,7 @@ a store verifies its shards (about 1 GB/s); from the first damaged one on they a
 import functools
 import io
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice, takewhile
@@ -56,6 +57,27 @@ class ShardFile(CountsFile):
     sha256: dict[str, str]
 
 
+class ArrayFile:
+    """A NumPy file of one dimension, of which parts are read.
+
+    A memory map would count as this process's memory once it has been read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        weakref.finalize(self, self._file.close)
+        version = np.lib.format.read_magic(self._file)
+        if version != (1, 0):
+            raise ValueError(f"{path} has version {version} of NumPy's format, not (1, 0)")
+        *_, self._dtype = np.lib.format.read_array_header_1_0(self._file)
+        self._start = self._file.tell()
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return the elements [start, stop); the array cannot be written to."""
+        self._file.seek(self._start + start * self._dtype.itemsize)
+        return np.frombuffer(self._file.read((stop - start) * self._dtype.itemsize), self._dtype)
+
+
 class TokenStore:
     """The shards of a directory as one stream of tokens."""
 
@@ -64,8 +86,7 @@ class TokenStore:
         counts = [_sum_counts([shard]) for shard in shards]
         self.counts = functools.reduce(Counts.plus, counts, Counts(0, 0, 0))
         self._starts = np.cumsum([0] + [shard.tokens for shard in counts])
-        # A memory map keeps its file open.
-        self._open = functools.lru_cache(MAX_OPEN_ARRAYS)(functools.partial(np.load, mmap_mode="r"))
+        self._open = functools.lru_cache(MAX_OPEN_ARRAYS)(ArrayFile)
         self.lengths = _load_all(shards, "lengths.npy")
         self.text_bytes = _load_all(shards, "text_bytes.npy")
 
@@ -86,7 +107,7 @@ class TokenStore:
         while start < stop:
             base = int(self._starts[shard])
             end = min(stop, int(self._starts[shard + 1]))
-            parts.append(self._open(self._shards[shard] / name)[start - base : end - base])
+            parts.append(self._open(self._shards[shard] / name).read(start - base, end - base))
             start, shard = end, shard + 1
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

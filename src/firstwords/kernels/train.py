@@ -29,10 +29,15 @@ LAYER_WEIGHTS = (
 )
 
 
+MOST_ROWS_PER_PASS = 4
+
+
 def rows_per_pass(stage: StageConfig, n_threads: int) -> int:
     """Return the rows that a thread takes through the model at a time: a micro-batch, but no more
-    than its share of the batch."""
-    return min(stage.micro_batch_size, -(-stage.batch_size // n_threads))
+    than its share of the batch, and no more than a few. More take no less time, and their
+    activations fill memory (docs/lab-notebook.md#memory-of-a-native-step)."""
+    share = -(-stage.batch_size // n_threads)
+    return min(stage.micro_batch_size, share, MOST_ROWS_PER_PASS)
 
 
 class LayerStruct(ctypes.Structure):

@@ -158,8 +158,13 @@ def replace_packing(cut: CutFunction, pack: PackFunction) -> Iterator[None]:
     def cut_without_context(start: int, stop: int, seq_len: int, context: bool) -> list[Segment]:
         return cut(start, stop, seq_len)
 
+    def pack_arrays(segments_N3: np.ndarray, seq_len: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = pack([Segment(*numbers) for numbers in segments_N3.tolist()], seq_len)
+        packed = [segment for row in rows for segment in row]
+        return np.array(packed, dtype=np.int64).reshape(-1, 3), np.cumsum([0, *map(len, rows)])
+
     dataloader.split_conversation = cut_without_context
-    dataloader.pack_segments = pack  # type: ignore[assignment]
+    dataloader.pack_segments = pack_arrays
     try:
         yield
     finally:
