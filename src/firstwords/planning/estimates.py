@@ -61,7 +61,7 @@ BYTES_PER_LOGIT = 16  # for each token and vocabulary entry
 BYTES_PER_ATTENTION_SCORE = 6  # for each pair of tokens and head, if not fused: float32, bfloat16
 KV_CACHE_COPIES = 2.2  # copies that answering needs of its keys and values
 LOSS_TOKENS = 256  # of the native kernel, that go through the output head together
-BYTES_PER_STORED_TOKEN = 3.1  # on disk, and in memory once read: id, mask, lengths
+BYTES_PER_STORED_TOKEN = 3.1  # on disk: id, mask, lengths
 BYTES_OF_METRICS_AND_ANSWERS = 5e6
 
 
@@ -185,14 +185,6 @@ def memory_bytes(recipe: Recipe, processes: int = 1) -> float:
     trial = autotune.trial_recipe(1)  # autotuning holds two trial models at a time
     peak = max(training_bytes(trial) + weights_bytes(trial, 1), peak)
     return PROCESS_BYTES + peak + FREED_BUT_HELD_BYTES + COMPILER_BYTES * recipe.compile
-
-
-def resident_bytes(recipe: Recipe) -> float:
-    """Estimate the peak memory that the system shows for the run. On a CPU this includes the
-    encoded text, which is mapped from its files and dropped if memory is short."""
-    if recipe.device != "cpu":
-        return memory_bytes(recipe)
-    return memory_bytes(recipe) + BYTES_PER_STORED_TOKEN * all_tokens(recipe)
 
 
 def training_bytes(recipe: Recipe, processes: int = 1) -> float:

@@ -214,7 +214,7 @@ def estimate_run(
         "tokens_per_second": tokens_per_second,
         "phase_seconds": estimates.phase_seconds(recipe, tokens_per_second, data),
         "total_seconds": measuring + run_seconds,
-        "memory_bytes": estimates.resident_bytes(recipe),
+        "memory_bytes": estimates.memory_bytes(recipe),
         "disk_bytes": estimates.disk_bytes(recipe),
         "parameters": estimates.parameters(recipe.model),
         "flops_per_token": recipe_flops_per_token(recipe),

@@ -36,6 +36,7 @@ from firstwords.data.starter.everyday.typed import (
     type_out,
 )
 from firstwords.data.starter.grading import is_right
+from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.letters import letter_question
 from firstwords.data.starter.rng import seeded_rng
 from firstwords.data.starter.templates import fill_template
@@ -236,6 +237,25 @@ def test_tasks_repeat_and_count_as_asked() -> None:
     assert seen
 
 
+def test_tasks_say_a_word_twice() -> None:
+    requests = [turn for i in range(900) for turn in tasks(seeded_rng(18, "tasks", i))]
+    twice = [turn for turn in requests if re.match(r"[Ss]ay [a-z]+ twice\b", turn.question)]
+    assert twice
+    for turn in twice:
+        word = turn.question.split()[1]
+        if word != "it":
+            assert turn.answer == f"All right: {word}, {word}."
+
+
+def test_american_spelling_is_typed_and_means_the_same() -> None:
+    style = TypingStyle(american=1.0)
+    rng = seeded_rng(19, "american", 0)
+    text = "What is your favourite colour? Grey?"
+    assert type_out(rng, style, text) == "What is your favorite color? Gray?"
+    assert type_out(rng, style, text, ["Grey"]) == "What is your favorite color? Grey?"
+    assert canonical(type_out(rng, style, text)) == canonical(text)
+
+
 def test_riddles_and_subjects_are_answered() -> None:
     for index in range(100):
         rng = seeded_rng(9, "riddle", index)
@@ -256,7 +276,47 @@ def test_a_library_adds_subjects_as_pairs() -> None:
 
 def test_training_never_shows_what_only_the_exam_asks() -> None:
     intent = intents()["feel sad"]
+    held_out = {way for line in intent.questions for way in all_ways(line) if is_never_said(way)}
+    assert held_out
     for index in range(200):
         rng = seeded_rng(10, "sad", index)
-        assert not is_never_said(say(rng, intent, Slots(rng)))
-        assert is_exam_only(say(rng, intent, Slots(rng), held_out=True))
+        text = say(rng, intent, Slots(rng))
+        assert not is_never_said(text)
+        assert text not in held_out
+
+
+PLAIN = (
+    "How do I make pancakes?",
+    "Why is the sky blue?",
+    "What is the meaning of life?",
+    "Tell me something interesting.",
+)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_plain_wordings_are_never_held_out(text: str) -> None:
+    assert is_held_out("question", canonical(text)) == (text == PLAIN[2])
+    for style in (CAREFUL, HASTY):
+        assert not is_exam_only(type_out(seeded_rng(14, text, 0), style, text))
+
+
+def test_the_exam_asks_nothing_in_plain_wordings() -> None:
+    lines = [intent.questions[0] for intent in intents().values()]
+    plain = {canonical(way) for line in lines if "{" not in line for way in all_ways(line)}
+    for index in range(400):
+        asked = exam_turn(seeded_rng(15, "exam", index), feelings=index % 2 == 0).question
+        assert canonical(asked) not in plain
+
+
+def test_the_plainest_wording_is_said_most_often() -> None:
+    intent = intents()["why sky blue"]
+    said = [say(seeded_rng(16, "sky", i), intent, Slots(seeded_rng(16, "", i))) for i in range(600)]
+    assert said.count("Why is the sky blue?") > 0.2 * len(said)
+
+
+def test_about_things_the_plainest_request_is_never_held_out() -> None:
+    subject = next(from_pairs([("owls", "Owls hunt at night.")], "ask many"))
+    asked = {
+        turns_about(seeded_rng(17, "owls", i), subject, CAREFUL)[0].question for i in range(99)
+    }
+    assert asked & {"Tell me about owls.", "Tell me about owls, please."}

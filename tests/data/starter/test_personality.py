@@ -44,7 +44,7 @@ def digest(own: Personality | None) -> str:
 
 def test_without_a_personality_the_conversations_stay_as_they_are() -> None:
     # With today's mixture. A change here changes what every new run is trained on.
-    assert digest(None) == "f3fe2be65abaaa7aa0653ad92c33e100cc429a5b800df153a6a9b51d7b8819de"
+    assert digest(None) == "00b522169dbdd4e8dee5dfa66f6787ab4967ae1e2b6e6da0b8e1d05a66df370a"
 
 
 def test_conversations_are_a_function_of_seed_index_and_personality() -> None:

@@ -7,7 +7,8 @@ so that the choice is the same for every seed, machine and version. The kinds of
   with it, so that the model must transfer it.
 - *question*: the text of a single question. Training may ask for the same fact in other words.
   What users say in everyday conversation is held out by its canonical form (`everyday/typed.py`),
-  which is the same however it is typed.
+  which is the same however it is typed. The first wording of an intent, which most users take, is
+  never held out, and the exam does not ask it.
 - *sum*: the operands and the operator, in either order for + and x. It appears nowhere in training.
 - *word*: a word that training never spells, counts or reverses.
 - *story*: a situation of a story or scene, such as a plot with its object and place. It appears

@@ -32,7 +32,8 @@ def favouring_first(rng: Rng) -> Rng:
     of three in 58, 24 and 18 % of cases.
 
     A model learns the commonest answer sooner than five that are equally common, and still hears
-    the others (docs/lab-notebook.md#answers-in-order).
+    the others (docs/lab-notebook.md#answers-in-order). Users say the plainest wording most often,
+    which stands first (docs/lab-notebook.md#wordings-in-order).
     """
     return lambda: rng() ** 2
 

@@ -13,7 +13,7 @@ from firstwords.data.starter.everyday.dictionary import meaning, nouns_that_coun
 from firstwords.data.starter.everyday.library_subjects import library_how_tos, library_things
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
 from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
-from firstwords.data.starter.rng import Rng, choose, randint, seeded_rng
+from firstwords.data.starter.rng import Rng, choose, favouring_first, randint, seeded_rng
 from firstwords.data.starter.tables import table_rows, table_sections
 from firstwords.data.starter.templates import article, capitalize, make_sentence
 from firstwords.data.starter.turn import Turn
@@ -136,9 +136,11 @@ def turns_about(rng: Rng, subject: Subject, style: TypingStyle, most: int = 3) -
     The answer has at most `most` sentences.
     """
     wording = table_sections("about.txt")
+    usual = favouring_first(rng)
     while True:
-        question = make_sentence(rng, wording[subject.heading], {"s": subject.name})
-        if not is_exam_only(question):
+        question = make_sentence(usual, wording[subject.heading], {"s": subject.name})
+        # The exam asks for nothing in the first wording, "tell me about owls".
+        if question.startswith("Tell me about") or not is_exam_only(question):
             break
     least = 2 if subject.heading == "ask how" else 1  # one step is no way to do something
     count = min(len(subject.sentences), randint(rng, least, most))

@@ -22,7 +22,7 @@ from firstwords.data.starter.everyday.typed import (
 from firstwords.data.starter.fact_questions import fact_turn
 from firstwords.data.starter.letters import letter_turn
 from firstwords.data.starter.numbers import math_turn
-from firstwords.data.starter.rng import Rng, choose, choose_weighted
+from firstwords.data.starter.rng import Rng, choose, choose_weighted, favouring_first
 from firstwords.data.starter.templates import capitalize, fill_template, make_answer, make_sentence
 from firstwords.data.starter.turn import Turn
 
@@ -103,8 +103,8 @@ def _by_topic() -> dict[str, tuple[Intent, ...]]:
 
 # What most users say sooner or later; of the other topics each user asks for few.
 _COMMON_TOPICS = (
-    *("about_me", "advice", "chat", "complaints", "daily", "feelings_bad", "feelings_good"),
-    *("fun", "greetings", "short", "unknowable"),
+    *("about_me", "advice", "chat", "common", "complaints", "daily", "feelings_bad"),
+    *("feelings_good", "fun", "greetings", "short", "unknowable"),
 )
 _COMMON_WEIGHT = 3  # of a common intent; the others have 1
 # Few users say these, but a thoughtless answer hurts.
@@ -138,19 +138,19 @@ def tidy(text: str) -> str:
     return text.rstrip().replace("  ", " ")
 
 
-def say(rng: Rng, intent: Intent, slots: Slots, held_out: bool = False) -> str:
-    """Return a user's message for the intent, in normal spelling.
+def say(rng: Rng, intent: Intent, slots: Slots) -> str:
+    """Return a user's message for the intent, in normal spelling, the plainest wordings most often.
 
-    With `held_out` training never shows it. Raises ValueError if the intent has no such message.
+    Raises ValueError if training shows no message of the intent.
     """
     for _ in range(40):
-        line = choose(rng, intent.questions)
-        if not held_out and not intent.never_held_out and (texts := sayable(line)):
+        line = choose(favouring_first(rng), intent.questions)
+        if not intent.never_held_out and (texts := sayable(line)):
             return choose(rng, texts)
         text = tidy(capitalize(fill_template(rng, line, slots)))
-        if intent.never_held_out or (is_exam_only(text) if held_out else not is_never_said(text)):
+        if intent.never_held_out or not is_never_said(text):
             return text
-    raise ValueError(f"all messages of {intent.name!r} have the same hold-out")
+    raise ValueError(f"all messages of {intent.name!r} are held out")
 
 
 def intent_turn(

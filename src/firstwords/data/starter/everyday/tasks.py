@@ -21,7 +21,7 @@ from firstwords.data.starter.facts import WEEK
 from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.instructions import say_times
 from firstwords.data.starter.letters import letter_turn, maybe_quoted
-from firstwords.data.starter.rng import Rng, choose, randint, sample
+from firstwords.data.starter.rng import Rng, choose, favouring_first, randint, sample
 from firstwords.data.starter.tables import table_rows, table_sections
 from firstwords.data.starter.templates import (
     article,
@@ -39,7 +39,7 @@ def _ask(rng: Rng, style: TypingStyle, heading: str, **slots: str) -> str:
     """Return a request in the wording of a section of `tasks.txt`, as this user types it."""
     wording = table_sections("tasks.txt")[heading]
     while True:
-        line = choose(rng, wording)
+        line = choose(favouring_first(rng), wording)
         if texts := sayable(line):
             text = choose(rng, texts)
             break
@@ -62,7 +62,7 @@ def _say(rng: Rng, style: TypingStyle) -> list[Turn]:
     word, count = maybe_quoted(rng, _word(rng)), 1
     if rng() < 0.5:
         count = randint(rng, 2, 5)
-        request = _ask(rng, style, "say times", w=word, n=_number(rng, count))
+        request = _ask(rng, style, "say times", w=word, times=_times(rng, count))
     else:
         request = _ask(rng, style, "say", w=word)
     turns = [Turn(request, say_times(word, count))]
@@ -73,7 +73,7 @@ def _say(rng: Rng, style: TypingStyle) -> list[Turn]:
         turns.append(Turn(_ask(rng, style, "in capitals"), say_times(word.upper(), count)))
     elif chance < 0.45:
         count = randint(rng, 2, 4)
-        request = _ask(rng, style, "it times", n=_number(rng, count))
+        request = _ask(rng, style, "it times", times=_times(rng, count))
         turns.append(Turn(request, say_times(word, count)))
     elif chance < 0.6:
         other = _word(rng)
@@ -83,6 +83,10 @@ def _say(rng: Rng, style: TypingStyle) -> list[Turn]:
 
 def _number(rng: Rng, number: int) -> str:
     return number_in_words(number) if rng() < 0.6 else str(number)
+
+
+def _times(rng: Rng, count: int) -> str:
+    return "twice" if count == 2 and rng() < 0.6 else f"{_number(rng, count)} times"
 
 
 def _count(rng: Rng, style: TypingStyle) -> list[Turn]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from firstwords.data.starter.everyday.intents import intents
 from firstwords.data.starter.facts import TOPICS, facts_by_subject
 from firstwords.data.starter.holdout import is_held_out, question_key
 from firstwords.data.starter.rng import Rng, choose
@@ -27,6 +28,7 @@ class TypingStyle(NamedTuple):
     drops_apostrophes: bool = False
     abbreviates: float = 0.0
     mistypes: float = 0.0
+    american: float = 0.4  # the spelling of words such as "colour"
 
 
 CAREFUL = TypingStyle(contracts=0.5)
@@ -41,7 +43,7 @@ _STYLES = (
     TypingStyle(True, 1.0, True, 0.9, True, 0.3, 0.2),
 )
 # The exam has no typos, so that no two of its questions differ in a typo alone.
-_EXAM_STYLES = tuple(style._replace(mistypes=0.0) for style in _STYLES[3:])
+_EXAM_STYLES = tuple(style._replace(mistypes=0.0, american=0.0) for style in _STYLES[3:])
 
 
 def draw_style(rng: Rng, for_exam: bool = False) -> TypingStyle:
@@ -116,7 +118,29 @@ _ABBREVIATIONS = {
     "tomorrow": "tmrw",
 }
 _ABBREVIABLE = re.compile(rf"\b(?:{'|'.join(map(_either_case, _ABBREVIATIONS))})\b")
+_AMERICAN = {
+    "colour": "color",
+    "colours": "colors",
+    "favourite": "favorite",
+    "neighbour": "neighbor",
+    "neighbours": "neighbors",
+    "grey": "gray",
+    "mum": "mom",
+    "centre": "center",
+    "theatre": "theater",
+    "metre": "meter",
+    "metres": "meters",
+    "litre": "liter",
+    "litres": "liters",
+    "kilometre": "kilometer",
+    "kilometres": "kilometers",
+    "aeroplane": "airplane",
+    "jumper": "sweater",
+    "maths": "math",
+}
+_BRITISH = re.compile(rf"\b(?:{'|'.join(map(_either_case, _AMERICAN))})\b")
 _EXPANSIONS = {
+    **{american: british for british, american in _AMERICAN.items()},
     **{short.lower().replace("'", ""): full for full, short in _CONTRACTIONS.items()},
     **{short: full for full, short in _ABBREVIATIONS.items()},
     "ive": "i have",
@@ -126,6 +150,11 @@ _EXPANSIONS = {
 def _contraction(match: re.Match[str]) -> str:
     short = _CONTRACTIONS[match[0].lower()]
     return short[0].upper() + short[1:] if match[0][0].isupper() else short
+
+
+def _american(word: str, keep: Collection[str]) -> str:
+    spelled = word if word in keep else _AMERICAN[word.lower()]
+    return capitalize(spelled) if word[0].isupper() else spelled
 
 
 def type_out(rng: Rng, style: TypingStyle, text: str, keep: Collection[str] = ()) -> str:
@@ -138,6 +167,8 @@ def type_out(rng: Rng, style: TypingStyle, text: str, keep: Collection[str] = ()
         text = text.replace("n't", "nt").replace("'", "")
     if rng() < style.abbreviates:
         text = _ABBREVIABLE.sub(lambda match: _ABBREVIATIONS[match[0].lower()], text)
+    if _BRITISH.search(text) and rng() < style.american:
+        text = _BRITISH.sub(lambda match: _american(match[0], keep), text)
     if style.lower:
         text = text.lower()
     if rng() < style.drops_final:
@@ -191,6 +222,8 @@ def canonical(text: str) -> str:
 def is_exam_only(text: str) -> bool:
     """Return whether training never shows a user who says this, in any rendering."""
     key, plain = question_key(text), canonical(text)
+    if plain in _plain_requests():
+        return False
     held_out = is_held_out("question", plain) or is_held_out("question", key)
     return held_out or plain in _exam_wording()
 
@@ -244,7 +277,17 @@ def may_be_exam_question(text: str) -> bool:
     # Shorter ones, such as "I am sad", occur in stories.
     if not is_held_out("question", plain) or len(plain.split()) < 5:
         return False
-    return plain not in _small_talk()
+    return plain not in _small_talk() and plain not in _plain_requests()
+
+
+@cache
+def _plain_requests() -> frozenset[str]:
+    """Return the first wording of every intent, which is the one that most users take, as far as it
+    has no slots: nothing of it is held out, and the exam does not ask it. What the older parts of
+    the exam ask too is not among it."""
+    first = (intent.questions[0] for intent in intents().values())
+    ways = {canonical(way) for line in first if "{" not in line for way in all_ways(line)}
+    return frozenset(ways) - _asked_facts(exam_only=False) - _exam_wording() - _small_talk()
 
 
 @cache
@@ -253,17 +296,23 @@ def _exam_wording() -> frozenset[str]:
 
     Those for facts that only pretraining states are among them in all words.
     """
+    return _asked_facts(exam_only=True) | _all_ways("ask anew")
+
+
+@cache
+def _asked_facts(exam_only: bool) -> frozenset[str]:
+    """Return the questions for facts that only the exam asks, or else those that training may."""
     wording = table_sections("facts.txt")
-    ways = {
+    return frozenset(
         canonical(fill_template(_first_way, way, fact.slots))
         for topic in TOPICS
         for facts in facts_by_subject(topic).values()
         for fact in facts
-        for use in (("ask", "ask anew") if fact.held_out else ("ask anew",))
+        for use in ("ask", "ask anew")
+        if exam_only == (fact.held_out or use == "ask anew")
         for line in wording.get(f"{fact.relation} {use}", ())
         for way in all_ways(line)
-    }
-    return frozenset(ways) | _all_ways("ask anew")
+    )
 
 
 def _first_way() -> float:

@@ -10,7 +10,7 @@ from firstwords.data.starter.everyday.typed import (
     type_out,
 )
 from firstwords.data.starter.grading import Rule
-from firstwords.data.starter.rng import Rng, choose
+from firstwords.data.starter.rng import Rng, choose, favouring_first
 from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.templates import capitalize, fill_template, make_answer
 from firstwords.data.starter.turn import Turn
@@ -50,7 +50,7 @@ class Wording:
         """Return a message of the user in normal spelling."""
         lines = self._sections[name]
         for _ in range(_TRIES):
-            line = choose(self.rng, lines)
+            line = choose(favouring_first(self.rng), lines)
             if not self._held_out and (texts := sayable(line)):
                 return choose(self.rng, texts)
             text = capitalize(fill_template(self.rng, line, slots))

@@ -48,7 +48,7 @@ _AGO = (
     "on Monday",
     "on Friday",
     "last week",
-    "two days ago",
+    "a few days ago",
     "an hour ago",
     "after lunch",
     "before breakfast",
