@@ -105,7 +105,7 @@ def test_json_is_one_document(run: Run, xray: Call) -> None:
     assert (code, err) == (0, "")
     document = json.loads(out)
     assert [stage["stage"] for stage in document["stages"]] == list(REQUIRED_STAGES)
-    assert document["sampling"] == {"temperature": 0.7, "top_k": 50, "top_p": 0.95, "seed": 0}
+    assert document["sampling"] == {"temperature": 0.5, "top_k": 50, "top_p": 0.95, "seed": 0}
 
 
 def test_page_embeds_the_document_safely(run: Run, xray: Call, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def sampling_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--temperature",
             type=FiniteRange(min=0),
-            default=0.7,
+            default=0.5,
             show_default=True,
             help="Sampling temperature; 0 is greedy.",
         ),

@@ -1,14 +1,15 @@
-"""The words of English that babble.py knows: from the tables of the package, and formed from them.
+"""The words of English that babble.py knows: from the texts of the package, and formed from them.
 
-`babble_words.txt` lists classes of words; the tables of the starter curriculum give all others.
+`babble_words.txt` lists classes of words; the tables, intents, tales and library of the starter
+curriculum give all others.
 """
 
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
+from firstwords.data import starter
 from firstwords.data.starter.tables import (
     parse_sections,
     table_rows,
@@ -51,15 +52,14 @@ def _word_sections() -> dict[str, tuple[str, ...]]:
 
 @cache
 def known_words() -> frozenset[str]:
-    """Return the words of all tables, in lower case."""
+    """Return the words of all texts of the starter curriculum, in lower case."""
     words = {*word_class("function words"), *word_class("words"), *word_class("sounds")}
     words |= {*word_class("verbs"), *word_class("names"), *vocabulary()}
-    for table in (resources.files("firstwords.data.starter") / "tables").iterdir():
-        if table.name.endswith(".txt"):
-            lines = table.read_text(encoding="utf-8").splitlines()
-            text = " ".join(line for line in lines if not line.startswith("#"))
-            text = re.sub(r"\{[^}]*\}|<\w+>", " ", text)  # slots and macros of templates
-            words |= {word for word in re.findall(r"[^\W\d_]+", text.lower()) if len(word) > 1}
+    for file in Path(starter.__file__).parent.rglob("*.txt"):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        text = " ".join(line for line in lines if not line.startswith("#"))
+        text = re.sub(r"\{[^}]*\}|<\w+>", " ", text)  # slots and macros of templates
+        words |= {word for word in re.findall(r"[^\W\d_]+", text.lower()) if len(word) > 1}
     return frozenset(words)
 
 

@@ -27,7 +27,7 @@ TEMPLATE \"\"\"{{{{- range .Messages }}}}<|im_start|>{{{{ .Role }}}}
 PARAMETER stop <|im_end|>
 PARAMETER stop <|endoftext|>
 PARAMETER num_ctx {context}
-PARAMETER temperature 0.7
+PARAMETER temperature 0.5
 """
 
 

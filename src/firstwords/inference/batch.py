@@ -9,7 +9,7 @@ from firstwords.inference.stream import AnswerEvent, StopFilter
 from firstwords.recipe import ModelConfig
 from firstwords.tokenizer.bpe import Tokenizer
 
-MAX_BATCH_SIZE = 64  # prompts decoded together, fewer if their cache exceeds:
+MAX_BATCH_SIZE = 32  # prompts decoded together, fewer if their cache exceeds:
 MAX_CACHE_BYTES = 256e6
 
 

@@ -23,7 +23,7 @@ class Sampling(FrozenModel):
     end the answer and are not part of it.
     """
 
-    temperature: float = Field(default=0.7, ge=0)
+    temperature: float = Field(default=0.5, ge=0)
     top_k: int = Field(default=50, ge=0)
     top_p: float = Field(default=0.95, gt=0, le=1)
     min_p: float = Field(default=0.0, ge=0, le=1)

@@ -48,7 +48,7 @@ class XrayRequest(BaseModel):
     token: int | None = Field(default=None, ge=0, le=MAX_CHARACTERS)
     chat: bool = False
     generate: int = Field(default=0, ge=0, le=MAX_GENERATED)
-    temperature: float = Field(default=0.7, ge=0, le=2)
+    temperature: float = Field(default=0.5, ge=0, le=2)
     top_k: int = Field(default=50, ge=0, le=100_000)
     top_p: float = Field(default=0.95, gt=0, le=1)
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from itertools import pairwise
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
@@ -204,6 +206,31 @@ GOOD = (
 def test_the_judge_of_stories(change: tuple[str, str], verdict: bool) -> None:
     answer = GOOD.replace(*change) if change[0] else GOOD
     assert is_good_tale(("fox", "Pip", "he"), answer) is verdict
+
+
+@given(SEEDS)
+def test_brief_tales_are_good_ones(seed: int) -> None:
+    rng = seeded_rng(seed, "brief", 0)
+    order = draw_order(rng)._replace(brief=True)
+    tale = tell(rng, order)
+    title = f"A story about {order.phrase}\n\n" if order.phrase else ""
+    assert is_good_tale(_expected(order, tale), title + tale.text)
+    assert len(tale.text) < 420
+
+
+def test_most_stories_are_brief_and_long_ones_are_told_when_asked_for() -> None:
+    orders = [conversation(4, index, "tales").messages for index in range(400)]
+    lengths: dict[bool, list[int]] = {True: [], False: []}
+    for messages in orders:
+        asked, told = next(
+            (one["content"], two["content"])
+            for one, two in pairwise(messages)
+            if two["role"] == "assistant"
+        )
+        asks_long = re.search(r"\blong(er)?\b", asked.lower()) is not None
+        lengths[asks_long].append(len(told))
+    assert median(lengths[True]) > 500
+    assert median(lengths[False]) < 300
 
 
 def test_conversations_fit_into_a_row() -> None:

@@ -52,5 +52,5 @@ CONVERSATION_WEIGHTS = {
     "followups": 13.0,
     "games": 6.0,
     "wander": 18.0,
-    "tales": 4.0,
+    "tales": 7.0,
 }

@@ -29,13 +29,13 @@ def choose(rng: Rng, items: Sequence[T]) -> T:
 
 def favouring_first(rng: Rng) -> Rng:
     """Return a random source with which `choose` takes the first items more often than the last:
-    of three in 58, 24 and 18 % of cases.
+    of three in 76, 14 and 10 % of cases, of twelve the first in 54.
 
     A model learns the commonest answer sooner than five that are equally common, and still hears
     the others (docs/lab-notebook.md#answers-in-order). Users say the plainest wording most often,
     which stands first (docs/lab-notebook.md#wordings-in-order).
     """
-    return lambda: rng() ** 2
+    return lambda: rng() ** 4
 
 
 def randint(rng: Rng, low: int, high: int) -> int:

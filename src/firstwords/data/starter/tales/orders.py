@@ -4,7 +4,7 @@ A fifth of all nouns and wishes is held out: no conversation asks for a story ab
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from firstwords.data.starter.holdout import is_held_out
 from firstwords.data.starter.rng import Rng, choose, choose_weighted
@@ -39,7 +39,8 @@ class Order(NamedTuple):
     about: str = ""
     wish: Wish | None = None
     mood: str = ""
-    brief: bool = False
+    length: Literal["", "very short", "long"] = ""  # as users ask for it
+    brief: bool = False  # told in two or three sentences, as a very short one always is
 
 
 @cache
@@ -184,7 +185,7 @@ def _in_a_mood(rng: Rng, order: Order) -> Order:
     """Return the order with a mood or a length now and then."""
     chance = rng()
     if chance < 0.12:
-        return order._replace(brief=True)
+        return order._replace(length="very short", brief=True)
     if chance < 0.32 and not order.wish:
         moods = ("happy", "funny", "sad", "scary", "quiet")
         moody = order._replace(mood=choose(rng, moods))

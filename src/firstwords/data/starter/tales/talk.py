@@ -28,9 +28,9 @@ _LENGTHS = ("", "", "", "short ", "little ", "nice ")
 def tale_talk(rng: Rng) -> list[Turn]:
     """Ask for a story, then perhaps about it, for a shorter one, for its end or for another one."""
     style = draw_style(rng)
-    order = draw_order(rng)
+    order = _with_length(rng, draw_order(rng))
     n_more = choose(rng, (0, 0, 0, 1, 1, 2, 2, 3))
-    if n_more and rng() < 0.4:
+    if n_more and order.length != "long" and rng() < 0.4:
         order = order._replace(brief=True)
     turn, tale = _ordered(rng, order, style, MAX_CHARACTERS - 90 * n_more - 100)
     turns = [turn]
@@ -51,6 +51,22 @@ def tale_talk(rng: Rng) -> list[Turn]:
             if make in _LAST:
                 break
     return turns
+
+
+_LONG_PROBABILITY = 0.12
+# A model of half an hour loses the thread of a long story, and finishes a brief one
+# (docs/lab-notebook.md#brief-stories).
+_BRIEF_PROBABILITY = 0.65
+
+
+def _with_length(rng: Rng, order: Order) -> Order:
+    """Return the order as a user of training gives it, who may ask for a long story, and as it is
+    told: mostly in a few sentences."""
+    if order.brief:
+        return order
+    if rng() < _LONG_PROBABILITY:
+        return order._replace(length="long")
+    return order._replace(brief=rng() < _BRIEF_PROBABILITY)
 
 
 def exam_tale(rng: Rng) -> list[Turn]:
@@ -91,8 +107,10 @@ def _ordered(rng: Rng, order: Order, style: TypingStyle, most: int) -> tuple[Tur
     """Return the request for a story, with the story."""
     wording = tale_sections("talk.txt")
     adjective = ""
-    if order.brief:
+    if order.length == "very short":
         adjective = choose(rng, ("very short ", "very short ", "tiny ", "super short "))
+    elif order.length == "long":
+        adjective = choose(rng, ("long ", "long ", "longer ", "very long "))
     elif order.mood:
         adjective = choose(rng, _MOOD_WORDS[order.mood]) + " "
     else:
@@ -117,8 +135,8 @@ def _ordered(rng: Rng, order: Order, style: TypingStyle, most: int) -> tuple[Tur
 def _title(order: Order) -> str:
     """Return a title that repeats the order, so that the story can copy from nearby."""
     kind = {"": "", "quiet": "quiet "}.get(order.mood, f"{order.mood} ")
-    if order.brief:
-        kind = "very short "
+    if order.length:
+        kind = f"{order.length} "
     story = f"{kind}story"
     head = f"{article(story).capitalize()} {story}"
     if order.phrase:

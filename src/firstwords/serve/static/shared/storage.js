@@ -3,7 +3,7 @@
 const SETTINGS = "firstwords.settings";
 
 export const DEFAULTS = {
-  temperature: 0.7,
+  temperature: 0.5,
   top_p: 0.95,
   top_k: 50,
   min_p: 0,
