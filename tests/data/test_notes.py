@@ -11,6 +11,8 @@ from firstwords.common.errors import UserError
 from firstwords.data.notes.clause import parse_clause
 from firstwords.data.notes.convert import MAX_NOTES, Note, ask, conversations, read_notes
 from firstwords.data.notes.questions import questions_for, wordings
+from firstwords.data.notes.rewording import short_names
+from firstwords.data.notes.things import kinds_of
 from firstwords.data.starter.holdout import question_key
 from firstwords.tokenizer.chat_format import validate_messages
 
@@ -74,6 +76,14 @@ def test_a_sentence_without_a_known_verb_has_no_parts() -> None:
         ("The torches are in the drawer", "Where are the torches?"),
         ("Ada is afraid of thunder", "Do you know what Ada is afraid of?"),
         ("Ada is afraid of thunder", "Remind me what frightens Ada."),
+        ("Ada is afraid of thunder", "Which weather frightens Ada?"),
+        ("Otto drives a green van", "What kind of vehicle does Otto drive?"),
+        ("Ada was born in a lighthouse", "In what kind of building was Ada born?"),
+        ("The family went to Denmark in 2022", "To which country did we travel?"),
+        ("The cellar floods in spring", "In which season does the cellar flood?"),
+        ("Emma lives in Glasgow", "In which town does Emma live?"),
+        ("The next holiday is in Iceland", "Where is the next trip?"),
+        ("Biscuit is our dog", "What is the name of the dog?"),
     ],
 )
 def test_a_note_is_asked_for_in_both_directions(sentence: str, question: str) -> None:
@@ -108,6 +118,48 @@ def test_the_fifteen_questions_are_in_new_words() -> None:
     for question, expected in questions:
         assert question_key(question) not in trained, question
         assert expected.strip().lower() in said
+
+
+@pytest.mark.parametrize(
+    ("phrase", "kind"),
+    [
+        ("a green van", "vehicle"),
+        ("train driver", "job"),
+        ("the vacuum cleaner", "machine"),
+        ("a box of straw", "container"),
+        ("Iceland", "country"),
+        ("three parrots", "bird"),
+    ],
+)
+def test_a_phrase_is_a_kind_of_its_head(phrase: str, kind: str) -> None:
+    assert kind in kinds_of(phrase)
+
+
+@pytest.mark.parametrize("phrase", ["Ashby Green", '"Marigold"', "Captain Button", "the zzorp", ""])
+def test_names_and_unknown_words_are_no_kind(phrase: str) -> None:
+    assert not kinds_of(phrase)
+
+
+@pytest.mark.parametrize(
+    ("subject", "others", "short"),
+    [
+        ("The spare key", ["Ben has a bicycle"], ["the key"]),
+        ("The spare key", ["The cellar key hangs in the hall"], []),
+        ("Aunt Ruth's birthday", ["Aunt Ruth is a pilot"], ["Ruth"]),
+        ("Grandma Ada", ["Ben is tall"], ["Grandma", "Ada"]),
+        ("Grandma Ada", ["Grandma Lotte knits"], ["Ada"]),
+        ("Max", [], []),
+    ],
+)
+def test_a_subject_has_a_short_name_that_is_its_own(
+    subject: str, others: list[str], short: list[str]
+) -> None:
+    assert [name for _, name in short_names(subject, others)] == short
+
+
+def test_a_note_is_asked_for_by_its_short_name() -> None:
+    asked = ask([Note(1, "The spare key is under the pot."), Note(2, "Ben is tall.")]).questions[0]
+    assert "Where is the key?" in [q for many in asked.values() for q in many]
 
 
 FEW = [

@@ -153,6 +153,6 @@ def notes(file: Path, out: Path, per_note: int, seed: int) -> None:
         )
     console.say(f"{done.n_notes:,} notes became {done.n_conversations:,} conversations in {out}")
     console.say(
-        f"to train on them: firstwords train --from RUN --chat-data {out}:0.5 "
-        "--chat-data starter:0.5"
+        f"to train on them: firstwords train --from RUN --chat-data {out}:0.3 "
+        "--chat-data starter:0.7"
     )

@@ -47,8 +47,8 @@ CONTINUE_TEXT: Schedules = {
 }
 CONTINUE_CHAT: Schedules = {
     "pretrain": StageSchedule(0.0, 0.5, 0.05, decay=0.3, final=0.7),
-    "midtrain": StageSchedule(0.1, 0.4, 0.05, decay=0.7, final=0.5),
-    "sft": StageSchedule(0.9, 0.4, 0.05, decay=1.0, final=0.03),
+    "midtrain": StageSchedule(0.1, 0.2, 0.05, decay=0.7, final=0.5),
+    "sft": StageSchedule(0.9, 0.2, 0.05, decay=1.0, final=0.03),
 }
 
 

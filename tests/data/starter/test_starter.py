@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from firstwords.data.starter.everyday.intents import intents
 from firstwords.data.starter.everyday.slots import Slots
 from firstwords.data.starter.facts import TOPICS, facts_by_subject, random_fact, subjects
 from firstwords.data.starter.multiple_choice import multiple_choice
-from firstwords.data.starter.rng import seeded_rng
+from firstwords.data.starter.rng import Rng, seeded_rng
 from firstwords.data.starter.stories import make_story, plots
 from firstwords.data.starter.tables import table_rows, table_sections
 from firstwords.data.starter.templates import (
@@ -34,6 +35,12 @@ from firstwords.data.starter.templates import (
     join_list,
     make_answer,
     make_sentence,
+)
+from firstwords.data.starter.tool_use import (
+    ToolQuestion,
+    half_or_double,
+    small_and_large,
+    tool_question,
 )
 from firstwords.data.starter.words import number_in_words, plural, vocabulary
 from firstwords.tokenizer.calculator import calculate
@@ -117,6 +124,28 @@ def test_tool_responses_are_what_the_calculator_prints() -> None:
                 assert response in CALL.sub("", message["content"])
                 seen += 1
     assert seen > 600
+
+
+@pytest.mark.parametrize(("maker", "small"), [(small_and_large, 30), (half_or_double, 60)])
+def test_numbers_that_people_type_go_to_the_calculator(
+    maker: Callable[[Rng], ToolQuestion], small: int
+) -> None:
+    for index in range(300):
+        question = maker(seeded_rng(4, "sum", index))
+        expression, response = CALL.findall(question.answer)[0]
+        assert response == question.result == calculate(expression)
+        numbers = [int(number) for number in re.findall(r"\d+", expression)]
+        assert min(numbers) <= small
+        assert str(max(numbers)) in question.question
+        # What can be counted out in the head is left to the sums.
+        assert maker is half_or_double or max(*numbers, int(response)) > 20
+
+
+def test_the_exam_asks_for_the_old_kinds_of_sums_alone() -> None:
+    asked = [tool_question(seeded_rng(5, "sum", index), held_out=True) for index in range(400)]
+    assert not [a for a in asked if re.search("half|double|twice", a.question)]
+    trained = [tool_question(seeded_rng(5, "sum", index)) for index in range(400)]
+    assert [a for a in trained if re.search("half|double|twice", a.question)]
 
 
 def test_small_sums_are_right() -> None:

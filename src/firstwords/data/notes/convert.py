@@ -8,6 +8,7 @@ from firstwords.common import files
 from firstwords.common.errors import UserError
 from firstwords.data.notes.clause import parse_clause
 from firstwords.data.notes.questions import keywords, questions_for, questions_with, wordings
+from firstwords.data.notes.rewording import renamed, short_names
 from firstwords.data.starter.conversations import as_messages
 from firstwords.data.starter.everyday.typed import draw_style, type_out
 from firstwords.data.starter.holdout import question_key
@@ -140,6 +141,10 @@ def _questions_of(note: Note, notes: list[Note]) -> dict[str, list[str]]:
         asked[ABOUT] = questions_with(ABOUT, x=subject)
     rare = [word for word in words if not any(word in other for other in others)]
     asked[WORD] = [q for word in rare for q in questions_with(WORD, w=word)]
+    for name, instead in short_names(subject, others):
+        for kind, questions in asked.items():
+            short = (renamed(question, name, instead) for question in questions)
+            asked[kind] = list(dict.fromkeys([*questions, *short]))
     asked = {kind: questions for kind, questions in asked.items() if questions}
     return asked or {WORD: questions_with(WORD, w=sentence)}
 

@@ -1,15 +1,17 @@
 """The questions that ask for a note, in many wordings."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from itertools import chain, pairwise
 from typing import NamedTuple
 
 from firstwords.data.notes.clause import BE, Clause, parse_clause
+from firstwords.data.notes.rewording import reworded
+from firstwords.data.notes.tables import notes_text, words_of
+from firstwords.data.notes.things import asked_by_kind
 from firstwords.data.starter.everyday.typed import all_ways
 from firstwords.data.starter.grammar.lexicon import verb
-from firstwords.data.starter.tables import without_comments
 from firstwords.data.starter.templates import article, capitalize
 
 _SMALL_WORDS = (
@@ -21,7 +23,8 @@ _NO_KEYWORDS = frozenset(_SMALL_WORDS.split())
 
 # With one of these after it, a verb means something else: to get up is not to receive up.
 _PARTICLES = re.compile(r"(?:up|down|out|off|away|back|place|\w+ing)\b")
-SYNONYMS = "== synonyms"  # the section with verbs that may stand for others
+# The kind of questions that name a kind of thing, "Which fruit does Theo like?".
+THING = "thing"
 
 
 class Wording(NamedTuple):
@@ -34,9 +37,8 @@ class Wording(NamedTuple):
 @cache
 def wordings() -> dict[str, Wording]:
     """Return the kinds of questions of `wording.txt` by name."""
-    text = (resources.files(__package__) / "wording.txt").read_text(encoding="utf-8")
     found: dict[str, Wording] = {}
-    for block in without_comments(text).partition(SYNONYMS)[0].split("== ")[1:]:
+    for block in notes_text("wording.txt").split("== ")[1:]:
         name, *lines = block.strip().splitlines()
         patterns = tuple(re.compile(line[2:]) for line in lines if line.startswith("~ "))
         ways = (all_ways(line.removeprefix("? ")) for line in lines if not line.startswith("~ "))
@@ -45,19 +47,11 @@ def wordings() -> dict[str, Wording]:
     return found
 
 
-@cache
-def synonyms() -> dict[str, tuple[str, ...]]:
-    """Return the verbs that may stand for a verb in a question."""
-    text = (resources.files(__package__) / "wording.txt").read_text(encoding="utf-8")
-    lines = (line.split(": ") for line in text.partition(SYNONYMS)[2].split("\n") if line)
-    return {base: tuple(others.split(", ")) for base, others in lines}
-
-
 def _with_synonyms(clause: Clause) -> list[Clause]:
     """Return the clause, and it with each verb that may stand for its own."""
     if _PARTICLES.match(clause.rest):
         return [clause]
-    others = [verb(base) for base in synonyms().get(clause.base, ())]
+    others = [verb(base) for base in words_of("verbs").get(clause.base, ())]
     form = {"does": "third", "did": "past"}.get(clause.auxiliary, "base")
     return [
         clause,
@@ -70,8 +64,14 @@ def questions_for(sentence: str) -> dict[str, list[str]]:
     clause = parse_clause(sentence)
     by_kind: dict[str, list[str]] = {}
     for kind, slots in _matches(sentence, clause):
-        by_kind.setdefault(kind, []).extend(_filled(kind, slots))
-    return {kind: list(dict.fromkeys(asked)) for kind, asked in by_kind.items() if asked}
+        templates = wordings()[kind].templates
+        by_kind.setdefault(kind, []).extend(_filled(templates, slots))
+        by_kind.setdefault(THING, []).extend(_filled(asked_by_kind(templates, slots), slots))
+    return {
+        kind: list(dict.fromkeys([*asked, *chain.from_iterable(map(reworded, asked))]))
+        for kind, asked in by_kind.items()
+        if asked
+    }
 
 
 def _matches(sentence: str, clause: Clause | None) -> list[tuple[str, dict[str, str]]]:
@@ -150,16 +150,16 @@ def keywords(sentence: str, subject: str) -> list[str]:
 
 def questions_with(kind: str, **slots: str) -> list[str]:
     """Return the questions of a kind with these slots."""
-    return _filled(kind, slots)
+    return _filled(wordings()[kind].templates, slots)
 
 
 _SLOT = re.compile(r"\{(a:)?(\w+)\}")
 
 
-def _filled(kind: str, slots: dict[str, str]) -> list[str]:
-    """Return the templates of a kind whose slots all have values, filled."""
+def _filled(templates: Sequence[str], slots: dict[str, str]) -> list[str]:
+    """Return the templates whose slots all have values, filled."""
     filled = []
-    for template in wordings()[kind].templates:
+    for template in templates:
         if all(match[2] in slots for match in _SLOT.finditer(template)):
             text = _SLOT.sub(lambda match: _value(match, slots), template)
             filled.append(_tidy(text))

@@ -73,6 +73,11 @@ def two_numbers(rng: Rng) -> ToolQuestion:
         value: float | int = a / b
     else:
         value = {"+": a + b, "-": a - b, "*": a * b}[sign]
+    return _question_of(rng, a, sign, b, value)
+
+
+def _question_of(rng: Rng, a: int, sign: str, b: int, value: float | int) -> ToolQuestion:
+    """Ask for the result of one operation, in figures or with its name in words."""
     if rng() < 0.4:
         mark = choose(rng, ("×", "x", "*")) if sign == "*" else sign
         written = f"{a} {mark} {b}" if rng() < 0.6 else f"{a}{mark}{b}"
@@ -80,6 +85,41 @@ def two_numbers(rng: Rng) -> ToolQuestion:
         written = f"{a} {choose(rng, _OPERATOR_WORDS[sign])} {b}"
     question = make_sentence(rng, _QUESTIONS, {"e": written})
     return _make_question(question, f"{a}{sign}{b}", value)
+
+
+# What `numbers.py` counts out has no number above these.
+_LARGEST_SUM, _LARGEST_FACTOR = 20, 10
+
+
+def small_and_large(rng: Rng) -> ToolQuestion:
+    """Ask for a sum, a difference or a product that has a small number in it, as most that people
+    type have, but is too large to count out: 12 plus 30, 15 plus 8, 12 times 12."""
+    while True:
+        sign = choose(rng, "+-*")
+        a, b = randint(rng, 2, 30), _operand(rng, 2) if rng() < 0.7 else randint(rng, 2, 20)
+        if sign == "-" or rng() < 0.5:
+            a, b = max(a, b), min(a, b)
+        value = {"+": a + b, "-": a - b, "*": a * b}[sign]
+        largest = value if sign == "+" else max(a, b)
+        if largest > (_LARGEST_FACTOR if sign == "*" else _LARGEST_SUM):
+            return _question_of(rng, a, sign, b, value)
+
+
+def half_or_double(rng: Rng) -> ToolQuestion:
+    """Ask for half of a number, a third or a quarter of it, or twice as much."""
+    n, (wording, divisor) = randint(rng, 1, 60), choose(rng, _PARTS)
+    if divisor:
+        number, expression, value = n * divisor, f"{n * divisor}/{divisor}", n
+    else:
+        number, expression, value = n, f"{n}*2", n * 2
+    question = make_sentence(rng, _QUESTIONS, {"e": wording.format(n=number)})
+    return _make_question(question, expression, value)
+
+
+_PARTS = (
+    *(("half of {n}", 2), ("half of {n}", 2), ("a third of {n}", 3), ("a quarter of {n}", 4)),
+    *(("double {n}", 0), ("twice {n}", 0)),
+)
 
 
 def longer_expression(rng: Rng) -> ToolQuestion:
@@ -182,16 +222,21 @@ _QUESTION_MAKERS: tuple[Callable[[Rng], ToolQuestion], ...] = (
 )
 
 
-def tool_question(rng: Rng) -> ToolQuestion:
+# The exam asks for the others alone, so that its scores stay comparable.
+_TRAINING_ALONE = (small_and_large, small_and_large, half_or_double)
+
+
+def tool_question(rng: Rng, held_out: bool = False) -> ToolQuestion:
     """Return a random question for the calculator."""
-    return choose(rng, _QUESTION_MAKERS)(rng)
+    alone = () if held_out else _TRAINING_ALONE
+    return choose(rng, (*_QUESTION_MAKERS, *alone))(rng)
 
 
 def tool_turn(rng: Rng, held_out: bool = False) -> Turn:
     """Ask a question for the calculator."""
 
     def make(rng: Rng) -> Turn:
-        question = tool_question(rng)
+        question = tool_question(rng, held_out)
         return Turn(question.question, question.answer, "last_number", (question.result,))
 
     return draw_turn(rng, make, held_out)
