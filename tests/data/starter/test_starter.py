@@ -26,6 +26,7 @@ from firstwords.data.starter.everyday.intents import intents
 from firstwords.data.starter.everyday.slots import Slots
 from firstwords.data.starter.facts import TOPICS, facts_by_subject, random_fact, subjects
 from firstwords.data.starter.multiple_choice import multiple_choice
+from firstwords.data.starter.numbers import is_sum_held_out
 from firstwords.data.starter.rng import Rng, seeded_rng
 from firstwords.data.starter.stories import make_story, plots
 from firstwords.data.starter.tables import table_rows, table_sections
@@ -137,6 +138,8 @@ def test_numbers_that_people_type_go_to_the_calculator(
         numbers = [int(number) for number in re.findall(r"\d+", expression)]
         assert min(numbers) <= small
         assert str(numbers[0]) in question.question
+        sign = expression.strip("0123456789")
+        assert sign == "/" or not is_sum_held_out(numbers[0], sign, numbers[1])
         # What can be counted out in the head is left to the sums.
         assert maker is half_or_double or max(*numbers, int(response)) > 20
 

@@ -7,7 +7,7 @@ between `<tool_response>` marks, and then the answer in words.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from firstwords.data.starter.numbers import NOUNS
+from firstwords.data.starter.numbers import NOUNS, is_sum_held_out
 from firstwords.data.starter.rng import Rng, choose, randint, sample
 from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.templates import make_sentence
@@ -101,13 +101,16 @@ def small_and_large(rng: Rng) -> ToolQuestion:
             a, b = max(a, b), min(a, b)
         value = {"+": a + b, "-": a - b, "*": a * b}[sign]
         largest = value if sign == "+" else max(a, b)
-        if largest > (_LARGEST_FACTOR if sign == "*" else _LARGEST_SUM):
+        is_large = largest > (_LARGEST_FACTOR if sign == "*" else _LARGEST_SUM)
+        if is_large and not is_sum_held_out(a, sign, b):
             return _question_of(rng, a, sign, b, value)
 
 
 def half_or_double(rng: Rng) -> ToolQuestion:
     """Ask for half of a number, a third or a quarter of it, or twice as much."""
     n, (wording, divisor) = randint(rng, 1, 60), choose(rng, _PARTS)
+    while is_sum_held_out(n, "*", divisor or 2):
+        n = randint(rng, 1, 60)
     if divisor:
         number, expression, value = n * divisor, f"{n * divisor}/{divisor}", n
     else:
