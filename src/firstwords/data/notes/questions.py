@@ -9,7 +9,7 @@ from typing import NamedTuple
 from firstwords.data.notes.clause import BE, Clause, parse_clause
 from firstwords.data.notes.rewording import reworded
 from firstwords.data.notes.tables import notes_text, words_of
-from firstwords.data.notes.things import asked_by_kind
+from firstwords.data.notes.things import SLOT, asked_by_kind
 from firstwords.data.starter.everyday.typed import all_ways
 from firstwords.data.starter.grammar.lexicon import verb
 from firstwords.data.starter.templates import article, capitalize
@@ -153,15 +153,12 @@ def questions_with(kind: str, **slots: str) -> list[str]:
     return _filled(wordings()[kind].templates, slots)
 
 
-_SLOT = re.compile(r"\{(a:)?(\w+)\}")
-
-
 def _filled(templates: Sequence[str], slots: dict[str, str]) -> list[str]:
     """Return the templates whose slots all have values, filled."""
     filled = []
     for template in templates:
-        if all(match[2] in slots for match in _SLOT.finditer(template)):
-            text = _SLOT.sub(lambda match: _value(match, slots), template)
+        if all(match[2] in slots for match in SLOT.finditer(template)):
+            text = SLOT.sub(lambda match: _value(match, slots), template)
             filled.append(_tidy(text))
     return filled
 

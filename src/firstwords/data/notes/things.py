@@ -12,7 +12,7 @@ from firstwords.data.starter.tables import table_rows
 _PREPOSITION = re.compile(
     r" (?:of|in|on|at|with|from|for|to|by|like|next|about|out|after|before|and|every|each) "
 )
-_SLOT = re.compile(r"\{(?:a:)?(\w+)\}")
+SLOT = re.compile(r"\{(a:)?(\w+)\}")  # of a template; with "a:", the value has its article
 # A question that has one of these slots tells the answer, or a part of it.
 _THE_THING = frozenset(("v", "object", "rest", "act", "other", "p"))
 _THE_PLACE = frozenset(("v", "where", "rest", "act", "p"))
@@ -39,7 +39,7 @@ def asked_by_kind(templates: Sequence[str], slots: dict[str, str]) -> list[str]:
     when = _PLACE.fullmatch(slots.get("when", ""))
     found = []
     for template in templates:
-        told = set(_SLOT.findall(template))
+        told = {match[2] for match in SLOT.finditer(template)}
         if told.isdisjoint(_THE_THING) and (asked := _ASKS_WHAT.match(template)):
             rest = template[asked.end() :]
             found += [f"{one} {kind} {rest}" for kind in what for one in _WHICH]

@@ -108,20 +108,18 @@ def small_and_large(rng: Rng) -> ToolQuestion:
 
 def half_or_double(rng: Rng) -> ToolQuestion:
     """Ask for half of a number, a third or a quarter of it, or twice as much."""
-    n, (wording, divisor) = randint(rng, 1, 60), choose(rng, _PARTS)
-    while is_sum_held_out(n, "*", divisor or 2):
+    n, (wording, sign, factor) = randint(rng, 1, 60), choose(rng, _PARTS)
+    while is_sum_held_out(n, "*", factor):
         n = randint(rng, 1, 60)
-    if divisor:
-        number, expression, value = n * divisor, f"{n * divisor}/{divisor}", n
-    else:
-        number, expression, value = n, f"{n}*2", n * 2
+    number, value = (n * factor, n) if sign == "/" else (n, n * factor)
     question = make_sentence(rng, _QUESTIONS, {"e": wording.format(n=number)})
-    return _make_question(question, expression, value)
+    return _make_question(question, f"{number}{sign}{factor}", value)
 
 
 _PARTS = (
-    *(("half of {n}", 2), ("half of {n}", 2), ("a third of {n}", 3), ("a quarter of {n}", 4)),
-    *(("double {n}", 0), ("twice {n}", 0)),
+    *(("half of {n}", "/", 2), ("half of {n}", "/", 2)),
+    *(("a third of {n}", "/", 3), ("a quarter of {n}", "/", 4)),
+    *(("double {n}", "*", 2), ("twice {n}", "*", 2)),
 )
 
 
