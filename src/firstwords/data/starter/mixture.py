@@ -47,10 +47,10 @@ CONVERSATION_WEIGHTS = {
     "reflect": 26.0,
     "tasks": 11.0,
     "about": 10.0,
-    "meanings": 9.0,
+    "meanings": 14.0,
     "unknown_things": 11.0,
     "followups": 13.0,
     "games": 6.0,
     "wander": 18.0,
-    "tales": 7.0,
+    "tales": 12.0,
 }

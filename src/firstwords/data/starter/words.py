@@ -60,12 +60,19 @@ def number_in_words(number: int) -> str:
 
 
 def plural(noun: str) -> str:
-    """Return the plural of a regular noun: 'boxes', 'cherries', 'cups'."""
+    """Return the plural of a noun: 'boxes', 'cherries', 'mice'."""
+    if noun in _irregular_plurals():
+        return _irregular_plurals()[noun]
     if noun.endswith(("s", "x", "ch", "sh")):
         return noun + "es"
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + "s"
+
+
+@cache
+def _irregular_plurals() -> dict[str, str]:
+    return {row[0]: row[1] for row in table_rows("plurals.txt")}
 
 
 def count_of(number: int, noun: str) -> str:
@@ -82,9 +89,9 @@ def _listed_words(section: str) -> list[str]:
 
 def _regular_plurals() -> list[str]:
     """Return the plurals of all things and animals whose plural is regular."""
-    irregular = {one for one, _ in table_rows("plurals.txt")}
     singular = [row[0] for row in table_rows("animals.txt") if row[1] == plural(row[0])]
-    return [plural(noun) for noun in _listed_words("things") + singular if noun not in irregular]
+    nouns = _listed_words("things") + singular
+    return [plural(noun) for noun in nouns if noun not in _irregular_plurals()]
 
 
 def _regular_verb_forms() -> list[str]:

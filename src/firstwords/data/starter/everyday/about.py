@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from firstwords.data.starter.everyday.dictionary import meaning, nouns_that_count, plural_of
+from firstwords.data.starter.everyday.dictionary import (
+    meaning,
+    nouns_of,
+    nouns_that_count,
+    plural_of,
+)
 from firstwords.data.starter.everyday.library_subjects import library_how_tos, library_things
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
 from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
@@ -31,8 +36,8 @@ def from_pairs(pairs: Iterable[tuple[str, str]], heading: str = "ask") -> Iterat
     """Yield the subjects of (name, answer) pairs, for a source of texts.
 
     `heading` is the section of `about.txt` with the wording of questions: "ask" for a name with its
-    article ("a kettle"), "ask many" for a plural, "ask place", or "ask how" for an infinitive
-    ("boil an egg").
+    article ("a kettle"), "ask many" for a plural, "ask place" and "ask where" for a country,
+    "ask job" for a person at work, or "ask how" for an infinitive ("boil an egg").
     """
     for name, answer in pairs:
         yield Subject(name, tuple(_SENTENCE_END.split(answer)), heading)
@@ -73,6 +78,17 @@ def _countries() -> Iterator[Subject]:
             yield Subject(name, _answers(facts), "ask place")
 
 
+def _country_places() -> Iterator[Subject]:
+    """Yield the continent of every country, and its neighbours."""
+    rng = seeded_rng(0, "about", 0)
+    for name, *_ in table_rows("countries.txt"):
+        facts = {fact.relation: fact for fact in facts_by_subject("countries")[name]}
+        continent, borders = facts["continent"], facts.get("neighbour")
+        if not continent.held_out:
+            more = () if borders is None or borders.held_out else (f"It borders {borders.value}.",)
+            yield Subject(name, (continent.answer(rng), *more), "ask where")
+
+
 def _answers(facts: list[Fact]) -> tuple[str, ...]:
     """Return a sentence for each fact; after the first, "a vole" is "it"."""
     rng = seeded_rng(0, "about", 0)
@@ -105,14 +121,26 @@ def _lexicon() -> Iterator[Subject]:
             yield Subject(plural_of(entry), (meaning(entry), entry.example), "ask many")
 
 
+def _jobs() -> Iterator[Subject]:
+    """Yield what people at work do, one and many of them."""
+    for entry in nouns_of(("job",)):
+        yield Subject(
+            f"{article(entry.word)} {entry.word}", (meaning(entry), entry.example), "ask job"
+        )
+        yield Subject(plural_of(entry), (meaning(entry), entry.example), "ask jobs")
+
+
 SOURCES: tuple[Callable[[], Iterator[Subject]], ...] = (
     _definitions,
     _animals,
     _countries,
+    _country_places,
     _library,
     _how_tos,
+    _jobs,
     _lexicon,
 )
+_COMMON_FIRST = (_jobs, _lexicon)  # in the order of how often the library uses the words
 
 
 @cache
@@ -126,8 +154,15 @@ def about(rng: Rng) -> list[Turn]:
     style = draw_style(rng)
     turns: list[Turn] = []
     for _ in range(randint(rng, 1, 2)):
-        turns += turns_about(rng, choose(rng, choose(rng, known_subjects())), style)
+        turns += turns_about(rng, draw_subject(rng), style)
     return turns
+
+
+def draw_subject(rng: Rng) -> Subject:
+    """Return what somebody asks about, of every source equally often."""
+    at = int(rng() * len(SOURCES))
+    usual = favouring_first(rng) if SOURCES[at] in _COMMON_FIRST else rng
+    return choose(usual, known_subjects()[at])
 
 
 def turns_about(rng: Rng, subject: Subject, style: TypingStyle, most: int = 3) -> list[Turn]:

@@ -107,9 +107,8 @@ _COMMON_TOPICS = (
     *("feelings_good", "fun", "greetings", "short", "unknowable"),
 )
 _COMMON_WEIGHT = 3  # of a common intent; the others have 1
-# Few users say these, but a thoughtless answer hurts.
-_GRAVE = ("hopeless", "grief person", "grief pet", "bullied")
-_GRAVE_WEIGHT = 12
+# Few users say these, but a thoughtless answer hurts, most of all in despair.
+_GRAVE_WEIGHTS = {"hopeless": 30, "grief person": 12, "grief pet": 12, "bullied": 12}
 
 
 @cache
@@ -119,9 +118,8 @@ def _weighted_openings() -> tuple[Intent, ...]:
 
 
 def _weight(intent: Intent) -> int:
-    if intent.name in _GRAVE:
-        return _GRAVE_WEIGHT
-    return _COMMON_WEIGHT if intent.topic in _COMMON_TOPICS else 1
+    usual = _COMMON_WEIGHT if intent.topic in _COMMON_TOPICS else 1
+    return _GRAVE_WEIGHTS.get(intent.name, usual)
 
 
 def _random_opening(rng: Rng) -> Intent:

@@ -77,15 +77,20 @@ def nouns_that_count() -> tuple[Entry, ...]:
 
 
 @cache
+def nouns_of(classes: tuple[str, ...]) -> tuple[Entry, ...]:
+    """Return the nouns of one or more of the classes, common ones first."""
+    rows = _cells("nouns")
+    return tuple(e for e in nouns_that_count() if {*classes} & {*rows[e.word][2].split()})
+
+
 def things() -> tuple[Entry, ...]:
     """Return the nouns for what can be made, held or used, common ones first."""
-    rows, classes = _cells("nouns"), set(_THINGS.split())
-    return tuple(e for e in nouns_that_count() if classes & set(rows[e.word][2].split()))
+    return nouns_of(_THINGS)
 
 
 _THINGS = (
-    "tool object toy clothing furniture vehicle instrument container dish device machine food "
-    "book boat drink building"
+    *("tool", "object", "toy", "clothing", "furniture", "vehicle", "instrument", "container"),
+    *("dish", "device", "machine", "food", "book", "boat", "drink", "building"),
 )
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from firstwords.data.starter.everyday import meanings
-from firstwords.data.starter.everyday.about import known_subjects, turns_about
+from firstwords.data.starter.everyday.about import draw_subject, turns_about
 from firstwords.data.starter.everyday.dialogue import another_subject, intent_turn
 from firstwords.data.starter.everyday.dictionary import draw_word
 from firstwords.data.starter.everyday.intents import Intent, openings
@@ -142,7 +142,7 @@ class _State:
             if self.rng() < 0.4:
                 self.turns.append(meanings.about_it(wording, word))
         else:
-            subject = choose(self.rng, choose(self.rng, known_subjects()))
+            subject = draw_subject(self.rng)
             self.turns += turns_about(self.rng, subject, self.style, most=2)
 
     def chat(self) -> None:
