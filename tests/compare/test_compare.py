@@ -15,6 +15,7 @@ from firstwords.compare.document import CompareRequest, compare_runs
 from firstwords.compare.models import held_out_text
 from firstwords.compare.page import render_page
 from firstwords.compare.terminal import render_comparison
+from firstwords.data.starter.personality import Personality
 from firstwords.recipe import ModelConfig
 from firstwords.runs import registry
 from firstwords.runs.manifest import Sources
@@ -106,6 +107,19 @@ def test_a_shorter_exam_is_compared_on_the_questions_that_both_answered(make_run
     assert (pair["n"], pair["only_first"], pair["only_second"]) == (60, 40, 0)
     assert [score["n"] for score in exam["scores"]] == [200, 60]
     assert [part["pairs"][0]["clear"] for part in exam["parts"]] == [True, True]
+
+
+def test_questions_about_another_personality_are_left_out(make_run: MakeRun) -> None:
+    records = answers(50)
+    own = [{**one, "reference": "I am Pip."} for one in records[:4]]
+    pip = Personality(name="Pip")
+    first, second = make_run("a", records), make_run("b", own + records[4:], personality=pip)
+    document = compare_files(first, second)
+    [pair] = document["benchmarks"][0]["pairs"]
+    assert (pair["n"], pair["left_out"]) == (196, 4)
+    [note] = [note for note in document["notes"] if "left out" in note]
+    assert note.startswith("4 of the 200 questions of the exam are left out")
+    assert "personalities differ" in note
 
 
 def test_other_questions_are_not_compared_item_by_item(make_run: MakeRun) -> None:

@@ -16,6 +16,7 @@ from firstwords.runs.documents import Document, read_valid_lines
 from firstwords.runs.run import Run
 
 EXAMPLES = 3  # questions shown that only one of two runs answered correctly
+LEAST_SHARED = 0.5  # share of the items of the smaller evaluation without which none are compared
 
 
 class ItemRecord(Document):
@@ -78,8 +79,8 @@ def _compare(runs: list[Run], items: list[Items], titles: dict[str, str]) -> dic
         for run, other, both in zip(runs[1:], items[1:], shared, strict=True)
     ]
     pairs = [
-        {"reason": reason} if reason else compare_items(both)
-        for both, reason in zip(shared, reasons, strict=True)
+        {"reason": reason} if reason else _compare_whole(items[0], other, both)
+        for other, both, reason in zip(items[1:], shared, reasons, strict=True)
     ]
     names = dict.fromkeys(record["category"] for one in items for record in one.values())
     parts = [
@@ -120,8 +121,8 @@ def _not_comparable(
         if not items:
             return f"{run.name} has no answers; evaluate it with firstwords eval --run {run.name}"
     n_fewer = min(len(first), len(second))
-    if len(shared.first) == n_fewer:
-        return ""  # the smaller evaluation is a part of the larger one
+    if len(shared.first) >= LEAST_SHARED * n_fewer:
+        return ""
     versions = {first_run.manifest.firstwords, second_run.manifest.firstwords}
     of = f" (versions {', '.join(sorted(versions))})" if len(versions) > 1 else ""
     return (
@@ -129,6 +130,13 @@ def _not_comparable(
         f"{len(shared.first):,} of {n_fewer:,} are the same; evaluate both again with firstwords "
         f"eval --run NAME"
     )
+
+
+def _compare_whole(first: Items, second: Items, shared: Shared) -> dict[str, Any] | None:
+    """Compare the items that both runs answered; `left_out` counts those of the smaller evaluation
+    that the other run was not asked."""
+    pair = compare_items(shared)
+    return pair and {**pair, "left_out": min(len(first), len(second)) - pair["n"]}
 
 
 def compare_items(shared: Shared) -> dict[str, Any] | None:

@@ -91,7 +91,7 @@ def _bits_verdict(first: str, second: str, bits: JsonObject, index: int) -> tupl
 def find_notes(document: JsonObject) -> list[str]:
     """Return what a reader must know before drawing a conclusion from the verdicts."""
     runs = document["runs"]
-    return [*_unfinished(document), *_unequal_time(runs), _seeds(document)]
+    return [*_unfinished(document), *_left_out(document), *_unequal_time(runs), _seeds(document)]
 
 
 def _unfinished(document: JsonObject) -> list[str]:
@@ -101,6 +101,25 @@ def _unfinished(document: JsonObject) -> list[str]:
             document["runs"], document["steps"], document["stages"], strict=True
         )
         if run["state"] != "finished"
+    ]
+
+
+def _left_out(document: JsonObject) -> list[str]:
+    """Say which questions of the exam were not the same, and why."""
+    sections = {difference["section"] for difference in document["differences"]}
+    why = ""
+    if "personality" in sections:
+        why = ": the personalities differ, and a model is asked about its own"
+    elif "version" in sections:
+        why = ": the versions of Firstwords differ"
+    first, *others = (run["name"] for run in document["runs"])
+    return [
+        f"{pair['left_out']:,} of the {pair['n'] + pair['left_out']:,} questions of the exam are "
+        f"left out, because {first} and {name} were asked different ones{why}."
+        for benchmark in document["benchmarks"]
+        if benchmark["name"] == "exam"
+        for name, pair in zip(others, benchmark["pairs"], strict=True)
+        if pair and pair.get("left_out")
     ]
 
 
