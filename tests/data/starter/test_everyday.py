@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from firstwords.data.starter.everyday.about import about, from_pairs, known_subjects, turns_about
+from firstwords.data.starter.everyday.about import SOURCES, about, from_pairs, turns_about
 from firstwords.data.starter.everyday.dialogue import (
     MAX_TURNS,
     answer_to,
@@ -261,7 +261,7 @@ def test_riddles_and_subjects_are_answered() -> None:
         rng = seeded_rng(9, "riddle", index)
         assert riddle(rng, CAREFUL)[0].answer.endswith("?")
         assert all(turn.answer for turn in about(rng))
-    assert sum(map(len, known_subjects())) > 400
+    assert sum(len(tuple(source())) for source in SOURCES) > 400
 
 
 def test_a_library_adds_subjects_as_pairs() -> None:
@@ -272,6 +272,26 @@ def test_a_library_adds_subjects_as_pairs() -> None:
         first = turns_about(seeded_rng(11, "pairs", index), subject, CAREFUL)[0]
         assert "boil an egg" in first.question
         assert first.answer.startswith("Boil water.")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("What do firefighters do?", "whose work is to put out fires"),
+        ("Where is Spain?", "Spain is in Europe."),
+        ("Tell me about gravity.", "pulls things towards the ground."),
+        ("Who was Marie Curie?", "scientist from Poland"),
+        ("How many sides does a triangle have?", "three sides."),
+    ],
+)
+def test_every_way_of_asking_about_something_is_answered(asked: str, answered: str) -> None:
+    found = [subject for source in SOURCES for subject in source() if subject.name in asked]
+    turns = [
+        turns_about(seeded_rng(18, subject.heading, index), subject, CAREFUL)[0]
+        for subject in found
+        for index in range(60)
+    ]
+    assert any(turn.question == asked and answered in turn.answer for turn in turns)
 
 
 def test_training_never_shows_what_only_the_exam_asks() -> None:

@@ -378,8 +378,8 @@ def test_numbers_in_words() -> None:
     assert number_in_words(21) == "twenty-one"
     assert number_in_words(305) == "three hundred and five"
     assert number_in_words(12_034) == "twelve thousand and thirty-four"
-    assert [plural(noun) for noun in ("box", "cherry", "toy", "brush")] == [
-        "boxes", "cherries", "toys", "brushes",
+    assert [plural(noun) for noun in ("box", "cherry", "toy", "brush", "mouse")] == [
+        "boxes", "cherries", "toys", "brushes", "mice",
     ]  # fmt: skip
 
 

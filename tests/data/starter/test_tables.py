@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from firstwords.data.starter.facts import CLASSES, WEEK, neighbours
+from firstwords.data.starter.facts import CLASSES, WEEK, facts_by_subject, neighbours, subjects
 from firstwords.data.starter.tables import table_rows, table_sections, table_text
 from firstwords.data.starter.templates import article
 from firstwords.data.starter.words import ORDINALS, number_in_words, plural, rhymes
@@ -39,6 +39,7 @@ FACTS = {
 }
 """Tables of facts, and the number of cells in each row."""
 OTHER_FACTS = (
+    "explained.txt",
     "grammar_adjectives.txt",
     "grammar_distance.txt",
     "grammar_links.txt",
@@ -773,13 +774,15 @@ def test_definitions_are_complete_and_not_circular() -> None:
         assert name.split()[-1] not in re.findall(r"[a-z]+", what), name
 
 
-# Names of young animals and classes that are in neither dictionary.
-ZOOLOGY = {
+# Names of young animals and classes, and young words, that are in neither dictionary.
+NOT_IN_DICTIONARIES = {
+    "chatbot",
     "cnidarian",
     "cria",
     "echinoderm",
     "eft",
     "elver",
+    "emoji",
     "hatchling",
     "hoglet",
     "leveret",
@@ -792,15 +795,18 @@ ZOOLOGY = {
     "scorpling",
     "seahorse",
     "spiderling",
+    "sudoku",
 }
 
 
-@pytest.mark.parametrize("name", ["animals.txt", "colours.txt", "definitions.txt", "science.txt"])
+@pytest.mark.parametrize(
+    "name", ["animals.txt", "colours.txt", "definitions.txt", "explained.txt", "science.txt"]
+)
 def test_tables_are_spelled_as_in_a_dictionary(name: str) -> None:
     lemminflect = pytest.importorskip("lemminflect", reason="a lexicon")
     words = set(re.findall(r"\b[a-z]{3,}\b", table_text(name)))
     odd = {one for one in words if not _sounds(one) and not lemminflect.getAllLemmas(one)}
-    assert odd <= ZOOLOGY | {one + "s" for one in ZOOLOGY}
+    assert odd <= NOT_IN_DICTIONARIES | {one + "s" for one in NOT_IN_DICTIONARIES}
 
 
 def test_science_topics_have_questions_and_answers() -> None:
@@ -812,3 +818,27 @@ def test_science_topics_have_questions_and_answers() -> None:
         assert len(sentences) >= 3, name
         assert all(line.endswith("?") for line in asked), name
         assert all(line.endswith(".") for line in sentences), name
+
+
+def test_what_is_explained_has_a_name_and_whole_sentences() -> None:
+    wordings = table_sections("about.txt")
+    names = []
+    for heading, lines in table_sections("explained.txt").items():
+        assert heading in wordings
+        for line in lines:
+            name, *sentences = line.split(" | ")
+            names.append(name)
+            assert 1 <= len(sentences) <= 3, name
+            for sentence in sentences:
+                assert re.fullmatch(r"[\"A-Z].*[.]", sentence), name
+                assert len(sentence) <= 150, name
+    assert len(set(names)) == len(names)
+
+
+def test_what_is_explained_tells_no_capital_of_the_exam() -> None:
+    text = table_text("explained.txt")
+    told = re.findall(r"(\S+) is the capital of ([^.]+?)(?: and |\.)", text)
+    facts = [fact for name in subjects("countries") for fact in facts_by_subject("countries")[name]]
+    held_out = {(f.value, f.slots["s"]) for f in facts if f.relation == "capital" and f.held_out}
+    assert len(told) > 3
+    assert not held_out & set(told)

@@ -103,7 +103,7 @@ def known_words() -> frozenset[str]:
             found.update(re.findall(r"[a-z']+", line.lower()))
     for name in (
         *("slots", "cast", "tasks", "games", "wander", "unknown_things", "followups", "meanings"),
-        *("facts", "told"),
+        *("explained", "facts", "told"),
     ):
         for lines in table_sections(f"{name}.txt").values():
             found.update(re.findall(r"[a-z']+", " ".join(lines).lower()))

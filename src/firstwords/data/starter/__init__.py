@@ -21,6 +21,7 @@ from firstwords.data.starter import (
     scenes,
 )
 from firstwords.data.starter.conversations import as_messages
+from firstwords.data.starter.everyday.about import explained_page
 from firstwords.data.starter.holdout import open_prompt_keys, question_key
 from firstwords.data.starter.mixture import CONVERSATION_WEIGHTS, DOCUMENT_WEIGHTS
 from firstwords.data.starter.personality import (
@@ -92,6 +93,7 @@ _DOCUMENT_MAKERS: dict[str, Callable[[Rng], str]] = {
     "quiz": quiz.page,
     "library": library.page,
     "lexicon": lexicon.page,
+    "explained": explained_page,
     "tale": teller.page,
 }
 

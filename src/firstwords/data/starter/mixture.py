@@ -22,6 +22,7 @@ DOCUMENT_WEIGHTS = {
     "quiz": 18.0,
     "library": 28.0,
     "lexicon": 9.0,
+    "explained": 8.0,
     "tale": 6.0,
 }
 
@@ -46,7 +47,7 @@ CONVERSATION_WEIGHTS = {
     "recall_chat": 11.0,
     "reflect": 26.0,
     "tasks": 11.0,
-    "about": 10.0,
+    "about": 18.0,
     "meanings": 14.0,
     "unknown_things": 11.0,
     "followups": 13.0,

@@ -53,7 +53,7 @@ def sample(rng: Rng, items: Sequence[T], count: int) -> list[T]:
     return pool[:count]
 
 
-def choose_weighted(rng: Rng, weights: Mapping[str, float]) -> str:
+def choose_weighted(rng: Rng, weights: Mapping[T, float]) -> T:
     """Return one key of `weights`, with a probability proportional to its weight."""
     point = rng() * sum(weights.values())
     for key, weight in weights.items():

@@ -18,7 +18,15 @@ from firstwords.data.starter.everyday.dictionary import (
 from firstwords.data.starter.everyday.library_subjects import library_how_tos, library_things
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
 from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
-from firstwords.data.starter.rng import Rng, choose, favouring_first, randint, seeded_rng
+from firstwords.data.starter.rng import (
+    Rng,
+    choose,
+    choose_weighted,
+    favouring_first,
+    randint,
+    sample,
+    seeded_rng,
+)
 from firstwords.data.starter.tables import table_rows, table_sections
 from firstwords.data.starter.templates import article, capitalize, make_sentence
 from firstwords.data.starter.turn import Turn
@@ -36,8 +44,7 @@ def from_pairs(pairs: Iterable[tuple[str, str]], heading: str = "ask") -> Iterat
     """Yield the subjects of (name, answer) pairs, for a source of texts.
 
     `heading` is the section of `about.txt` with the wording of questions: "ask" for a name with its
-    article ("a kettle"), "ask many" for a plural, "ask place" and "ask where" for a country,
-    "ask job" for a person at work, or "ask how" for an infinitive ("boil an egg").
+    article ("a kettle"), "ask many" for a plural, "ask how" for an infinitive ("boil an egg").
     """
     for name, answer in pairs:
         yield Subject(name, tuple(_SENTENCE_END.split(answer)), heading)
@@ -58,6 +65,14 @@ def _asked_facts(topic: str) -> Iterator[Fact]:
     """Yield the facts that conversations may state."""
     for name in subjects(topic):
         yield from (fact for fact in facts_by_subject(topic)[name] if not fact.held_out)
+
+
+def _explained() -> Iterator[Subject]:
+    """Yield ideas, places, people and records that no other table tells of."""
+    for heading, lines in table_sections("explained.txt").items():
+        for line in lines:
+            name, *sentences = line.split(" | ")
+            yield Subject(name, tuple(sentences), heading)
 
 
 def _animals() -> Iterator[Subject]:
@@ -130,23 +145,24 @@ def _jobs() -> Iterator[Subject]:
         yield Subject(plural_of(entry), (meaning(entry), entry.example), "ask jobs")
 
 
-SOURCES: tuple[Callable[[], Iterator[Subject]], ...] = (
-    _definitions,
-    _animals,
-    _countries,
-    _country_places,
-    _library,
-    _how_tos,
-    _jobs,
-    _lexicon,
-)
+# The sources and how often they are asked. What stands in no other table is asked most.
+SOURCES: dict[Callable[[], Iterator[Subject]], float] = {
+    _explained: 6.0,
+    _definitions: 1.0,
+    _animals: 1.0,
+    _countries: 1.0,
+    _country_places: 1.0,
+    _library: 1.0,
+    _how_tos: 1.0,
+    _jobs: 1.0,
+    _lexicon: 1.0,
+}
 _COMMON_FIRST = (_jobs, _lexicon)  # in the order of how often the library uses the words
 
 
 @cache
-def known_subjects() -> tuple[tuple[Subject, ...], ...]:
-    """Return the subjects of every source."""
-    return tuple(tuple(source()) for source in SOURCES)
+def _subjects_of(source: Callable[[], Iterator[Subject]]) -> tuple[Subject, ...]:
+    return tuple(source())
 
 
 def about(rng: Rng) -> list[Turn]:
@@ -159,10 +175,10 @@ def about(rng: Rng) -> list[Turn]:
 
 
 def draw_subject(rng: Rng) -> Subject:
-    """Return what somebody asks about, of every source equally often."""
-    at = int(rng() * len(SOURCES))
-    usual = favouring_first(rng) if SOURCES[at] in _COMMON_FIRST else rng
-    return choose(usual, known_subjects()[at])
+    """Return what somebody asks about."""
+    source = choose_weighted(rng, SOURCES)
+    usual = favouring_first(rng) if source in _COMMON_FIRST else rng
+    return choose(usual, _subjects_of(source))
 
 
 def turns_about(rng: Rng, subject: Subject, style: TypingStyle, most: int = 3) -> list[Turn]:
@@ -171,12 +187,7 @@ def turns_about(rng: Rng, subject: Subject, style: TypingStyle, most: int = 3) -
     The answer has at most `most` sentences.
     """
     wording = table_sections("about.txt")
-    usual = favouring_first(rng)
-    while True:
-        question = make_sentence(usual, wording[subject.heading], {"s": subject.name})
-        # The exam asks for nothing in the first wording, "tell me about owls".
-        if question.startswith("Tell me about") or not is_exam_only(question):
-            break
+    question = _question(rng, subject)
     least = 2 if subject.heading == "ask how" else 1  # one step is no way to do something
     count = min(len(subject.sentences), randint(rng, least, most))
     answer = " ".join(subject.sentences[:count])
@@ -188,3 +199,28 @@ def turns_about(rng: Rng, subject: Subject, style: TypingStyle, most: int = 3) -
         question = type_out(rng, style, make_sentence(rng, wording["shorter"]))
         turns.append(Turn(question, subject.sentences[0]))
     return turns
+
+
+def _question(rng: Rng, subject: Subject) -> str:
+    """Return a question about the subject in normal spelling, one that the exam does not ask."""
+    usual = favouring_first(rng)
+    while True:
+        wording = table_sections("about.txt")[subject.heading]
+        question = make_sentence(usual, wording, {"s": subject.name})
+        never_examined = subject.heading in _NEVER_EXAMINED or question.startswith("Tell me about")
+        if never_examined or not is_exam_only(question):
+            return question
+
+
+# Ways of asking in which the exam asks for nothing, as it does not with "tell me about owls".
+_NEVER_EXAMINED = ("ask person", "ask who", "ask whether", "ask most", "ask how many", "ask job")
+
+
+def explained_page(rng: Rng) -> str:
+    """Return a document that explains a few things, with or without the questions."""
+    lines = []
+    for subject in sample(rng, _subjects_of(_explained), randint(rng, 4, 7)):
+        answer = " ".join(subject.sentences)
+        asks = subject.heading == "ask whether" or rng() < 0.4  # "Yes" alone says nothing
+        lines.append(f"{_question(rng, subject)} {answer}" if asks else answer)
+    return "\n".join(lines)
