@@ -59,6 +59,7 @@ WORDING = (
     "animal_tree.txt",
     "asked_back.txt",
     "cast.txt",
+    "episodes.txt",
     "facts.txt",
     "followups.txt",
     "games.txt",

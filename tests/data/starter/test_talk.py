@@ -15,6 +15,7 @@ from firstwords.data.starter.everyday.dictionary import (
     plural_of,
     words,
 )
+from firstwords.data.starter.everyday.episodes import episode, episodes, parse_beats
 from firstwords.data.starter.everyday.followups import followups
 from firstwords.data.starter.everyday.games import asked_paths, games
 from firstwords.data.starter.everyday.intents import intents
@@ -34,6 +35,7 @@ from firstwords.data.starter.turn import Turn
 from firstwords.data.starter.words import rhymes
 
 MAKERS = {
+    "episodes": episode,
     "meanings": meanings,
     "followups": followups,
     "games": games,
@@ -65,6 +67,28 @@ def test_conversations_are_short_clean_and_right(kind: str, seed: int) -> None:
         assert turn.answer[0].isupper() or not turn.answer[0].isalpha(), turn
         if turn.expected:
             assert is_right(turn.rule, turn.expected, turn.answer), turn
+
+
+def test_episodes_ask_only_for_what_they_told() -> None:
+    assert len(episodes()) > 40
+    for name, beats in episodes().items():
+        assert len(beats) >= 4, name
+        told = {""}
+        for beat in beats:
+            assert beat.says, name
+            assert beat.answers, name
+            assert beat.asks in told, name
+            told.add(beat.tells)
+    for turns in conversations_of("episodes", 300):
+        assert 2 <= len(turns) <= 5
+        for turn in turns:
+            if recalled := re.fullmatch(r"She is called (\w+)\.", turn.answer):
+                assert recalled[1] in turns[0].question + turns[1].question + turns[2].question
+
+
+def test_a_line_of_an_episode_has_a_mark() -> None:
+    with pytest.raises(ValueError, match="not a line"):
+        parse_beats(("? I am ill.", "Get well soon!"))
 
 
 def followup_lines(name: str) -> list[str]:
@@ -103,7 +127,7 @@ def known_words() -> frozenset[str]:
             found.update(re.findall(r"[a-z']+", line.lower()))
     for name in (
         *("slots", "cast", "tasks", "games", "wander", "unknown_things", "followups", "meanings"),
-        *("explained", "facts", "told"),
+        *("episodes", "explained", "facts", "told"),
     ):
         for lines in table_sections(f"{name}.txt").values():
             found.update(re.findall(r"[a-z']+", " ".join(lines).lower()))

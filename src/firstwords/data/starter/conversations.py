@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from firstwords.data.starter.everyday.about import about
 from firstwords.data.starter.everyday.dialogue import everyday
+from firstwords.data.starter.everyday.episodes import episode
 from firstwords.data.starter.everyday.followups import followups
 from firstwords.data.starter.everyday.games import games
 from firstwords.data.starter.everyday.meanings import meanings
@@ -36,7 +37,7 @@ MAX_TURNS = 6
 # These kinds have their own greetings, thanks, and goodbyes.
 _WHOLE = (
     *("everyday", "recall_chat", "reflect", "tasks", "meanings", "about", "unknown_things"),
-    *("followups", "games", "wander", "tales"),
+    *("followups", "games", "wander", "tales", "episodes"),
 )
 
 
@@ -129,4 +130,5 @@ _MAKERS: dict[str, Callable[[Rng], list[Turn]]] = {
     "games": games,
     "wander": wander,
     "tales": tale_talk,
+    "episodes": episode,
 }

@@ -54,4 +54,5 @@ CONVERSATION_WEIGHTS = {
     "games": 6.0,
     "wander": 18.0,
     "tales": 12.0,
+    "episodes": 18.0,
 }

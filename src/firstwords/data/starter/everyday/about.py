@@ -213,7 +213,7 @@ def _question(rng: Rng, subject: Subject) -> str:
 
 
 # Ways of asking in which the exam asks for nothing, as it does not with "tell me about owls".
-_NEVER_EXAMINED = ("ask person", "ask who", "ask whether", "ask most", "ask how many", "ask job")
+_NEVER_EXAMINED = ("ask person", "ask who", "ask whether", "ask job")
 
 
 def explained_page(rng: Rng) -> str:

@@ -167,6 +167,10 @@ class _Asker:
         coding = self.slots["coding"]
         return [self.turn("code", coding, coding=coding, program=self.slots["program"], do=do)]
 
+    def texts(self) -> list[Turn]:
+        sentence = choose(self.rng, draw_word(self.rng).entries).example
+        return [self.turn("text", x=sentence, l=self.slots["language"])]
+
     def places(self) -> list[Turn]:
         town = self.slots["town"]
         section = choose(self.rng, ("weather", "clock", "news", "news"))
@@ -196,6 +200,7 @@ _KINDS = {
     "languages": 12.0,
     "relations": 14.0,
     "code": 5.0,
+    "texts": 8.0,
     "places": 9.0,
     "keys": 9.0,
 }
@@ -216,6 +221,7 @@ _MAKERS: dict[str, Callable[[_Asker], list[Turn]]] = {
     "languages": _Asker.languages,
     "relations": _Asker.relations,
     "code": _Asker.code,
+    "texts": _Asker.texts,
     "places": _Asker.places,
     "keys": _Asker.keys,
 }
