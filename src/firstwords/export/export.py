@@ -6,6 +6,7 @@ from typing import Literal
 from firstwords.common import console, files
 from firstwords.common.errors import UserError
 from firstwords.export import model_card
+from firstwords.inference.sampling import Sampling
 from firstwords.model import hf_format
 from firstwords.recipe import Stage
 from firstwords.runs.datasets import load_tokenizer
@@ -27,7 +28,7 @@ TEMPLATE \"\"\"{{{{- range .Messages }}}}<|im_start|>{{{{ .Role }}}}
 PARAMETER stop <|im_end|>
 PARAMETER stop <|endoftext|>
 PARAMETER num_ctx {context}
-PARAMETER temperature 0.5
+PARAMETER temperature {temperature}
 """
 
 
@@ -85,5 +86,8 @@ def _export_directory(
         gguf_file.write_gguf(path, model, tokenizer, dtype, name)
         meter.advance(1)
     context = model.config.max_seq_len
-    files.write_text(out / "Modelfile", MODELFILE.format(file=path.name, context=context))
+    modelfile = MODELFILE.format(
+        file=path.name, context=context, temperature=Sampling().temperature
+    )
+    files.write_text(out / "Modelfile", modelfile)
     return [out / "README.md", path, out / "Modelfile"]

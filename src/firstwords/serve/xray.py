@@ -48,9 +48,9 @@ class XrayRequest(BaseModel):
     token: int | None = Field(default=None, ge=0, le=MAX_CHARACTERS)
     chat: bool = False
     generate: int = Field(default=0, ge=0, le=MAX_GENERATED)
-    temperature: float = Field(default=0.5, ge=0, le=2)
-    top_k: int = Field(default=50, ge=0, le=100_000)
-    top_p: float = Field(default=0.95, gt=0, le=1)
+    temperature: float = Field(default=Sampling().temperature, ge=0, le=2)
+    top_k: int = Field(default=Sampling().top_k, ge=0, le=100_000)
+    top_p: float = Field(default=Sampling().top_p, gt=0, le=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     def to_inspect_request(self) -> InspectRequest:

@@ -20,6 +20,7 @@ from firstwords.data.starter.everyday.dictionary import (
 from firstwords.data.starter.everyday.typed import draw_style
 from firstwords.data.starter.everyday.wording import Wording
 from firstwords.data.starter.facts import subjects
+from firstwords.data.starter.letters import maybe_quoted
 from firstwords.data.starter.lexicon import Entry
 from firstwords.data.starter.rng import Rng, choose
 from firstwords.data.starter.templates import article, capitalize
@@ -117,9 +118,13 @@ def key_words(entry: Entry) -> tuple[str, ...]:
 
 def _slots(wording: Wording, entry: Entry) -> dict[str, str]:
     word = entry.word
-    quoted = f'"{word}"' if wording.rng() < 0.35 else word
     many = plural_of(entry) if entry.part_of_speech == "nouns" else ""
-    return {"w": word, "m": quoted, "a": f"{article(word)} {word}", "f": many or word}
+    return {
+        "w": word,
+        "m": maybe_quoted(wording.rng, word),
+        "a": f"{article(word)} {word}",
+        "f": many or word,
+    }
 
 
 def about_it(wording: Wording, word: Word, may_show: bool = True, may_form: bool = True) -> Turn:

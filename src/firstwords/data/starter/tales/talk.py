@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
-from firstwords.data.starter.rng import Rng, choose
+from firstwords.data.starter.rng import Rng, choose, favouring_first
 from firstwords.data.starter.tables import table_sections
 from firstwords.data.starter.tales.kinds import kinds, tale_sections
 from firstwords.data.starter.tales.orders import Order, draw_order
@@ -32,7 +32,9 @@ def tale_talk(rng: Rng) -> list[Turn]:
     n_more = choose(rng, (0, 0, 0, 1, 1, 2, 2, 3))
     if n_more and order.length != "long" and rng() < 0.4:
         order = order._replace(brief=True)
-    turn, tale = _ordered(rng, order, style, MAX_CHARACTERS - 90 * n_more - 100)
+    turn, tale = _ordered(
+        rng, order, style, MAX_CHARACTERS - 90 * n_more - 100, favouring_first(rng)
+    )
     turns = [turn]
     room = MAX_CHARACTERS - len(turn.question) - len(turn.answer)
     asked: set[Callable[..., Turn | None]] = set()
@@ -82,7 +84,7 @@ def example_tale(rng: Rng) -> list[Turn]:
 def _examined(rng: Rng, held_out: bool) -> list[Turn]:
     style = draw_style(rng, for_exam=True)
     order = draw_order(rng, held_out)
-    turn, tale = _ordered(rng, order, style, MAX_CHARACTERS)
+    turn, tale = _ordered(rng, order, style, MAX_CHARACTERS, rng)
     turn = turn._replace(rule="tale", expected=_expected(order, tale))
     if rng() < 0.7:
         return [turn]
@@ -103,8 +105,11 @@ def _expected(order: Order, tale: Tale) -> tuple[str, ...]:
     return ("|".join(subjects), order.name, pronoun if pronoun in ("she", "he") else "")
 
 
-def _ordered(rng: Rng, order: Order, style: TypingStyle, most: int) -> tuple[Turn, Tale]:
-    """Return the request for a story, with the story."""
+def _ordered(
+    rng: Rng, order: Order, style: TypingStyle, most: int, wording_rng: Rng
+) -> tuple[Turn, Tale]:
+    """Return the request for a story, with the story. `wording_rng` chooses the words of the
+    request."""
     wording = tale_sections("talk.txt")
     adjective = ""
     if order.length == "very short":
@@ -122,7 +127,7 @@ def _ordered(rng: Rng, order: Order, style: TypingStyle, most: int) -> tuple[Tur
     elif order.phrase and order.mood == "quiet" and rng() < 0.7:
         heading, slots["k"] = "order bedtime", "bedtime story"
     while True:
-        question = make_sentence(rng, wording[heading], slots)
+        question = make_sentence(wording_rng, wording[heading], slots)
         if not is_exam_only(question):
             break
     keep = order.phrase.split()
