@@ -18,6 +18,7 @@ from firstwords.data.starter.everyday.dictionary import (
 from firstwords.data.starter.everyday.library_subjects import library_how_tos, library_things
 from firstwords.data.starter.everyday.typed import TypingStyle, draw_style, is_exam_only, type_out
 from firstwords.data.starter.facts import Fact, facts_by_subject, subjects
+from firstwords.data.starter.lexicon import Entry
 from firstwords.data.starter.rng import (
     Rng,
     choose,
@@ -95,13 +96,12 @@ def _countries() -> Iterator[Subject]:
 
 def _country_places() -> Iterator[Subject]:
     """Yield the continent of every country, and its neighbours."""
-    rng = seeded_rng(0, "about", 0)
     for name, *_ in table_rows("countries.txt"):
         facts = {fact.relation: fact for fact in facts_by_subject("countries")[name]}
         continent, borders = facts["continent"], facts.get("neighbour")
         if not continent.held_out:
             more = () if borders is None or borders.held_out else (f"It borders {borders.value}.",)
-            yield Subject(name, (continent.answer(rng), *more), "ask where")
+            yield Subject(name, (*_answers([continent]), *more), "ask where")
 
 
 def _answers(facts: list[Fact]) -> tuple[str, ...]:
@@ -130,19 +130,21 @@ def _how_tos() -> Iterator[Subject]:
 
 def _lexicon() -> Iterator[Subject]:
     """Yield the commoner nouns of the lexicon with their meanings."""
-    for entry in nouns_that_count()[:1500]:
-        yield Subject(f"{article(entry.word)} {entry.word}", (meaning(entry), entry.example), "ask")
-        if plural_of(entry) != entry.word:
-            yield Subject(plural_of(entry), (meaning(entry), entry.example), "ask many")
+    return _one_and_many(nouns_that_count()[:1500], "ask", "ask many")
 
 
 def _jobs() -> Iterator[Subject]:
-    """Yield what people at work do, one and many of them."""
-    for entry in nouns_of(("job",)):
-        yield Subject(
-            f"{article(entry.word)} {entry.word}", (meaning(entry), entry.example), "ask job"
-        )
-        yield Subject(plural_of(entry), (meaning(entry), entry.example), "ask jobs")
+    """Yield what people at work do."""
+    return _one_and_many(nouns_of("job"), "ask job", "ask jobs")
+
+
+def _one_and_many(entries: Iterable[Entry], one: str, many: str) -> Iterator[Subject]:
+    """Yield each noun with its meaning and example, asked for in the singular and the plural."""
+    for entry in entries:
+        sentences = (meaning(entry), entry.example)
+        yield Subject(f"{article(entry.word)} {entry.word}", sentences, one)
+        if plural_of(entry) != entry.word:
+            yield Subject(plural_of(entry), sentences, many)
 
 
 # The sources and how often they are asked. What stands in no other table is asked most.

@@ -77,7 +77,7 @@ def nouns_that_count() -> tuple[Entry, ...]:
 
 
 @cache
-def nouns_of(classes: tuple[str, ...]) -> tuple[Entry, ...]:
+def nouns_of(*classes: str) -> tuple[Entry, ...]:
     """Return the nouns of one or more of the classes, common ones first."""
     rows = _cells("nouns")
     return tuple(e for e in nouns_that_count() if {*classes} & {*rows[e.word][2].split()})
@@ -85,7 +85,7 @@ def nouns_of(classes: tuple[str, ...]) -> tuple[Entry, ...]:
 
 def things() -> tuple[Entry, ...]:
     """Return the nouns for what can be made, held or used, common ones first."""
-    return nouns_of(_THINGS)
+    return nouns_of(*_THINGS)
 
 
 _THINGS = (

@@ -37,22 +37,19 @@ def episodes() -> dict[str, tuple[Beat, ...]]:
 def parse_beats(lines: tuple[str, ...]) -> list[Beat]:
     """Return the beats in the lines of an episode. Raises ValueError for a line without a mark."""
     beats: list[Beat] = []
-    is_open = False  # whether a next way to say it belongs to the last beat
     tells = asks = ""
     for line in lines:
         mark, text = line[:2], line[2:]
         if mark == "+ ":
-            tells, is_open = text, False
+            tells = text
         elif mark == "= ":
-            asks, is_open = text, False
+            asks = text
         elif mark == "? ":
-            if not is_open:
+            if not beats or beats[-1].answers:
                 beats.append(Beat((), (), tells, asks))
                 tells = asks = ""
-            is_open = True
             beats[-1] = beats[-1]._replace(says=(*beats[-1].says, text))
         elif mark == "! ":
-            is_open = False
             beats[-1] = beats[-1]._replace(answers=(*beats[-1].answers, text))
         else:
             raise ValueError(f"not a line of an episode: {line!r}")

@@ -12,6 +12,7 @@ from firstwords.data.starter.everyday.dictionary import (
     draw_word,
     meaning,
     nouns_that_count,
+    plural_of,
     things,
 )
 from firstwords.data.starter.everyday.slots import Slots, first_names
@@ -156,7 +157,7 @@ class _Asker:
         slots = {
             "n": entry.word,
             "a": f"{article(entry.word)} {entry.word}",
-            "p": plural(entry.word) if entry.inflection == "+" else entry.inflection,
+            "p": plural_of(entry),
             "t": self.slots["town"],
             "is": said[0].lower() + said[1:],
         }
